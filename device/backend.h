@@ -1,0 +1,35 @@
+/* Backends: where plans run. The CPU backend is always built; CUDA is a plug-in behind the same table. */
+#ifndef KD_DEVICE_BACKEND_H
+#define KD_DEVICE_BACKEND_H
+
+#include "device/op.h"
+
+typedef struct kd_backend {
+  const char *name; /* "cpu" */
+  kd_status (*open)(kd_device *device, int ordinal);
+  void (*close)(kd_device *device);
+  /* Device memory, zeroed, at least 64-byte aligned. */
+  kd_status (*alloc)(kd_device *device, size_t bytes, void **block);
+  void (*free)(kd_device *device, void *block, size_t bytes);
+  /* Copies between host and device; ordered with the launches of the device. */
+  kd_status (*upload)(kd_device *device, void *to, const void *host, size_t bytes);
+  kd_status (*download)(kd_device *device, void *host, const void *from, size_t bytes);
+  kd_status (*finish)(kd_device *device); /* waits for all launches */
+  const kd_kernel *(*kernel)(kd_op op);   /* never NULL */
+  const char *(*describe)(kd_device *device); /* one line for `kdist info` and logs: instruction set, threads */
+} kd_backend;
+
+struct kd_device {
+  const kd_backend *backend;
+  int threads;  /* CPU: compute threads of this rank, at least 1 */
+  bool reproducible; /* determinism is run or world: kernels keep a fixed order of sums */
+  void *state;  /* the backend's own */
+};
+
+extern const kd_backend kd_cpu_backend;
+
+/* Opens a device by backend name ("cpu"). threads: 0 = all cores this process may use. */
+kd_status kd_device_open(const char *backend, int ordinal, int threads, bool reproducible, kd_device *device);
+void kd_device_close(kd_device *device);
+
+#endif

@@ -1,0 +1,53 @@
+/* Status codes and error texts.
+ *
+ * A function that can fail returns a kd_status. The text of the failure is kept in a thread-local
+ * record: the message of its origin, plus context lines that callers add on the way up
+ * ("layer conv2 (Conv2D)"). Nothing is printed here; launch prints the record once. */
+#ifndef KD_BASE_STATUS_H
+#define KD_BASE_STATUS_H
+
+typedef enum kd_status {
+  KD_OK = 0,
+  KD_ERR_USAGE,    /* command line, configuration or data are wrong: exit code 2 */
+  KD_ERR_RUN,      /* the machine refuses (disk full, lost rank, system call): exit code 1 */
+  KD_ERR_NOMEM,    /* not enough memory: exit code 1 */
+  KD_ERR_DIVERGED, /* training produced NaN and the user asked to stop: exit code 3 */
+  KD_ERR_STOPPED,  /* stopped by a signal with a complete checkpoint: exit code 75 */
+  KD_ERR_INTERNAL, /* a broken promise inside kdist: exit code 1 */
+} kd_status;
+
+/* The process exit code of a status (0, 2, 1, 1, 3, 75, 1). */
+int kd_status_exit_code(kd_status status);
+
+/* Starts a new error record and returns `code`. The text is limited to 4 KiB; control bytes in
+ * foreign text should be removed with kd_quote (text.h) before. */
+kd_status kd_fail(kd_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "text: " before the present message. Returns `code` so that it can be used in a return. */
+kd_status kd_fail_context(kd_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The message of the last kd_fail of this thread, never NULL. Valid until the next call. */
+const char *kd_status_text(void);
+void kd_status_clear(void);
+
+/* Returns from the calling function when `call` fails. */
+#define KD_TRY(call)                                                                                         \
+  do {                                                                                                       \
+    kd_status kd_try_status_ = (call);                                                                       \
+    if (kd_try_status_ != KD_OK) return kd_try_status_;                                                      \
+  } while (0)
+
+/* Stores the status of `call` in `status` and jumps to `label` when it failed. */
+#define KD_TRY_GOTO(call, status, label)                                                                     \
+  do {                                                                                                       \
+    (status) = (call);                                                                                       \
+    if ((status) != KD_OK) goto label;                                                                       \
+  } while (0)
+
+/* Fails with `code` and a text when `condition` does not hold. */
+#define KD_CHECK(condition, code, ...)                                                                       \
+  do {                                                                                                       \
+    if (!(condition)) return kd_fail((code), __VA_ARGS__);                                                   \
+  } while (0)
+
+#endif
