@@ -1,0 +1,90 @@
+/* Layers: Keras classes that compose primitives. A layer has options and named weights, no kernels. */
+#ifndef KD_LAYER_H
+#define KD_LAYER_H
+
+#include "device/base/option.h"
+#include "layers/graph/graph.h"
+
+typedef struct kd_model kd_model;
+typedef struct kd_layer kd_layer;
+typedef struct kd_build kd_build;
+
+typedef struct kd_layer_kind {
+  kd_kind base; /* must be first: families hold kd_kind pointers */
+  int min_inputs, max_inputs; /* tensors of one call; max 0: any number (merging layers take a list) */
+  int n_outputs;              /* 0 means 1 */
+  /* Emits the nodes of one call. inputs have the batch in dimension 0. Weights are declared with
+   * kd_build_weight, always in the same order (Keras's creation order), and looked up on later builds.
+   * Shape errors: kd_fail(KD_ERR_USAGE, both sizes); the caller adds layer name, class and line. Errors of
+   * graph builders are sticky and found by the caller. */
+  kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs, kd_sym *outputs);
+} kd_layer_kind;
+
+struct kd_layer {
+  const kd_layer_kind *kind;
+  const char *name; /* path: "stage2.0/mix/conv" */
+  void *options;
+  const kd_value *const *values; /* as written, for export; may be NULL */
+  bool trainable;
+  kd_origin origin;
+  int index;        /* in model->layers */
+  int first_weight; /* in model->weights; the layer's weights are contiguous */
+  int n_weights;
+};
+
+/* --- what build functions call --- */
+
+struct kd_build {
+  kd_graph *graph;
+  kd_model *model;
+  bool training;         /* fit: dropout draws, batch norm uses batch statistics */
+  kd_sym rng;            /* uint32 (4) tensor of the step */
+  kd_layer *layer;       /* being built */
+  const struct kd_call *call; /* being built: call arguments */
+  int next_weight;       /* of this layer */
+  bool declare;          /* first build of the model: weights are made */
+  kd_sym *weight_sym;    /* by weight index; KD_NO_SYM until used */
+  struct kd_built *built;
+};
+
+/* A weight of the present layer. Declared on the first build, found by position later (the shape must be
+ * equal). initializer and regularizer may be NULL or hold kind NULL. trainable: the layer's own wish; it is
+ * also false when the layer is frozen. fan_in_axes: see kd_fans in init.h for the general rule. */
+kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,
+                       const kd_object *regularizer, bool trainable);
+/* A term of the loss that does not depend on labels (activity regularisation): a scalar that is a SUM over
+ * the rows of this pass; the trainer divides by the rows of the global batch. */
+void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);
+/* Moving statistic: after the step, weight = momentum * weight + (1 - momentum) * (mean over all passes of
+ * batch_value, weighted by rows). `weight` is the sym returned by kd_build_weight. */
+void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum);
+
+/* The registry (layers/kinds/layers.c): all layer classes in alphabetical order. */
+extern const kd_family kd_layer_family;
+
+/* --- activations, initializers, regularizers: families with one function each --- */
+
+typedef struct kd_activation_kind {
+  kd_kind base;
+  kd_sym (*apply)(kd_graph *graph, const void *options, kd_sym x);
+} kd_activation_kind;
+extern const kd_family kd_activation_family; /* the 30 names of keras.activations */
+/* x itself when activation.kind is NULL (None) or linear. */
+kd_sym kd_activate(kd_graph *graph, const kd_object *activation, kd_sym x);
+
+typedef struct kd_regularizer_kind {
+  kd_kind base;
+  /* The penalty of x as a scalar (Keras: l1 * sum|x| + l2 * sum(x^2)). */
+  kd_sym (*penalty)(kd_graph *graph, const void *options, kd_sym x);
+} kd_regularizer_kind;
+extern const kd_family kd_regularizer_family;
+kd_sym kd_penalty(kd_graph *graph, const kd_object *regularizer, kd_sym x);
+
+typedef struct kd_initializer_kind {
+  kd_kind base;
+  /* Fills count = product(shape) values. Random numbers are a function of key alone. */
+  kd_status (*fill)(const void *options, const kd_shape *shape, uint64_t key, float *values);
+} kd_initializer_kind;
+extern const kd_family kd_initializer_family;
+
+#endif

@@ -1,0 +1,136 @@
+/* Models: layers, their calls (a directed acyclic graph), weights, inputs and outputs. */
+#ifndef KD_MODEL_H
+#define KD_MODEL_H
+
+#include "layers/layer.h"
+
+/* One tensor between layers: output `output` of call `call`. */
+typedef struct kd_tap {
+  int call, output;
+} kd_tap;
+
+/* One use of a layer. A shared layer has several calls. */
+typedef struct kd_call {
+  int layer;
+  int n_inputs;
+  kd_tap *inputs;
+  int n_args; /* call arguments: use_causal_mask, initial_state ... */
+  const char *const *arg_names;
+  const kd_value *const *arg_values;
+  const char *name; /* shown in summaries; the layer's name for its first call */
+  kd_origin origin;
+  int n_outputs;
+  kd_shape *output_shape; /* set by kd_model_finish; dim[0] is -1 */
+  kd_dtype *output_dtype;
+} kd_call;
+
+typedef struct kd_model_input {
+  const char *name;
+  kd_dtype dtype;
+  kd_shape shape;     /* with the batch as dim[0] = -1; other -1: variable */
+  int64_t batch_size; /* fixed batch of stateful models, or 0 */
+  int call;           /* the call of its InputLayer */
+} kd_model_input;
+
+typedef struct kd_model_output {
+  const char *name; /* Keras's: the name of the layer that produces it */
+  kd_tap tap;
+} kd_model_output;
+
+typedef struct kd_weight {
+  const char *name; /* "kernel" */
+  const char *path; /* "conv2/kernel" */
+  int layer;
+  kd_shape shape;
+  int64_t count;
+  kd_object initializer, regularizer;
+  bool trainable;
+  /* Place in its range, in floats: the range of trainable weights (in the order in which backward produces
+   * gradients) or the range of state. Set by kd_model_layout; multiples of 16. */
+  int64_t offset;
+} kd_weight;
+
+struct kd_model {
+  kd_pool *pool;
+  const char *name;
+  kd_layer **layers;
+  int n_layers;
+  kd_call **calls; /* in an order in which every input comes before its use */
+  int n_calls;
+  kd_model_input *inputs;
+  int n_inputs;
+  kd_model_output *outputs;
+  int n_outputs;
+  kd_weight *weights;
+  int n_weights;
+  int64_t trainable_floats, state_floats; /* sizes of the two ranges, with padding; set by kd_model_layout */
+  bool finished;
+  size_t layer_capacity, call_capacity, input_capacity, output_capacity, weight_capacity;
+};
+
+kd_model *kd_model_create(const char *name);
+void kd_model_destroy(kd_model *model);
+
+/* shape: without the batch; -1 for variable sizes. Returns the tap of the input. */
+kd_tap kd_model_add_input(kd_model *model, const char *name, kd_dtype dtype, kd_shape shape, int64_t batch_size,
+                          kd_origin origin);
+/* Options come from kd_options_fill or are filled by the C API; memory must outlive the model (its pool). */
+int kd_model_add_layer(kd_model *model, const kd_layer_kind *kind, const char *name, void *options, bool trainable,
+                       kd_origin origin);
+/* Calls layer `layer` on tensors; the taps must be of earlier calls. Returns the call's number. */
+int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs, const kd_tap *inputs, int n_args,
+                      const char *const *arg_names, const kd_value *const *arg_values, kd_origin origin);
+void kd_model_add_output(kd_model *model, const char *name, kd_tap tap);
+
+/* Infers all shapes and declares all weights. Errors (shapes that do not fit, wrong numbers of inputs) go to
+ * diag with the layer's line and class; layers that depend on a failed one are passed over. */
+kd_status kd_model_finish(kd_model *model, kd_diag *diag);
+
+/* What one build of the model gives. Arrays are in the graph's pool. */
+typedef struct kd_moving {
+  int weight;
+  kd_sym value;
+  double momentum;
+} kd_moving;
+typedef struct kd_built {
+  kd_sym *input;      /* fed tensors, one per model input (after casts they enter the layers) */
+  kd_sym *output;     /* one per model output */
+  kd_sym *call_output; /* first output of each call */
+  kd_sym *weight;     /* one per weight; KD_NO_SYM when not used */
+  kd_sym rng;
+  int n_losses;
+  kd_sym *losses; /* sums over rows, see kd_build_add_loss */
+  int n_moving;
+  kd_moving *moving;
+  size_t loss_capacity, moving_capacity;
+} kd_built;
+
+typedef struct kd_build_spec {
+  int64_t batch;
+  bool training;
+  const kd_dtype *feed_dtype; /* per input: type of the data as fed (uint8 pixels); NULL: the input's own */
+  const kd_shape *feed_shape; /* per input: concrete shape; NULL: the input's shape with this batch */
+} kd_build_spec;
+
+/* Appends the whole model to a graph. rng is a VALUE with index KD_VALUE_RNG; inputs have their number as
+ * index, weights theirs. */
+kd_status kd_model_build(kd_model *model, kd_graph *graph, const kd_build_spec *spec, kd_built *built);
+
+enum { KD_VALUE_RNG = 0 }; /* numbers of VALUE tensors; the trainer's own follow from 1 */
+
+/* Gives every weight its place: trainable ones in the given order of weight numbers (n_order of them, the
+ * order in which backward produces their gradients), the others in order of declaration. */
+void kd_model_layout(kd_model *model, int n_order, const int *order);
+
+/* Fills the start value of one weight; random numbers depend on (seed, weight path) alone. */
+kd_status kd_weight_initialize(const kd_weight *weight, uint64_t seed, float *values);
+
+int64_t kd_model_count_params(const kd_model *model, bool trainable_only);
+/* A hash of structure, options as written, shapes: equal models have equal hashes. */
+uint64_t kd_model_hash(const kd_model *model);
+
+/* Order of layers as keras.Model(inputs, outputs) numbers them (keras.md 6.4): fills order[n_layers] with
+ * layer numbers, InputLayers included. Used for the group names of .weights.h5. */
+void kd_model_keras_order(const kd_model *model, int *order);
+
+#endif
