@@ -10,14 +10,15 @@ typedef struct kd_layer kd_layer;
 typedef struct kd_build kd_build;
 
 typedef struct kd_layer_kind {
-  kd_kind base; /* must be first: families hold kd_kind pointers */
+  kd_kind base;               /* must be first: families hold kd_kind pointers */
   int min_inputs, max_inputs; /* tensors of one call; max 0: any number (merging layers take a list) */
   int n_outputs;              /* 0 means 1 */
   /* Emits the nodes of one call. inputs have the batch in dimension 0. Weights are declared with
    * kd_build_weight, always in the same order (Keras's creation order), and looked up on later builds.
    * Shape errors: kd_fail(KD_ERR_USAGE, both sizes); the caller adds layer name, class and line. Errors of
    * graph builders are sticky and found by the caller. */
-  kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs, kd_sym *outputs);
+  kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                     kd_sym *outputs);
 } kd_layer_kind;
 
 struct kd_layer {
@@ -37,13 +38,13 @@ struct kd_layer {
 struct kd_build {
   kd_graph *graph;
   kd_model *model;
-  bool training;         /* fit: dropout draws, batch norm uses batch statistics */
-  kd_sym rng;            /* uint32 (4) tensor of the step */
-  kd_layer *layer;       /* being built */
+  bool training;              /* fit: dropout draws, batch norm uses batch statistics */
+  kd_sym rng;                 /* uint32 (4) tensor of the step */
+  kd_layer *layer;            /* being built */
   const struct kd_call *call; /* being built: call arguments */
-  int next_weight;       /* of this layer */
-  bool declare;          /* first build of the model: weights are made */
-  kd_sym *weight_sym;    /* by weight index; KD_NO_SYM until used */
+  int next_weight;            /* of this layer */
+  bool declare;               /* first build of the model: weights are made */
+  kd_sym *weight_sym;         /* by weight index; KD_NO_SYM until used */
   struct kd_built *built;
 };
 

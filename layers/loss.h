@@ -24,7 +24,7 @@ typedef struct kd_loss_kind {
   /* One value per sample (y_pred's shape without its last axis, or without what `axis` says). Sparse losses
    * take labels of integer type; dense ones cast labels to float32. */
   kd_sym (*values)(kd_graph *graph, const void *options, kd_sym y_true, const kd_prediction *prediction);
-  bool sparse_labels; /* y_true holds class indices: checked against [0, classes) */
+  bool sparse_labels;   /* y_true holds class indices: checked against [0, classes) */
   const char *log_name; /* default name: "mean_squared_error" */
 } kd_loss_kind;
 
@@ -42,10 +42,11 @@ typedef struct kd_metric_kind {
   int (*n_state)(const void *options, const kd_shape *y_pred);
   /* The state's contribution of one pass as a float32 vector (n_state). weight: per-sample weights (rows) or
    * KD_NO_SYM. */
-  kd_sym (*update)(kd_graph *graph, const void *options, kd_sym y_true, const kd_prediction *prediction, kd_sym weight);
+  kd_sym (*update)(kd_graph *graph, const void *options, kd_sym y_true, const kd_prediction *prediction,
+                   kd_sym weight);
   /* The metric's value from the summed state. */
   double (*result)(const void *options, int n_state, const double *state);
-  int direction; /* +1: larger is better, -1: smaller, 0: unknown */
+  int direction;        /* +1: larger is better, -1: smaller, 0: unknown */
   const char *log_name; /* default name */
 } kd_metric_kind;
 

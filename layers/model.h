@@ -72,14 +72,15 @@ kd_model *kd_model_create(const char *name);
 void kd_model_destroy(kd_model *model);
 
 /* shape: without the batch; -1 for variable sizes. Returns the tap of the input. */
-kd_tap kd_model_add_input(kd_model *model, const char *name, kd_dtype dtype, kd_shape shape, int64_t batch_size,
-                          kd_origin origin);
+kd_tap kd_model_add_input(kd_model *model, const char *name, kd_dtype dtype, kd_shape shape,
+                          int64_t batch_size, kd_origin origin);
 /* Options come from kd_options_fill or are filled by the C API; memory must outlive the model (its pool). */
-int kd_model_add_layer(kd_model *model, const kd_layer_kind *kind, const char *name, void *options, bool trainable,
-                       kd_origin origin);
+int kd_model_add_layer(kd_model *model, const kd_layer_kind *kind, const char *name, void *options,
+                       bool trainable, kd_origin origin);
 /* Calls layer `layer` on tensors; the taps must be of earlier calls. Returns the call's number. */
-int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs, const kd_tap *inputs, int n_args,
-                      const char *const *arg_names, const kd_value *const *arg_values, kd_origin origin);
+int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs, const kd_tap *inputs,
+                      int n_args, const char *const *arg_names, const kd_value *const *arg_values,
+                      kd_origin origin);
 void kd_model_add_output(kd_model *model, const char *name, kd_tap tap);
 
 /* Infers all shapes and declares all weights. Errors (shapes that do not fit, wrong numbers of inputs) go to
@@ -93,10 +94,10 @@ typedef struct kd_moving {
   double momentum;
 } kd_moving;
 typedef struct kd_built {
-  kd_sym *input;      /* fed tensors, one per model input (after casts they enter the layers) */
-  kd_sym *output;     /* one per model output */
+  kd_sym *input;       /* fed tensors, one per model input (after casts they enter the layers) */
+  kd_sym *output;      /* one per model output */
   kd_sym *call_output; /* first output of each call */
-  kd_sym *weight;     /* one per weight; KD_NO_SYM when not used */
+  kd_sym *weight;      /* one per weight; KD_NO_SYM when not used */
   kd_sym rng;
   int n_losses;
   kd_sym *losses; /* sums over rows, see kd_build_add_loss */
