@@ -1,0 +1,77 @@
+/* Data sets: indexable samples with named fields, read from files.
+ *
+ * Rank 0 opens the files, reads the headers and serialises a manifest; the other ranks open from the
+ * manifest (no header is read twice). Samples are then read by any rank, by number. */
+#ifndef KD_DATASET_H
+#define KD_DATASET_H
+
+#include "device/base/diag.h"
+#include "device/base/tensor.h"
+
+/* One field: "image", "label", or an input's or output's name. */
+typedef struct kd_field {
+  const char *name;
+  kd_dtype dtype;  /* as stored: uint8 pixels stay uint8 */
+  kd_shape sample; /* shape of one sample, without the batch */
+  size_t bytes;    /* of one sample */
+} kd_field;
+
+typedef struct kd_dataset kd_dataset;
+typedef struct kd_dataset_ops {
+  /* Reads `count` samples with the given numbers into out (count * bytes of the field, in the order of
+   * `index`). One thread reads a data set at a time. */
+  kd_status (*read)(kd_dataset *data, int field, int64_t count, const int64_t *index, void *out);
+  void (*close)(kd_dataset *data);
+} kd_dataset_ops;
+
+struct kd_dataset {
+  const kd_dataset_ops *ops;
+  kd_pool *pool;
+  int64_t count; /* samples */
+  int n_fields;
+  kd_field *fields;
+  uint64_t fingerprint; /* of names, sizes and contents' checksums of the files: equal data, equal number */
+  void *state;
+};
+
+/* Where data come from, as [data] says. Paths are already joined with `dir`; globs are expanded by open. */
+typedef struct kd_data_source {
+  const char *format; /* "idx", "hdf5", "csv", "npy", "npz", "synthetic" */
+  int n_paths;
+  const char *const *paths; /* idx, npy: one per field in the order of field_names; hdf5: shards or globs */
+  /* The fields the model needs: names of inputs then outputs, with the data set or column names that
+   * map.NAME gives (NULL: the rule of the format). */
+  int n_fields, n_inputs;
+  const char *const *field_names;
+  const char *const *mapped;
+  /* Wanted sample shapes and types per field (rank -1: unknown): used to add a trailing axis of 1, by
+   * synthetic data, and by CSV. */
+  const kd_shape *wanted_shape;
+  const kd_dtype *wanted_dtype;
+  const int64_t *n_classes; /* synthetic: labels are drawn from [0, n_classes); 0: real numbers */
+  int64_t synthetic_count;
+  uint64_t seed;
+  kd_origin origin; /* of the [data] section */
+} kd_data_source;
+
+/* Opens the files, checks headers: missing, empty, truncated files, counts and shapes that disagree between
+ * files or shards are errors in diag that name the file and both sides. NULL then. */
+kd_dataset *kd_dataset_open(const kd_data_source *source, kd_diag *diag);
+void kd_dataset_close(kd_dataset *data);
+
+/* The manifest as bytes (in the data set's pool), and a data set made from it. */
+kd_status kd_dataset_manifest(kd_dataset *data, void **bytes, size_t *size);
+kd_status kd_dataset_open_manifest(const void *bytes, size_t size, kd_dataset **data);
+
+/* Samples [begin, end) of another set, which must outlive it. */
+kd_dataset *kd_dataset_slice(kd_dataset *data, int64_t begin, int64_t end);
+/* Arrays in memory; used by the C API and tests. field_data[i]: count samples, not copied. */
+kd_dataset *kd_dataset_arrays(int64_t count, int n_fields, const kd_field *fields, const void *const *field_data);
+
+int kd_dataset_field(const kd_dataset *data, const char *name); /* -1: none */
+kd_status kd_dataset_read(kd_dataset *data, int field, int64_t count, const int64_t *index, void *out);
+
+/* Every label of the field lies in [0, classes): KD_ERR_USAGE with label, row and file. Reads in blocks. */
+kd_status kd_dataset_check_labels(kd_dataset *data, int field, int64_t classes);
+
+#endif

@@ -1,0 +1,26 @@
+/* Weights in Keras's .weights.h5 layout (keras.md 6.5), read and written. One rank calls these. */
+#ifndef KD_WEIGHTS_FILE_H
+#define KD_WEIGHTS_FILE_H
+
+#include "layers/model.h"
+
+/* The optimizer's variables in Keras's order: written to optimizer/vars/N. */
+typedef struct kd_optimizer_var {
+  const float *data; /* float32, or NULL when integer is used */
+  int64_t integer;   /* scalar iteration */
+  kd_shape shape;
+} kd_optimizer_var;
+typedef struct kd_optimizer_vars {
+  int count;
+  kd_optimizer_var *var;
+} kd_optimizer_vars;
+
+/* weight[i] points to the values of model->weights[i], host memory. Written under a temporary name, synced,
+ * renamed. optimizer may be NULL. KD_ERR_RUN on a full disk; nothing half-written stays. */
+kd_status kd_weights_write(const char *path, const kd_model *model, const float *const *weight,
+                           const kd_optimizer_vars *optimizer);
+/* Reads files that Keras or kdist wrote. Every weight must be found with its shape: else KD_ERR_USAGE naming
+ * weight, path in the file and both shapes. */
+kd_status kd_weights_read(const char *path, const kd_model *model, float *const *weight);
+
+#endif
