@@ -1,4 +1,5 @@
-/* Checkpoints: canonical (nothing belongs to a rank), atomic, checksummed HDF5 files. One rank calls these. */
+/* Checkpoints: canonical (nothing belongs to a rank), atomic, checksummed HDF5 files. One rank calls these.
+ */
 #ifndef KD_CHECKPOINT_H
 #define KD_CHECKPOINT_H
 
@@ -22,8 +23,8 @@ typedef struct kd_checkpoint {
   kd_note *notes;
 } kd_checkpoint;
 
-/* Writes folder/step-N.h5 (temporary name, checksum of every record and note, fsync, rename), then removes all
- * but the newest `keep`. */
+/* Writes folder/step-N.h5 (temporary name, checksum of every record and note, fsync, rename), then removes
+ * all but the newest `keep`. */
 kd_status kd_checkpoint_write(const char *folder, const kd_checkpoint *checkpoint, int keep);
 /* The newest complete file of the folder. A damaged one is named in a warning and the one before is tried;
  * *checkpoint is NULL when the folder holds none at all; KD_ERR_USAGE when all are damaged. Memory is the

@@ -66,7 +66,8 @@ kd_status kd_dataset_open_manifest(const void *bytes, size_t size, kd_dataset **
 /* Samples [begin, end) of another set, which must outlive it. */
 kd_dataset *kd_dataset_slice(kd_dataset *data, int64_t begin, int64_t end);
 /* Arrays in memory; used by the C API and tests. field_data[i]: count samples, not copied. */
-kd_dataset *kd_dataset_arrays(int64_t count, int n_fields, const kd_field *fields, const void *const *field_data);
+kd_dataset *kd_dataset_arrays(int64_t count, int n_fields, const kd_field *fields,
+                              const void *const *field_data);
 
 int kd_dataset_field(const kd_dataset *data, const char *name); /* -1: none */
 kd_status kd_dataset_read(kd_dataset *data, int field, int64_t count, const int64_t *index, void *out);

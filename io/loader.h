@@ -27,8 +27,8 @@ typedef struct kd_loader_spec {
   void (*share)(void *context, int64_t rows, int64_t *begin, int64_t *end);
   void *share_context;
   int depth; /* batches ahead, at least 2 */
-  /* shard = coordinator: samples are fetched by this call in place of kd_dataset_read, on the loader's thread;
-   * NULL: read. */
+  /* shard = coordinator: samples are fetched by this call in place of kd_dataset_read, on the loader's
+   * thread; NULL: read. */
   kd_status (*fetch)(void *context, int field, int64_t count, const int64_t *index, void *out);
   void *fetch_context;
 } kd_loader_spec;

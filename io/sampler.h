@@ -8,17 +8,19 @@
 typedef struct kd_sampler {
   int64_t count; /* samples of the epoch */
   bool shuffle;  /* false: file order */
-  int64_t chunk; /* > 1: chunk-local order: chunks are permuted, and samples within each; for files read by chunk */
+  int64_t chunk; /* > 1: chunk-local order: chunks are permuted, and samples within each; for files read by
+                    chunk */
   uint64_t key;
   int half_bits; /* of the Feistel network */
 } kd_sampler;
 
-void kd_sampler_start(kd_sampler *sampler, int64_t count, bool shuffle, int64_t chunk, uint64_t seed, int64_t epoch);
+void kd_sampler_start(kd_sampler *sampler, int64_t count, bool shuffle, int64_t chunk, uint64_t seed,
+                      int64_t epoch);
 /* The sample number at position `position` (0 .. count-1): a bijection. */
 int64_t kd_sampler_at(const kd_sampler *sampler, int64_t position);
 
-/* The part [begin, end) of a batch of `rows` rows that part `part` of `parts` takes: balanced, contiguous, the
- * first rows % parts parts have one more. Used for ranks and for micro-shards. */
+/* The part [begin, end) of a batch of `rows` rows that part `part` of `parts` takes: balanced, contiguous,
+ * the first rows % parts parts have one more. Used for ranks and for micro-shards. */
 void kd_split(int64_t rows, int parts, int part, int64_t *begin, int64_t *end);
 
 #endif
