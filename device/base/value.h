@@ -41,6 +41,10 @@ enum { KD_VALUE_DEPTH = 64 }; /* nesting of brackets; deeper is an error */
  * Errors go to diag with the origin; returns NULL then. Memory is the pool's. */
 kd_value *kd_value_parse(kd_pool *pool, kd_diag *diag, kd_origin origin, const char *text, bool top_list);
 
+/* Reads the first value of the text, without top list; *rest is what follows, after white space. */
+kd_value *kd_value_parse_first(kd_pool *pool, kd_diag *diag, kd_origin origin, const char *text,
+                               const char **rest);
+
 /* The value as text in the canonical spelling of the configuration language. */
 const char *kd_value_print(kd_pool *pool, const kd_value *value);
 
