@@ -53,7 +53,8 @@ static void classify_word(kd_value *value, const char *word) {
   set_text(value, word, false);
   if (!strcmp(word, "none") || !strcmp(word, "None")) {
     value->type = KD_V_NONE;
-  } else if (!strcmp(word, "true") || !strcmp(word, "True") || !strcmp(word, "false") || !strcmp(word, "False")) {
+  } else if (!strcmp(word, "true") || !strcmp(word, "True") || !strcmp(word, "false") ||
+             !strcmp(word, "False")) {
     value->type = KD_V_BOOL;
     value->boolean = tolower((unsigned char)word[0]) == 't';
   } else if (kd_parse_int(word, &value->integer)) {
@@ -88,7 +89,8 @@ static char *read_quoted(parser *p, char *out) {
   return out;
 }
 
-/* A word ends at white space, a comma, '=' or a bracket; "[" inside a word is a file pattern (part-[0-9].npy). */
+/* A word ends at white space, a comma, '=' or a bracket; "[" inside a word is a file pattern
+ * (part-[0-9].npy). */
 static bool word_goes_on(char c, int pattern) {
   if (c == '\0' || isspace((unsigned char)c) || c == ',' || c == '=' || c == '(' || c == ')') return false;
   return c != ']' || pattern > 0;
@@ -159,7 +161,9 @@ static bool parse_items(parser *p, char close, kd_value *out, bool is_call, bool
     out->count++;
     skip_space(p);
     if (*p->at == close) break;
-    if (*p->at != ',') return fail(p, *p->at == '=' ? "key=value stands only in calls" : "a comma, or quotes around a text, is missing");
+    if (*p->at != ',')
+      return fail(p, *p->at == '=' ? "key=value stands only in calls"
+                                   : "a comma, or quotes around a text, is missing");
     *comma = true;
     p->at++;
   }
@@ -233,7 +237,8 @@ kd_value *kd_value_parse(kd_pool *pool, kd_diag *diag, kd_origin origin, const c
   return value;
 }
 
-kd_value *kd_value_parse_first(kd_pool *pool, kd_diag *diag, kd_origin origin, const char *text, const char **rest) {
+kd_value *kd_value_parse_first(kd_pool *pool, kd_diag *diag, kd_origin origin, const char *text,
+                               const char **rest) {
   parser p = start(pool, diag, origin, text);
   kd_value *value = parse(&p, false);
   skip_space(&p);
