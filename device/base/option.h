@@ -63,7 +63,8 @@ typedef struct kd_option {
   size_t offset;             /* offsetof(options struct, field) */
   const char *initial;       /* default in configuration text ("1", "none", "glorot_uniform"); NULL: required */
   const char *help;          /* one line */
-  double min, max;           /* range of INT, FLOAT and of the items of INTS, FLOATS; both 0: no limit */
+  double min, max;           /* range of INT, FLOAT and of the items of INTS, FLOATS; both 0: no limit (with
+                                KD_OPT_OPEN_MIN: > 0); max below min or infinite: no upper limit */
   int flags;                 /* kd_option_flags */
   const char *choices;       /* CHOICE */
   const kd_family *family;   /* OBJECT, OBJECTS */
@@ -92,6 +93,10 @@ struct kd_family {
 
 /* The kind of that name or alias; NULL when there is none. */
 const kd_kind *kd_family_find(const kd_family *family, const char *name);
+
+/* "; did you mean 'Dense'?", or "; known are: ..." for a short family, or "": the end of a message about an
+ * unknown name. */
+const char *kd_family_hint(kd_pool *pool, const kd_family *family, const char *name);
 
 /* Fills an object from a value: a call `Name(...)`, a word, or none when allowed by the caller. Unknown
  * names, keys, ill-typed and out-of-range values are added to diag with the nearest right name. Returns

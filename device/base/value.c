@@ -138,6 +138,11 @@ static bool parse_key(parser *p, kd_value *call, const char **key) {
   return true;
 }
 
+static const char *separator_error(char found, char close) {
+  if (found == '\0' && close) return "a bracket is not closed";
+  return found == '=' ? "key=value stands only in calls" : "a comma, or quotes around a text, is missing";
+}
+
 /* Reads items up to `close`. For a call, items may have keys. *comma tells whether a comma was seen. */
 static bool parse_items(parser *p, char close, kd_value *out, bool is_call, bool *comma) {
   size_t item_room = 0, key_room = 0;
@@ -145,7 +150,7 @@ static bool parse_items(parser *p, char close, kd_value *out, bool is_call, bool
   for (;;) {
     skip_space(p);
     if (*p->at == close) break;
-    if (*p->at == '\0' && close) return fail(p, "a bracket is not closed");
+    if (*p->at == '\0') return fail(p, separator_error('\0', close));
     size_t used = (size_t)out->count;
     if (is_call && used >= CALL_ITEMS) return fail(p, "more than 4096 arguments");
     const char *key = NULL;
@@ -161,9 +166,7 @@ static bool parse_items(parser *p, char close, kd_value *out, bool is_call, bool
     out->count++;
     skip_space(p);
     if (*p->at == close) break;
-    if (*p->at != ',')
-      return fail(p, *p->at == '=' ? "key=value stands only in calls"
-                                   : "a comma, or quotes around a text, is missing");
+    if (*p->at != ',') return fail(p, separator_error(*p->at, close));
     *comma = true;
     p->at++;
   }
