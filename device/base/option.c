@@ -34,16 +34,17 @@ static int find_key(const kd_option *table, const char *key) {
 /* "a, b, c" of the table's keys. */
 static const char *key_list(kd_pool *pool, const kd_option *table, int count) {
   const char *list = "";
-  for (int i = 0; i < count; i++)
-    list = kd_pool_printf(pool, "%s%s%s", list, i ? ", " : "", table[i].name);
+  for (int i = 0; i < count; i++) list = kd_pool_printf(pool, "%s%s%s", list, i ? ", " : "", table[i].name);
   return list;
 }
 
 static bool unknown_key(const kd_option_reader *reader, const kd_kind *kind, const char *key,
                         const kd_value *value) {
   int count = table_size(kind->options);
-  const char *near = count ? kd_nearest(key, &kind->options[0].name, (size_t)count, sizeof *kind->options) : NULL;
-  if (near) return kd_option_error(reader, value, "unknown key '%s'; did you mean '%s'?", kd_quoted(key), near);
+  const char *near =
+      count ? kd_nearest(key, &kind->options[0].name, (size_t)count, sizeof *kind->options) : NULL;
+  if (near)
+    return kd_option_error(reader, value, "unknown key '%s'; did you mean '%s'?", kd_quoted(key), near);
   if (count == 0) return kd_option_error(reader, value, "unknown key '%s'; it takes no keys", kd_quoted(key));
   if (count > LISTED_KEYS) return kd_option_error(reader, value, "unknown key '%s'", kd_quoted(key));
   return kd_option_error(reader, value, "unknown key '%s'; known are: %s", kd_quoted(key),
@@ -57,7 +58,8 @@ static int positional_row(const kd_option *table, int position) {
   return -1;
 }
 
-static bool fill_defaults(const kd_option_reader *reader, const kd_kind *kind, const bool *given, void *options) {
+static bool fill_defaults(const kd_option_reader *reader, const kd_kind *kind, const bool *given,
+                          void *options) {
   bool good = true;
   for (int i = 0; kind->options && kind->options[i].name; i++) {
     const kd_option *option = &kind->options[i];
@@ -73,8 +75,8 @@ static bool fill_defaults(const kd_option_reader *reader, const kd_kind *kind, c
   return good;
 }
 
-static bool fill_values(const kd_option_reader *reader, const kd_kind *kind, int count, const char *const *keys,
-                        const kd_value *const *values, bool *given, void *options) {
+static bool fill_values(const kd_option_reader *reader, const kd_kind *kind, int count,
+                        const char *const *keys, const kd_value *const *values, bool *given, void *options) {
   bool good = true;
   int position = 0;
   for (int i = 0; i < count; i++) {
@@ -84,8 +86,8 @@ static bool fill_values(const kd_option_reader *reader, const kd_kind *kind, int
     if (row < 0 && key) {
       good = unknown_key(reader, kind, key, values[i]);
     } else if (row < 0) {
-      good = kd_option_error(reader, values[i], "%d values are given by position, at most %d are taken", position,
-                             position - 1);
+      good = kd_option_error(reader, values[i], "%d values are given by position, at most %d are taken",
+                             position, position - 1);
       break;
     } else if (given[row]) {
       good = kd_option_error(reader, values[i], "'%s' is given twice", kind->options[row].name);

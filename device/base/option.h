@@ -12,16 +12,16 @@
 #include "device/base/value.h"
 
 typedef enum kd_option_type {
-  KD_OPT_BOOL,   /* bool */
-  KD_OPT_INT,    /* int64_t; range min..max */
-  KD_OPT_FLOAT,  /* double; range min..max; an integer is accepted */
-  KD_OPT_TEXT,   /* const char* */
-  KD_OPT_CHOICE, /* int: index in `choices`, a "a|b|c" text */
-  KD_OPT_INTS,   /* kd_ints: one integer or a list of at most KD_MAX_INTS */
-  KD_OPT_FLOATS, /* kd_floats */
-  KD_OPT_OBJECT, /* kd_object: one object of `family`, or none */
+  KD_OPT_BOOL,    /* bool */
+  KD_OPT_INT,     /* int64_t; range min..max */
+  KD_OPT_FLOAT,   /* double; range min..max; an integer is accepted */
+  KD_OPT_TEXT,    /* const char* */
+  KD_OPT_CHOICE,  /* int: index in `choices`, a "a|b|c" text */
+  KD_OPT_INTS,    /* kd_ints: one integer or a list of at most KD_MAX_INTS */
+  KD_OPT_FLOATS,  /* kd_floats */
+  KD_OPT_OBJECT,  /* kd_object: one object of `family`, or none */
   KD_OPT_OBJECTS, /* kd_objects: a list of objects of `family` */
-  KD_OPT_VALUE,  /* const kd_value*: kept as it is, read by the kind itself (padding, axes ...) */
+  KD_OPT_VALUE,   /* const kd_value*: kept as it is, read by the kind itself (padding, axes ...) */
 } kd_option_type;
 
 enum { KD_MAX_INTS = 8 };
@@ -60,15 +60,15 @@ typedef enum kd_option_flags {
 typedef struct kd_option {
   const char *name; /* Keras's argument name; NULL ends a table */
   kd_option_type type;
-  size_t offset;             /* offsetof(options struct, field) */
-  const char *initial;       /* default in configuration text ("1", "none", "glorot_uniform"); NULL: required */
-  const char *help;          /* one line */
-  double min, max;           /* range of INT, FLOAT and of the items of INTS, FLOATS; both 0: no limit (with
-                                KD_OPT_OPEN_MIN: > 0); max below min or infinite: no upper limit */
-  int flags;                 /* kd_option_flags */
-  const char *choices;       /* CHOICE */
-  const kd_family *family;   /* OBJECT, OBJECTS */
-  const char *alias;         /* another accepted key (legacy spelling), or NULL */
+  size_t offset;           /* offsetof(options struct, field) */
+  const char *initial;     /* default in configuration text ("1", "none", "glorot_uniform"); NULL: required */
+  const char *help;        /* one line */
+  double min, max;         /* range of INT, FLOAT and of the items of INTS, FLOATS; both 0: no limit (with
+                              KD_OPT_OPEN_MIN: > 0); max below min or infinite: no upper limit */
+  int flags;               /* kd_option_flags */
+  const char *choices;     /* CHOICE */
+  const kd_family *family; /* OBJECT, OBJECTS */
+  const char *alias;       /* another accepted key (legacy spelling), or NULL */
 } kd_option;
 
 /* The value of INT and FLOAT options given as `none`. */
@@ -101,7 +101,8 @@ const char *kd_family_hint(kd_pool *pool, const kd_family *family, const char *n
 /* Fills an object from a value: a call `Name(...)`, a word, or none when allowed by the caller. Unknown
  * names, keys, ill-typed and out-of-range values are added to diag with the nearest right name. Returns
  * false when anything was wrong. Memory is the pool's. */
-bool kd_object_make(kd_pool *pool, kd_diag *diag, const kd_family *family, const kd_value *value, kd_object *object);
+bool kd_object_make(kd_pool *pool, kd_diag *diag, const kd_family *family, const kd_value *value,
+                    kd_object *object);
 
 /* The same for a kind and keys that are known already: keys[i] may be NULL for positional values.
  * `subject` names the object in messages: "layer fc1 (Dense)". */

@@ -34,7 +34,8 @@ static const char *list_text(kd_pool *pool, int count, const char *(*item)(kd_po
   if (count == 0) return "none";
   if (count == 1) return item(pool, list, 0);
   const char *text = "(";
-  for (int i = 0; i < count; i++) text = kd_pool_printf(pool, "%s%s%s", text, i ? ", " : "", item(pool, list, i));
+  for (int i = 0; i < count; i++)
+    text = kd_pool_printf(pool, "%s%s%s", text, i ? ", " : "", item(pool, list, i));
   return kd_pool_printf(pool, "%s)", text);
 }
 
@@ -115,8 +116,8 @@ static const char *bare_type(kd_pool *pool, const kd_option *option) {
   case KD_OPT_CHOICE:
     return kd_pool_printf(pool, "one of %s", option->choices);
   case KD_OPT_INTS:
-    return kd_pool_printf(pool, "int or list of ints, each%s", *range_text(pool, option) ? range_text(pool, option)
-                                                                                         : " any");
+    return kd_pool_printf(pool, "int or list of ints, each%s",
+                          *range_text(pool, option) ? range_text(pool, option) : " any");
   case KD_OPT_FLOATS:
     return kd_pool_printf(pool, "float or list of floats, each%s",
                           *range_text(pool, option) ? range_text(pool, option) : " any");

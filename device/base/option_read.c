@@ -53,9 +53,11 @@ static bool out_of_range(const kd_option_reader *reader, const kd_option *option
 }
 
 /* One number with the option's range; also an item of a list. */
-static bool read_int(const kd_option_reader *reader, const kd_option *option, const kd_value *value, int64_t *out) {
+static bool read_int(const kd_option_reader *reader, const kd_option *option, const kd_value *value,
+                     int64_t *out) {
   /* Whole numbers beyond 2^53 arrive as FLOAT: they are too large, not of the wrong type. */
-  if (value->type == KD_V_FLOAT && value->real == floor(value->real) && fabs(value->real) > 9007199254740992.0)
+  if (value->type == KD_V_FLOAT && value->real == floor(value->real) &&
+      fabs(value->real) > 9007199254740992.0)
     return kd_option_error(reader, value, "%s = %s is too large for an integer", option->name,
                            kd_quoted(value->text));
   if (value->type != KD_V_INT) return wrong_type(reader, option, value);
@@ -83,7 +85,8 @@ static bool read_text(const kd_option_reader *reader, const kd_option *option, c
   return true;
 }
 
-static bool read_choice(const kd_option_reader *reader, const kd_option *option, const kd_value *value, int *out) {
+static bool read_choice(const kd_option_reader *reader, const kd_option *option, const kd_value *value,
+                        int *out) {
   char word[64];
   const char *names[64];
   size_t count = 0;
@@ -99,8 +102,8 @@ static bool read_choice(const kd_option_reader *reader, const kd_option *option,
   }
   const char *near = kd_nearest(given, names, count, sizeof *names);
   if (near)
-    return kd_option_error(reader, value, "%s = %s is unknown; did you mean '%s'?", option->name, kd_quoted(given),
-                           near);
+    return kd_option_error(reader, value, "%s = %s is unknown; did you mean '%s'?", option->name,
+                           kd_quoted(given), near);
   return kd_option_error(reader, value, "%s = %s is unknown: expected %s", option->name, kd_quoted(given),
                          kd_option_type_text(reader->diag->pool, option));
 }
@@ -114,10 +117,12 @@ static int item_count(const kd_value *value) {
   return value->type == KD_V_LIST ? value->count : 1;
 }
 
-static bool read_ints(const kd_option_reader *reader, const kd_option *option, const kd_value *value, kd_ints *out) {
+static bool read_ints(const kd_option_reader *reader, const kd_option *option, const kd_value *value,
+                      kd_ints *out) {
   int count = item_count(value);
   if (count == 0 || count > KD_MAX_INTS)
-    return kd_option_error(reader, value, "%s has %d items: expected 1 to %d", option->name, count, KD_MAX_INTS);
+    return kd_option_error(reader, value, "%s has %d items: expected 1 to %d", option->name, count,
+                           KD_MAX_INTS);
   for (int i = 0; i < count; i++)
     if (!read_int(reader, option, item(value, i), &out->v[i])) return false;
   out->count = count;
@@ -138,8 +143,8 @@ static bool read_object(const kd_option_reader *reader, const kd_option *option,
                         kd_object *out) {
   kd_option_reader inner = *reader;
   bool named = reader->subject && *reader->subject;
-  inner.subject =
-      kd_pool_printf(reader->diag->pool, "%s%s%s", named ? reader->subject : "", named ? ": " : "", option->name);
+  inner.subject = kd_pool_printf(reader->diag->pool, "%s%s%s", named ? reader->subject : "",
+                                 named ? ": " : "", option->name);
   return kd_object_read(&inner, option->family, value, out);
 }
 
@@ -153,7 +158,8 @@ static bool read_objects(const kd_option_reader *reader, const kd_option *option
   return good;
 }
 
-static bool read_none(const kd_option_reader *reader, const kd_option *option, const kd_value *value, void *at) {
+static bool read_none(const kd_option_reader *reader, const kd_option *option, const kd_value *value,
+                      void *at) {
   if (!(option->flags & KD_OPT_NONE_OK)) return wrong_type(reader, option, value);
   switch (option->type) {
   case KD_OPT_INT:
@@ -186,7 +192,8 @@ static bool read_none(const kd_option_reader *reader, const kd_option *option, c
   return true;
 }
 
-bool kd_option_read(const kd_option_reader *reader, const kd_option *option, const kd_value *value, void *options) {
+bool kd_option_read(const kd_option_reader *reader, const kd_option *option, const kd_value *value,
+                    void *options) {
   void *at = field(option, options);
   if (option->type == KD_OPT_VALUE) {
     *(const kd_value **)at = value;

@@ -9,13 +9,22 @@ typedef struct normal {
   int64_t seed;
 } normal;
 static const kd_option normal_options[] = {
-    {.name = "stddev", .type = KD_OPT_FLOAT, .offset = offsetof(normal, stddev), .initial = "0.05",
+    {.name = "stddev",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(normal, stddev),
+     .initial = "0.05",
      .flags = KD_OPT_OPEN_MIN},
-    {.name = "seed", .type = KD_OPT_INT, .offset = offsetof(normal, seed), .initial = "none", .flags = KD_OPT_NONE_OK},
+    {.name = "seed",
+     .type = KD_OPT_INT,
+     .offset = offsetof(normal, seed),
+     .initial = "none",
+     .flags = KD_OPT_NONE_OK},
     {0},
 };
-static const kd_kind normal_kind = {.name = "RandomNormal", .aliases = "normal|random_normal",
-                                    .options = normal_options, .options_size = sizeof(normal)};
+static const kd_kind normal_kind = {.name = "RandomNormal",
+                                    .aliases = "normal|random_normal",
+                                    .options = normal_options,
+                                    .options_size = sizeof(normal)};
 static const kd_kind zeros_kind = {.name = "Zeros", .aliases = "zeros"};
 static const kd_kind *const initializers[] = {&normal_kind, &zeros_kind};
 static const kd_family family = {"initializer", initializers, 2};
@@ -32,7 +41,8 @@ typedef struct dense {
   kd_objects more;
   const kd_value *axes;
 } dense;
-#define ROW(field, kind, ...) {.name = #field, .type = kind, .offset = offsetof(dense, field), __VA_ARGS__}
+#define ROW(field, kind, ...)                                                                                \
+  { .name = #field, .type = kind, .offset = offsetof(dense, field), __VA_ARGS__ }
 static const kd_option dense_options[] = {
     ROW(units, KD_OPT_INT, .min = 1, .max = 1e9),
     ROW(activation, KD_OPT_TEXT, .initial = "none", .flags = KD_OPT_NONE_OK),
@@ -51,8 +61,8 @@ static void check_dense(const void *options, kd_diag *diag, kd_origin origin) {
   if (((const dense *)options)->units == 13) kd_diag_error(diag, origin, "13 units bring bad luck");
 }
 
-static const kd_kind dense_kind = {.name = "Dense", .options = dense_options, .options_size = sizeof(dense),
-                                   .check = check_dense};
+static const kd_kind dense_kind = {
+    .name = "Dense", .options = dense_options, .options_size = sizeof(dense), .check = check_dense};
 static const kd_kind *const layers[] = {&dense_kind};
 static const kd_family layer_family = {"layer", layers, 1};
 
@@ -130,7 +140,8 @@ static void errors(void **state) {
       {"D(1, size=(1,1,1,1,1,1,1,1,1))", "size has 9 items"},
       {"D(1, activation=(a, b))", "activation is one text"},
       {"D(1, init=normel)", "init: unknown initializer 'normel'; did you mean 'normal'?"},
-      {"D(1, init=RandomNormal(sed=1))", "init: initializer RandomNormal: unknown key 'sed'; did you mean 'seed'?"},
+      {"D(1, init=RandomNormal(sed=1))",
+       "init: initializer RandomNormal: unknown key 'sed'; did you mean 'seed'?"},
       {"D(1, init=RandomNormal(0))", "stddev = 0 is out of range: expected float > 0"},
       {"D(1, init=none)", "init = none"},
       {"D(1, use_bias=1)", "use_bias = 1 is not of the right type: expected true or false"},
@@ -173,8 +184,8 @@ static void prints(void **state) {
   (void)state;
   dense d;
   assert_true(fill("Dense(8, init=RandomNormal(0.1), weights=(1, 2), padding=same, activation=\"a b\")", &d));
-  static const char *const expected[] = {"8", "\"a b\"", "true", "same", "(3, 3)", "(1.0, 2.0)", "0.5",
-                                         "RandomNormal(0.1)", "none", "none"};
+  static const char *const expected[] = {"8",   "\"a b\"",           "true", "same", "(3, 3)", "(1.0, 2.0)",
+                                         "0.5", "RandomNormal(0.1)", "none", "none"};
   for (int i = 0; dense_options[i].name; i++)
     assert_string_equal(kd_option_print(pool, &dense_options[i], &d), expected[i]);
   d.init.value = NULL;
