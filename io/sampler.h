@@ -11,7 +11,9 @@ typedef struct kd_sampler {
   int64_t chunk; /* > 1: chunk-local order: chunks are permuted, and samples within each; for files read by
                     chunk */
   uint64_t key;
-  int half_bits; /* of the Feistel network */
+  int half_bits; /* of the Feistel network over samples, or over chunks when chunk > 1 */
+  int64_t chunks,
+      short_slot; /* chunk > 1: number of chunks, and where in the order the last, shorter one is */
 } kd_sampler;
 
 void kd_sampler_start(kd_sampler *sampler, int64_t count, bool shuffle, int64_t chunk, uint64_t seed,
