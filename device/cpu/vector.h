@@ -1,0 +1,38 @@
+/* The table of vector kernels: inner loops that are compiled once per instruction set (files vector_*.c) and
+ * reached through the table that fits the processor (isa.h).
+ *
+ * A vector_*.c file names its functions with KD_V: `float KD_V(sum)(const float *x, int64_t n)` becomes
+ * kd_sum_base, kd_sum_v3 and kd_sum_v4. device/cpu/vector.def lists them. Everything else in such a file is
+ * static, and it calls no function of another file but those named by KD_V, libm and libmvec. */
+#ifndef KD_CPU_VECTOR_H
+#define KD_CPU_VECTOR_H
+
+#include <stdint.h>
+
+#include "device/op.h"
+
+#define KD_VECTOR_JOIN_(name, isa)  kd_##name##_##isa
+#define KD_VECTOR_JOIN2_(name, isa) KD_VECTOR_JOIN_(name, isa)
+#define KD_V(name)                  KD_VECTOR_JOIN2_(name, KD_ISA)
+
+/* One step of a pointwise program over n floats. out may be any of the operands; unused operands are not
+ * read. A value's bits do not depend on its position or on n. */
+typedef void kd_step_fn(float *out, const float *a, const float *b, const float *c, int64_t n);
+/* Conversion of n elements of some type to and from float. */
+typedef void kd_load_fn(float *out, const void *from, int64_t n);
+typedef void kd_store_fn(void *out, const float *from, int64_t n);
+
+typedef struct kd_vector_table {
+#define KD_VECTOR(result, name, ...) result (*name)(__VA_ARGS__);
+#include "device/cpu/vector.def"
+#undef KD_VECTOR
+} kd_vector_table;
+
+#define KD_VECTOR(result, name, ...)                                                                         \
+  result kd_##name##_base(__VA_ARGS__);                                                                      \
+  result kd_##name##_v3(__VA_ARGS__);                                                                        \
+  result kd_##name##_v4(__VA_ARGS__);
+#include "device/cpu/vector.def"
+#undef KD_VECTOR
+
+#endif

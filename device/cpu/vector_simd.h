@@ -1,0 +1,160 @@
+/* Vectors of floats in plain C (gcc and clang vector types), as wide as the instruction set being compiled for.
+ * Included by vector_*.c only.
+ *
+ * Comparisons of vf give vi masks of 0 and -1. v_load_part and v_store_part touch the first n elements only,
+ * so that loops treat their tail with the same vector code as their body: the bits of a value do not depend
+ * on where it stands. */
+#ifndef KD_CPU_VECTOR_SIMD_H
+#define KD_CPU_VECTOR_SIMD_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "device/cpu/vector.h"
+
+#if defined(__AVX512F__)
+enum { KD_W = 16 };
+#elif defined(__AVX2__)
+enum { KD_W = 8 };
+#else
+enum { KD_W = 4 };
+#endif
+
+typedef float vf __attribute__((vector_size(KD_W * 4), may_alias));
+typedef int32_t vi __attribute__((vector_size(KD_W * 4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(KD_W * 4), may_alias));
+typedef float vf_unaligned __attribute__((vector_size(KD_W * 4), may_alias, aligned(4)));
+typedef int32_t vi_unaligned __attribute__((vector_size(KD_W * 4), may_alias, aligned(4)));
+
+static inline vf v_load(const float *p) {
+  return *(const vf_unaligned *)p;
+}
+static inline void v_store(float *p, vf x) {
+  *(vf_unaligned *)p = x;
+}
+static inline vf v_set(float x) {
+  return x - (vf){0};
+}
+static inline vi v_seti(int32_t x) {
+  return x - (vi){0};
+}
+
+#if defined(__AVX512F__)
+static inline vf v_load_part(const float *p, int64_t n) {
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+static inline void v_store_part(float *p, vf x, int64_t n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+}
+static inline vf v_round(vf x) { /* half to even */
+  return (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf v_floor(vf x) {
+  return (vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline vf v_sqrt(vf x) {
+  return (vf)_mm512_sqrt_ps((__m512)x);
+}
+static inline vi v_to_int(vf x) { /* nearest */
+  return (vi)_mm512_cvtps_epi32((__m512)x);
+}
+static inline vf v_from_int(vi x) {
+  return (vf)_mm512_cvtepi32_ps((__m512i)x);
+}
+#elif defined(__AVX2__)
+static inline __m256i v_part_mask(int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vf v_load_part(const float *p, int64_t n) {
+  return (vf)_mm256_maskload_ps(p, v_part_mask(n));
+}
+static inline void v_store_part(float *p, vf x, int64_t n) {
+  _mm256_maskstore_ps(p, v_part_mask(n), (__m256)x);
+}
+static inline vf v_round(vf x) {
+  return (vf)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+static inline vf v_floor(vf x) {
+  return (vf)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline vf v_sqrt(vf x) {
+  return (vf)_mm256_sqrt_ps((__m256)x);
+}
+static inline vi v_to_int(vf x) {
+  return (vi)_mm256_cvtps_epi32((__m256)x);
+}
+static inline vf v_from_int(vi x) {
+  return (vf)_mm256_cvtepi32_ps((__m256i)x);
+}
+#else
+static inline vf v_load_part(const float *p, int64_t n) {
+  vf x = {0};
+  for (int64_t i = 0; i < n; i++) x[i] = p[i];
+  return x;
+}
+static inline void v_store_part(float *p, vf x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) p[i] = x[i];
+}
+static inline vi v_to_int(vf x) {
+  return (vi)_mm_cvtps_epi32((__m128)x);
+}
+static inline vf v_from_int(vi x) {
+  return (vf)_mm_cvtepi32_ps((__m128i)x);
+}
+/* Values of 2^23 and more are whole; below, the conversion through int32 is exact. The sign of zero stays. */
+static inline vf v_round(vf x) {
+  vi sign = (vi)x & v_seti(INT32_MIN), small = (vf)((vi)x & v_seti(INT32_MAX)) < v_set(0x1p23f);
+  vi whole = (vi)v_from_int(v_to_int(x)) | sign;
+  return (vf)((small & whole) | (~small & (vi)x));
+}
+static inline vf v_floor(vf x) {
+  vf whole = v_round(x);
+  vi high = whole > x;
+  return (vf)((high & (vi)(whole - v_set(1.0f))) | (~high & (vi)whole));
+}
+static inline vf v_sqrt(vf x) {
+  return (vf)_mm_sqrt_ps((__m128)x);
+}
+#endif
+
+static inline vf v_select(vi mask, vf yes, vf no) {
+  return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+static inline vf v_abs(vf x) {
+  return (vf)((vi)x & v_seti(INT32_MAX));
+}
+static inline vf v_copysign(vf magnitude, vf sign) {
+  return (vf)((vi)v_abs(magnitude) | ((vi)sign & v_seti(INT32_MIN)));
+}
+/* A NaN in either operand gives NaN. */
+static inline vf v_max(vf a, vf b) {
+  return v_select((a > b) | (a != a), a, b);
+}
+static inline vf v_min(vf a, vf b) {
+  return v_select((a < b) | (a != a), a, b);
+}
+
+/* Sum, largest and smallest of the lanes, in a fixed order (halves are folded). */
+static inline float v_sum(vf x) {
+  float lane[KD_W];
+  memcpy(lane, &x, sizeof lane);
+  for (int half = KD_W / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+  return lane[0];
+}
+static inline float v_largest(vf x) {
+  float lane[KD_W], best;
+  memcpy(lane, &x, sizeof lane);
+  best = lane[0];
+  for (int i = 1; i < KD_W; i++) best = lane[i] > best || lane[i] != lane[i] ? lane[i] : best;
+  return best;
+}
+static inline float v_smallest(vf x) {
+  float lane[KD_W], best;
+  memcpy(lane, &x, sizeof lane);
+  best = lane[0];
+  for (int i = 1; i < KD_W; i++) best = lane[i] < best || lane[i] != lane[i] ? lane[i] : best;
+  return best;
+}
+
+#endif
