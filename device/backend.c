@@ -4,7 +4,8 @@
 
 static const kd_backend *const backends[] = {&kd_cpu_backend};
 
-kd_status kd_device_open(const char *backend, int ordinal, int threads, bool reproducible, kd_device *device) {
+kd_status kd_device_open(const char *backend, int ordinal, int threads, bool reproducible,
+                         kd_device *device) {
   *device = (kd_device){.threads = threads, .reproducible = reproducible};
   for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
     if (!kd_streq(backends[i]->name, backend)) continue;

@@ -91,7 +91,8 @@ kd_status kd_isa_choose(kd_isa *isa) {
   if (!wish || !wish[0]) return KD_OK;
   for (int i = 0; i < KD_N_ISAS; i++) {
     if (strcmp(wish, names[i]) != 0) continue;
-    KD_CHECK((kd_isa)i <= *isa, KD_ERR_USAGE, "KDIST_ISA=%s: this processor offers %s at most", wish, names[*isa]);
+    KD_CHECK((kd_isa)i <= *isa, KD_ERR_USAGE, "KDIST_ISA=%s: this processor offers %s at most", wish,
+             names[*isa]);
     *isa = (kd_isa)i;
     return KD_OK;
   }

@@ -9,7 +9,8 @@ int64_t kd_cpu_grain(int64_t bytes) {
   return bytes >= RANGE_BYTES ? 1 : RANGE_BYTES / (bytes > 0 ? bytes : 1);
 }
 
-void kd_cpu_parallel(const kd_device *device, int64_t n_items, int64_t grain, kd_range_fn *fn, void *context) {
+void kd_cpu_parallel(const kd_device *device, int64_t n_items, int64_t grain, kd_range_fn *fn,
+                     void *context) {
   if (n_items <= 0) return;
   int64_t ranges = n_items / (grain > 0 ? grain : 1);
   if (ranges > device->threads) ranges = device->threads;

@@ -1,5 +1,5 @@
-/* Vectors of floats in plain C (gcc and clang vector types), as wide as the instruction set being compiled for.
- * Included by vector_*.c only.
+/* Vectors of floats in plain C (gcc and clang vector types), as wide as the instruction set being compiled
+ * for. Included by vector_*.c only.
  *
  * Comparisons of vf give vi masks of 0 and -1. v_load_part and v_store_part touch the first n elements only,
  * so that loops treat their tail with the same vector code as their body: the bits of a value do not depend
