@@ -1,0 +1,55 @@
+/* Products of matrices by oneDNN. */
+#include <omp.h>
+
+#include "device/base/memory.h"
+#include "device/cpu/onednn_internal.h"
+
+/* A row-major matrix (rows, columns), or its transpose in memory, under leading axes. */
+static kd_status matrix_desc(int n_batch, const int64_t *batch, int64_t rows, int64_t columns,
+                             bool transposed, dnnl_memory_desc_t *desc) {
+  dnnl_dims_t dims, strides;
+  int64_t stride = rows * columns;
+  for (int i = n_batch - 1; i >= 0; i--) {
+    dims[i] = batch[i];
+    strides[i] = stride;
+    stride *= batch[i];
+  }
+  dims[n_batch] = rows;
+  dims[n_batch + 1] = columns;
+  strides[n_batch] = transposed ? 1 : columns;
+  strides[n_batch + 1] = transposed ? rows : 1;
+  return kd_onednn_check(dnnl_memory_desc_init_by_strides(desc, n_batch + 2, dims, dnnl_f32, strides),
+                         "matrix");
+}
+
+static kd_status build_product(kd_onednn *self, const kd_onednn_product *p) {
+  static const int64_t ones[KD_MAX_RANK] = {1, 1, 1, 1, 1, 1};
+  dnnl_memory_desc_t a, b, y, bias;
+  KD_TRY(matrix_desc(p->n_batch, p->a_batch, p->m, p->k, p->transpose_a, &a));
+  KD_TRY(matrix_desc(p->n_batch, p->b_batch, p->k, p->n, p->transpose_b, &b));
+  KD_TRY(matrix_desc(p->n_batch, p->y_batch, p->m, p->n, false, &y));
+  KD_TRY(matrix_desc(p->n_batch, ones, 1, p->n, false, &bias));
+  dnnl_matmul_desc_t operation;
+  KD_TRY(kd_onednn_check(dnnl_matmul_desc_init(&operation, &a, &b, p->bias ? &bias : NULL, &y), "matmul"));
+  KD_TRY(kd_onednn_make_desc(self, &operation, p->epilogue, NULL, "matmul"));
+  KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_X, DNNL_ARG_SRC, &a));
+  KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_W, DNNL_ARG_WEIGHTS, &b));
+  if (p->bias) KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_BIAS, DNNL_ARG_BIAS, &bias));
+  KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_Y, DNNL_ARG_DST, &y));
+  return kd_onednn_finish(self, "matmul", false);
+}
+
+kd_status kd_onednn_product_create(const kd_onednn_product *product, int threads, kd_onednn **primitive) {
+  KD_TRY(kd_onednn_start(threads));
+  kd_onednn *self = kd_calloc(1, sizeof *self);
+  self->threads = threads;
+  return kd_onednn_deliver(self, build_product(self, product), primitive);
+}
+
+kd_status kd_onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
+                          const float *b, float *y, int threads) {
+  omp_set_num_threads(threads);
+  return kd_onednn_check(dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
+                                    transpose_a ? m : k, b, transpose_b ? k : n, 0.0f, y, n),
+                         "sgemm");
+}
