@@ -25,8 +25,8 @@ typedef struct kd_plan_spec {
   kd_device *device;
   int n_bindings;
   const kd_binding *bindings;
-  /* Marks: tensor mark_sym[i] belongs to mark mark_id[i] (0 .. n_mark_ids-1). Each mark fires once a run, as soon as its last
-   * tensor is written, in the order in which they become ready. */
+  /* Marks: tensor mark_sym[i] belongs to mark mark_id[i] (0 .. n_mark_ids-1). Each mark fires once a run, as
+   * soon as its last tensor is written, in the order in which they become ready. */
   int n_marks, n_mark_ids;
   const kd_sym *mark_sym;
   const int *mark_id;
