@@ -1,6 +1,7 @@
 /* CONV: oneDNN on channels-last memory with the kernel in a layout of the library's choice. */
 #include "device/base/memory.h"
 #include "device/cpu/conv_library.h"
+#include "device/cpu/kernels.h"
 
 static kd_status prepare(kd_launch *launch) {
   const kd_conv_attr *attr = launch->attr;

@@ -4,6 +4,7 @@
 #include "device/backend.h"
 #include "device/base/memory.h"
 #include "device/cpu/conv_library.h"
+#include "device/cpu/kernels.h"
 
 typedef struct conv_grad {
   kd_conv_library library; /* unused in products */

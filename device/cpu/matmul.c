@@ -1,9 +1,10 @@
-/* MATMUL: oneDNN's matmul, which gives a row the same bits whatever the number of rows; gradients of weights
- * (a transposed) by sgemm, which is up to twice as fast there. */
+/* MATMUL: oneDNN's matmul, which (with AVX-512) gives a row the same bits whatever the number of rows;
+ * gradients of weights (a transposed) by sgemm, which is up to twice as fast there. */
 #include <string.h>
 
 #include "device/backend.h"
 #include "device/base/memory.h"
+#include "device/cpu/kernels.h"
 #include "device/cpu/onednn.h"
 
 typedef struct matmul_state {

@@ -37,9 +37,6 @@ static const char *isa_name(dnnl_cpu_isa_t isa) {
 }
 
 static void start_engine(void) {
-  /* Virtual machines may announce AMX tiles that trap on first use. The call fails when the cap is not needed
-   * or the environment variable DNNL_MAX_CPU_ISA has decided already, which is as good. */
-  (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
   engine_status = dnnl_engine_create(&engine, dnnl_cpu, 0);
   if (engine_status == dnnl_success)
     engine_status = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);

@@ -35,8 +35,9 @@ typedef struct kd_onednn_product {
   kd_epilogue epilogue;
 } kd_onednn_product;
 
-/* Starts the library at its first call and sets the number of compute threads of the calling thread. The
- * create functions do this; whoever uses only kd_onednn_sgemm calls it in prepare. */
+/* Starts the library at its first call (kd_isa_limit_onednn comes before) and sets the number of compute
+ * threads of the calling thread. The create functions do this; whoever uses only kd_onednn_sgemm calls it in
+ * prepare. */
 kd_status kd_onednn_start(int threads);
 
 /* threads: the number of compute threads of the device, used when the primitive is made and whenever it runs.

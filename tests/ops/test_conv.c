@@ -3,9 +3,9 @@
 
 #include <math.h>
 
+#include "device/cpu/isa.h"
+#include "device/cpu/kernels.h"
 #include "support/launch.h"
-
-extern const kd_kernel kd_cpu_conv, kd_cpu_conv_grad_data, kd_cpu_conv_grad_kernel;
 
 typedef struct conv_case {
   const char *name;
@@ -215,6 +215,11 @@ static double activate(kd_epilogue epilogue, double x) {
   return epilogue == KD_EPI_SIGMOID ? 1.0 / (1.0 + exp(-x)) : x;
 }
 
+/* oneDNN has fast code for every case where there is AVX-512. */
+static void check_fast(const test_launch *test) {
+  if (kd_isa_available() == KD_ISA_V4 && !getenv("KDIST_ISA")) assert_false(test->launch.slow);
+}
+
 static void check_forward(const conv_case *c, bool weight) {
   kd_conv_attr attr = attribute(c, KD_SCALAR);
   attr.epilogue = c->epilogue;
@@ -229,7 +234,7 @@ static void check_forward(const conv_case *c, bool weight) {
   const float *bias = c->bias ? test_launch_input(&test, KD_F32, KD_SHAPE(c->filters)) : NULL;
   const float *y = test_launch_output(&test, y_shape);
   assert_ok(test_launch_prepare(&test));
-  assert_false(test.launch.slow);
+  check_fast(&test);
   test_launch_run(&test);
   visit(c, add_y, &s);
   for (int64_t i = 0; i < count; i++)
@@ -251,7 +256,7 @@ static void check_data(const conv_case *c, bool weight) {
   test.weight_input[1] = weight;
   const float *dx = test_launch_output(&test, x_shape);
   assert_ok(test_launch_prepare(&test));
-  assert_false(test.launch.slow);
+  check_fast(&test);
   test_launch_run(&test);
   visit(c, add_x, &s);
   compare(c, "gradient of the data", dx, s.sum, count, (double)(c->filters * product(c->spatial, c->window)));
@@ -270,7 +275,7 @@ static void check_kernel(const conv_case *c) {
   s.y = test_launch_input(&test, KD_F32, y_shape);
   const float *dkernel = test_launch_output(&test, shape);
   assert_ok(test_launch_prepare(&test));
-  assert_false(test.launch.slow);
+  check_fast(&test);
   test_launch_run(&test);
   visit(c, add_kernel, &s);
   compare(c, "gradient of the kernel", dkernel, s.sum, count,

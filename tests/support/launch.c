@@ -35,7 +35,8 @@ static void release(void *data) {
 }
 
 void test_launch_start(test_launch *test, const kd_kernel *kernel, kd_op op, const void *attr) {
-  *test = (test_launch){.kernel = kernel, .device = {.threads = 1}};
+  *test = (test_launch){.kernel = kernel};
+  assert_ok(kd_device_open("cpu", 0, 1, true, &test->device));
   test->launch = (kd_launch){.op = op,
                              .attr = attr,
                              .input = test->input,
@@ -96,4 +97,5 @@ void test_launch_end(test_launch *test) {
   for (int i = 0; i < launch->n_outputs; i++) release(test->output[i].data);
   release(launch->workspace);
   release(launch->state);
+  kd_device_close(&test->device);
 }
