@@ -1,9 +1,9 @@
 /* Vectors of floats in plain C (gcc and clang vector types), as wide as the instruction set being compiled
  * for. Included by vector_*.c only.
  *
- * Comparisons of vf give vi masks of 0 and -1. v_load_part and v_store_part touch the first n elements only,
- * so that loops treat their tail with the same vector code as their body: the bits of a value do not depend
- * on where it stands. */
+ * Comparisons (v_lt, v_le, v_eq, v_nan) give masks of type vm, which know & | and ~ and are read by v_select.
+ * v_load_part and v_store_part touch the first n elements only, so that loops treat their tail with the same
+ * vector code as their body: the bits of a value do not depend on where it stands. */
 #ifndef KD_CPU_VECTOR_SIMD_H
 #define KD_CPU_VECTOR_SIMD_H
 
@@ -40,6 +40,11 @@ static inline vi v_seti(int32_t x) {
 }
 
 #if defined(__AVX512F__)
+typedef __mmask16 vm;
+#define KD_COMPARE_(a, b, predicate) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), predicate)
+static inline vf v_select(vm mask, vf yes, vf no) {
+  return (vf)_mm512_mask_blend_ps(mask, (__m512)no, (__m512)yes);
+}
 static inline vf v_load_part(const float *p, int64_t n) {
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 }
@@ -62,6 +67,11 @@ static inline vf v_from_int(vi x) {
   return (vf)_mm512_cvtepi32_ps((__m512i)x);
 }
 #elif defined(__AVX2__)
+typedef vi vm;
+#define KD_COMPARE_(a, b, predicate) ((vm)_mm256_cmp_ps((__m256)(a), (__m256)(b), predicate))
+static inline vf v_select(vm mask, vf yes, vf no) {
+  return (vf)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)mask);
+}
 static inline __m256i v_part_mask(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -87,6 +97,10 @@ static inline vf v_from_int(vi x) {
   return (vf)_mm256_cvtepi32_ps((__m256i)x);
 }
 #else
+typedef vi vm;
+static inline vf v_select(vm mask, vf yes, vf no) {
+  return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
 static inline vf v_load_part(const float *p, int64_t n) {
   vf x = {0};
   for (int64_t i = 0; i < n; i++) x[i] = p[i];
@@ -109,17 +123,41 @@ static inline vf v_round(vf x) {
 }
 static inline vf v_floor(vf x) {
   vf whole = v_round(x);
-  vi high = whole > x;
-  return (vf)((high & (vi)(whole - v_set(1.0f))) | (~high & (vi)whole));
+  return v_select(whole > x, whole - v_set(1.0f), whole);
 }
 static inline vf v_sqrt(vf x) {
   return (vf)_mm_sqrt_ps((__m128)x);
 }
 #endif
 
-static inline vf v_select(vi mask, vf yes, vf no) {
-  return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+#if defined(__AVX2__)
+static inline vm v_lt(vf a, vf b) {
+  return KD_COMPARE_(a, b, _CMP_LT_OQ);
 }
+static inline vm v_le(vf a, vf b) {
+  return KD_COMPARE_(a, b, _CMP_LE_OQ);
+}
+static inline vm v_eq(vf a, vf b) {
+  return KD_COMPARE_(a, b, _CMP_EQ_OQ);
+}
+static inline vm v_nan(vf x) {
+  return KD_COMPARE_(x, x, _CMP_UNORD_Q);
+}
+#else
+static inline vm v_lt(vf a, vf b) {
+  return a < b;
+}
+static inline vm v_le(vf a, vf b) {
+  return a <= b;
+}
+static inline vm v_eq(vf a, vf b) {
+  return a == b;
+}
+static inline vm v_nan(vf x) {
+  return x != x;
+}
+#endif
+
 static inline vf v_abs(vf x) {
   return (vf)((vi)x & v_seti(INT32_MAX));
 }
@@ -128,10 +166,10 @@ static inline vf v_copysign(vf magnitude, vf sign) {
 }
 /* A NaN in either operand gives NaN. */
 static inline vf v_max(vf a, vf b) {
-  return v_select((a > b) | (a != a), a, b);
+  return v_select(v_lt(b, a) | v_nan(a), a, b);
 }
 static inline vf v_min(vf a, vf b) {
-  return v_select((a < b) | (a != a), a, b);
+  return v_select(v_lt(a, b) | v_nan(a), a, b);
 }
 
 /* Sum, largest and smallest of the lanes, in a fixed order (halves are folded). */
