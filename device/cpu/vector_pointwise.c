@@ -45,15 +45,15 @@ static void step_mod(float *out, const float *a, const float *b, const float *c,
 
 kd_step_fn *KD_V(pointwise_step)(kd_pw op) {
   static kd_step_fn *const table[KD_N_PW] = {
-      [KD_PW_COPY] = step_copy,   [KD_PW_NEG] = step_neg,     [KD_PW_ABS] = step_abs,
-      [KD_PW_SIGN] = step_sign,   [KD_PW_SQUARE] = step_square, [KD_PW_SQRT] = step_sqrt,
-      [KD_PW_RSQRT] = step_rsqrt, [KD_PW_RECIP] = step_recip, [KD_PW_FLOOR] = step_floor,
-      [KD_PW_ROUND] = step_round, [KD_PW_RELU] = step_relu,   [KD_PW_NOT] = step_not,
-      [KD_PW_FINITE] = step_finite, [KD_PW_ADD] = step_add,   [KD_PW_SUB] = step_sub,
-      [KD_PW_MUL] = step_mul,     [KD_PW_DIV] = step_div,     [KD_PW_MAX] = step_max,
-      [KD_PW_MIN] = step_min,     [KD_PW_MOD] = step_mod,     [KD_PW_LT] = step_lt,
-      [KD_PW_LE] = step_le,       [KD_PW_EQ] = step_eq,       [KD_PW_AND] = step_and,
-      [KD_PW_OR] = step_or,       [KD_PW_SELECT] = step_select, [KD_PW_FMA] = step_fma,
+      [KD_PW_COPY] = step_copy,     [KD_PW_NEG] = step_neg,       [KD_PW_ABS] = step_abs,
+      [KD_PW_SIGN] = step_sign,     [KD_PW_SQUARE] = step_square, [KD_PW_SQRT] = step_sqrt,
+      [KD_PW_RSQRT] = step_rsqrt,   [KD_PW_RECIP] = step_recip,   [KD_PW_FLOOR] = step_floor,
+      [KD_PW_ROUND] = step_round,   [KD_PW_RELU] = step_relu,     [KD_PW_NOT] = step_not,
+      [KD_PW_FINITE] = step_finite, [KD_PW_ADD] = step_add,       [KD_PW_SUB] = step_sub,
+      [KD_PW_MUL] = step_mul,       [KD_PW_DIV] = step_div,       [KD_PW_MAX] = step_max,
+      [KD_PW_MIN] = step_min,       [KD_PW_MOD] = step_mod,       [KD_PW_LT] = step_lt,
+      [KD_PW_LE] = step_le,         [KD_PW_EQ] = step_eq,         [KD_PW_AND] = step_and,
+      [KD_PW_OR] = step_or,         [KD_PW_SELECT] = step_select, [KD_PW_FMA] = step_fma,
   };
   return table[op] ? table[op] : KD_V(pointwise_math_step)(op);
 }

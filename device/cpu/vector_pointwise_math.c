@@ -16,10 +16,10 @@ KD_STEP2(pow, v_pow(x, y))
 
 kd_step_fn *KD_V(pointwise_math_step)(kd_pw op) {
   static kd_step_fn *const table[KD_N_PW] = {
-      [KD_PW_EXP] = step_exp,         [KD_PW_EXPM1] = step_expm1,       [KD_PW_LOG] = step_log,
-      [KD_PW_LOG1P] = step_log1p,     [KD_PW_TANH] = step_tanh,         [KD_PW_SIGMOID] = step_sigmoid,
-      [KD_PW_SOFTPLUS] = step_softplus, [KD_PW_ERF] = step_erf,         [KD_PW_SIN] = step_sin,
-      [KD_PW_COS] = step_cos,         [KD_PW_POW] = step_pow,
+      [KD_PW_EXP] = step_exp,           [KD_PW_EXPM1] = step_expm1, [KD_PW_LOG] = step_log,
+      [KD_PW_LOG1P] = step_log1p,       [KD_PW_TANH] = step_tanh,   [KD_PW_SIGMOID] = step_sigmoid,
+      [KD_PW_SOFTPLUS] = step_softplus, [KD_PW_ERF] = step_erf,     [KD_PW_SIN] = step_sin,
+      [KD_PW_COS] = step_cos,           [KD_PW_POW] = step_pow,
   };
   return table[op];
 }
