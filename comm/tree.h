@@ -8,11 +8,13 @@
 #ifndef KD_COMM_TREE_H
 #define KD_COMM_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "device/base/memory.h"
 
-enum { KD_TREE_LEAVES = 1024, KD_TREE_DEPTH = 16 };
+/* Most leaves, and the most entries of a combine program's stack. */
+enum { KD_TREE_LEAVES = 4096, KD_TREE_DEPTH = 14 };
 
 /* The block [begin, end) of leaves of one rank: V split as evenly as possible, larger blocks first. */
 int kd_tree_begin(int n_leaves, int size, int rank);
@@ -47,13 +49,14 @@ void kd_tree_accumulate(const kd_tree_program *program, int leaf, const float *l
 
 /* A combine program joins partial sums of several sources. It is a stack machine; read in order. */
 typedef struct kd_tree_op {
-  enum { KD_TREE_PUSH, KD_TREE_PLUS, KD_TREE_FOLD } kind; /* push input; top += input; pop b, a: push a + b */
-  int group, partial;                                     /* the input (not for FOLD) */
+  /* push the input; top += the input; pop b, pop a, push a + b; pop output number `partial` */
+  enum { KD_TREE_PUSH, KD_TREE_PLUS, KD_TREE_FOLD, KD_TREE_OUT } kind;
+  int group, partial; /* of the input */
 } kd_tree_op;
 
 typedef struct kd_tree_combine {
-  int n_ops, depth; /* stack entries needed */
-  int n_outputs;    /* partial sums produced: what stays on the stack, bottom first */
+  int n_ops;
+  int n_outputs; /* partial sums produced */
   const kd_tree_op *ops;
 } kd_tree_combine;
 
