@@ -17,8 +17,6 @@ const kd_kernel kd_cpu_argmax = {.prepare = refuse};
 const kd_kernel kd_cpu_in_top_k = {.prepare = refuse};
 const kd_kernel kd_cpu_gather = {.prepare = refuse};
 const kd_kernel kd_cpu_scatter_add = {.prepare = refuse};
-const kd_kernel kd_cpu_pool = {.prepare = refuse};
-const kd_kernel kd_cpu_pool_grad = {.prepare = refuse};
 const kd_kernel kd_cpu_batch_norm = {.prepare = refuse};
 const kd_kernel kd_cpu_batch_norm_grad = {.prepare = refuse};
 const kd_kernel kd_cpu_layer_norm = {.prepare = refuse};

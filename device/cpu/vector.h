@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "device/op.h"
+#include "device/cpu/pool_shape.h"
 
 #define KD_VECTOR_JOIN_(name, isa)  kd_##name##_##isa
 #define KD_VECTOR_JOIN2_(name, isa) KD_VECTOR_JOIN_(name, isa)

@@ -158,6 +158,18 @@ static inline vm v_nan(vf x) {
 }
 #endif
 
+/* Loops over channels are written once for whole vectors (n is the constant KD_W) and for the tail. */
+#define KD_INLINE static inline __attribute__((always_inline))
+KD_INLINE vf v_load_n(const float *p, int64_t n) {
+  return n < KD_W ? v_load_part(p, n) : v_load(p);
+}
+KD_INLINE void v_store_n(float *p, vf x, int64_t n) {
+  if (n < KD_W)
+    v_store_part(p, x, n);
+  else
+    v_store(p, x);
+}
+
 static inline vf v_abs(vf x) {
   return (vf)((vi)x & v_seti(INT32_MAX));
 }
