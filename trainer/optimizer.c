@@ -1,0 +1,29 @@
+#include "trainer/optimizer.h"
+
+extern const kd_optimizer_kind kd_optimizer_sgd, kd_optimizer_rmsprop, kd_optimizer_adam, kd_optimizer_adamw;
+
+static const kd_kind *const kinds[] = {&kd_optimizer_adam.base, &kd_optimizer_adamw.base,
+                                       &kd_optimizer_rmsprop.base, &kd_optimizer_sgd.base};
+
+const kd_family kd_optimizer_family = {"optimizer", kinds, sizeof kinds / sizeof *kinds};
+
+static bool check_clipping(const kd_optimizer_common *common, kd_diag *diag, kd_origin origin) {
+  int given = (common->clipnorm != KD_UNSET_FLOAT) + (common->clipvalue != KD_UNSET_FLOAT) +
+              (common->global_clipnorm != KD_UNSET_FLOAT);
+  if (given <= 1) return true;
+  kd_diag_error(diag, origin, "at most one of clipnorm, clipvalue and global_clipnorm may be given, but %d are", given);
+  return false;
+}
+
+bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_optimizer *optimizer) {
+  *optimizer = (kd_optimizer){0};
+  kd_object object;
+  if (!kd_object_make(pool, diag, &kd_optimizer_family, value, &object)) return false;
+  optimizer->kind = (const kd_optimizer_kind *)object.kind;
+  optimizer->common = object.options;
+  const kd_optimizer_common *common = optimizer->common;
+  if (!check_clipping(common, diag, value->origin)) return false;
+  optimizer->n_slots = optimizer->kind->slots(object.options, optimizer->slot_name);
+  optimizer->accumulation = common->accumulation == KD_UNSET_INT ? 1 : common->accumulation;
+  return kd_rate_make(pool, diag, common->learning_rate, &optimizer->rate);
+}

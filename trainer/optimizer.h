@@ -1,0 +1,81 @@
+/* Optimizers (keras.optimizers): pointwise programs over the contiguous ranges of weights, gradients and slots. */
+#ifndef KD_OPTIMIZER_H
+#define KD_OPTIMIZER_H
+
+#include "layers/model.h"
+#include "trainer/schedule.h"
+
+enum { KD_MAX_SLOTS = 4, KD_MAX_UPDATE_VALUES = 4 };
+
+/* Options that every Keras optimizer has; first member of every optimizer's struct. */
+typedef struct kd_optimizer_common {
+  const kd_value *learning_rate;
+  double weight_decay, clipnorm, clipvalue, global_clipnorm; /* KD_UNSET_FLOAT: off */
+  double loss_scale_factor;                                  /* KD_UNSET_FLOAT: off */
+  int64_t accumulation; /* gradient_accumulation_steps; KD_UNSET_INT: 1 */
+  const char *name;
+} kd_optimizer_common;
+
+/* The rows of a table for kd_optimizer_common, to follow the class's own options. */
+#define KD_OPTIMIZER_COMMON(S, default_decay)                                                             \
+  {.name = "weight_decay", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.weight_decay),              \
+   .initial = default_decay, .help = "decoupled decay: w -= w * decay * rate before the step", .min = 0,      \
+   .max = 1e9, .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                   \
+      {.name = "clipnorm", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.clipnorm),                  \
+       .initial = "none", .help = "largest norm of each weight's gradient", .min = 0, .max = 1e30,           \
+       .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
+      {.name = "clipvalue", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.clipvalue),                \
+       .initial = "none", .help = "largest absolute gradient", .min = 0, .max = 1e30,                        \
+       .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
+      {.name = "global_clipnorm", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.global_clipnorm),    \
+       .initial = "none", .help = "largest norm of all gradients together", .min = 0, .max = 1e30,           \
+       .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
+      {.name = "loss_scale_factor", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.loss_scale_factor), \
+       .initial = "none", .help = "gradients are divided by it", .min = 0, .max = 1e30,                      \
+       .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
+      {.name = "gradient_accumulation_steps", .type = KD_OPT_INT, .offset = offsetof(S, common.accumulation), \
+       .initial = "none", .help = "batches whose mean gradient makes one update", .min = 2, .max = 1e9,      \
+       .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                           \
+      {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",        \
+       .help = "name in logs and files", .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY}
+
+#define KD_OPTIMIZER_RATE(S, default_rate)                                                                \
+  {.name = "learning_rate", .type = KD_OPT_VALUE, .offset = offsetof(S, common.learning_rate),            \
+   .initial = default_rate, .help = "a number or a schedule"}
+
+/* The tensors of one update, all of one shape. */
+typedef struct kd_update {
+  kd_sym w, g;
+  kd_sym slot[KD_MAX_SLOTS];
+  kd_sym value[KD_MAX_UPDATE_VALUES]; /* scalars filled by `values` before each update */
+} kd_update;
+
+typedef struct kd_optimizer_kind {
+  kd_kind base;
+  int (*slots)(const void *options, const char **names); /* fills up to KD_MAX_SLOTS names */
+  double slot_start; /* initial value of slots */
+  int n_values;
+  /* The scalars of update number `t` (from 1) at rate `rate`. */
+  void (*values)(const void *options, double rate, int64_t t, float *values);
+  /* Replaces w and slots by their new values. Weight decay and clipping are done before. */
+  void (*update)(kd_graph *graph, const void *options, kd_update *u);
+  /* Slots 0 .. interleaved-1 stand variable by variable in Keras's files, the rest slot by slot. */
+  int interleaved;
+} kd_optimizer_kind;
+
+extern const kd_family kd_optimizer_family;
+
+/* An optimizer with its resolved rate. */
+typedef struct kd_optimizer {
+  const kd_optimizer_kind *kind;
+  const kd_optimizer_common *common; /* = the options */
+  kd_rate rate;
+  int n_slots;
+  const char *slot_name[KD_MAX_SLOTS];
+  int64_t accumulation; /* at least 1 */
+} kd_optimizer;
+
+/* From a configuration value ("adam", Adam(0.001, clipnorm=1.0)). Errors go to diag. */
+bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_optimizer *optimizer);
+
+#endif
