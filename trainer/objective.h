@@ -1,0 +1,96 @@
+/* The objective: losses and metrics of all outputs, and where their sums stand in the tail of the reduce range.
+ *
+ * The tail holds, in float32, sums over the rows of one pass: one loss sum per output, the sum of the layers' own
+ * terms (activity regularisation), then the states of all metrics. Summed over passes and ranks with the
+ * gradients, they give the logs of a step; the host adds steps up in double. */
+#ifndef KD_OBJECTIVE_H
+#define KD_OBJECTIVE_H
+
+#include "layers/loss.h"
+#include "layers/model.h"
+
+/* What the configuration says about one output. */
+typedef struct kd_output_goal {
+  const kd_value *loss;      /* NULL: the output has none */
+  double loss_weight;
+  const kd_value *metrics;   /* one value or a list; NULL: none */
+  kd_dtype label_dtype;      /* as fed */
+  kd_shape label_sample;     /* shape of one label, without the batch */
+  kd_origin origin;
+} kd_output_goal;
+
+typedef struct kd_output_loss {
+  kd_object loss; /* kind NULL: none */
+  double weight;
+  kd_dtype label_dtype;
+  kd_shape label_sample;
+  int64_t values_per_row; /* loss values of one sample */
+  const char *log_name;   /* "department_loss"; NULL with a single output */
+  int64_t classes;        /* > 0: labels must lie in [0, classes) */
+} kd_output_loss;
+
+typedef struct kd_metric_slot {
+  const char *log_name;
+  kd_object metric;
+  int output;
+  int tail, n_state; /* place in the tail */
+} kd_metric_slot;
+
+typedef struct kd_objective {
+  int n_outputs;
+  kd_output_loss *outputs;
+  int n_metrics;
+  kd_metric_slot *metrics;
+  int added_tail; /* place of the layers' own terms */
+  int n_tail;     /* floats of the tail */
+} kd_objective;
+
+/* goals: one per model output. Errors go to diag; false then. Memory is the pool's. */
+bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, const kd_output_goal *goals,
+                       kd_objective *objective);
+
+/* Numbers of VALUE tensors of training and evaluation plans. */
+enum {
+  KD_VALUE_INV_ROWS = KD_VALUE_RNG + 1, /* 1 / rows of the global batch */
+  KD_VALUE_SHARE,                       /* rows of this pass / rows of the global batch */
+  KD_N_VALUES
+};
+
+typedef struct kd_emitted {
+  kd_sym loss;     /* scalar: this pass's part of the mean loss of the global batch, without weight penalties */
+  kd_sym *label;   /* per output: the fed labels; KD_NO_SYM without loss and metrics */
+  int n_tail;
+  kd_sym *tail;    /* tensors to bind in the tail */
+  int *tail_at;    /* their places */
+} kd_emitted;
+
+/* Appends losses and metrics. Labels are INPUTs numbered behind the model's inputs. rows: of this pass. Arrays are
+ * in the graph's pool. */
+kd_status kd_objective_emit(const kd_objective *objective, kd_graph *graph, const kd_model *model,
+                            const kd_built *built, int64_t rows, kd_sym inv_rows, kd_emitted *emitted);
+
+/* --- logs of an epoch or an evaluation: sums in double --- */
+
+typedef struct kd_log_entry {
+  const char *name;
+  double value;
+} kd_log_entry;
+
+typedef struct kd_totals {
+  const kd_objective *objective;
+  double rows;
+  double loss;         /* sum over steps of mean loss * rows */
+  double *output_loss; /* the same per output, unweighted */
+  double *state;       /* metric states, n_tail entries at their tail places */
+} kd_totals;
+
+void kd_totals_create(kd_pool *pool, const kd_objective *objective, kd_totals *totals);
+void kd_totals_reset(kd_totals *totals);
+/* Adds one step: tail as reduced over all passes and ranks, rows of the global batch, penalty of the weights. Returns
+ * the step's loss. */
+double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double penalty);
+/* Log entries sorted by name, as Keras shows them; entries must have room for kd_totals_count. */
+int kd_totals_count(const kd_objective *objective);
+void kd_totals_logs(const kd_totals *totals, kd_log_entry *entries);
+
+#endif
