@@ -1,0 +1,276 @@
+#include <string.h>
+
+#include "device/base/hash.h"
+#include "io/sampler.h"
+#include "trainer/replica_state.h"
+
+enum { ALIGN_FLOATS = 16 };
+
+static int64_t padded(int64_t floats) {
+  return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
+
+static bool world(const kd_replica *r) {
+  return r->spec.determinism == KD_DETERMINISM_WORLD;
+}
+
+void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end) {
+  const kd_replica *r = replica;
+  const kd_comm *comm = r->spec.comm;
+  if (!world(r)) {
+    kd_split(rows, comm->size, comm->rank, begin, end);
+    return;
+  }
+  int first = kd_tree_begin(r->spec.micro_shards, comm->size, comm->rank);
+  int last = kd_tree_begin(r->spec.micro_shards, comm->size, comm->rank + 1);
+  int64_t ignored;
+  if (first == last) {
+    *begin = *end = 0;
+    return;
+  }
+  kd_split(rows, r->spec.micro_shards, first, begin, &ignored);
+  kd_split(rows, r->spec.micro_shards, last - 1, &ignored, end);
+}
+
+float *kd_replica_place(const kd_replica *r, int weight) {
+  const kd_weight *w = &r->spec.model->weights[weight];
+  return (w->trainable ? r->weights : r->state) + w->offset;
+}
+
+static float *part_place(const kd_replica *r, int part, int weight) {
+  if (part == KD_PART_WEIGHT) return kd_replica_place(r, weight);
+  const kd_weight *w = &r->spec.model->weights[weight];
+  float *range = part < r->spec.optimizer->n_slots ? r->slots + part * r->n_weight : r->accumulated;
+  return range + w->offset;
+}
+
+kd_status kd_replica_get(kd_replica *r, int part, int weight, float *values) {
+  kd_device *device = r->spec.device;
+  size_t bytes = (size_t)r->spec.model->weights[weight].count * sizeof(float);
+  return device->backend->download(device, values, part_place(r, part, weight), bytes);
+}
+
+kd_status kd_replica_put(kd_replica *r, int part, int weight, const float *values) {
+  kd_device *device = r->spec.device;
+  size_t bytes = (size_t)r->spec.model->weights[weight].count * sizeof(float);
+  r->version++;
+  return device->backend->upload(device, part_place(r, part, weight), values, bytes);
+}
+
+/* The passes of this rank: micro-shards of the tree, or pieces of at most micro_batch rows added in order. */
+static kd_status plan_passes(kd_replica *r) {
+  const kd_comm *comm = r->spec.comm;
+  if (world(r)) {
+    KD_TRY(kd_tree_local(r->pool, r->spec.micro_shards, comm->size, comm->rank, &r->tree));
+    r->own_leaf = r->tree.end - r->tree.begin > 1;
+    return KD_OK;
+  }
+  int64_t rows = (r->spec.largest_batch + comm->size - 1) / comm->size;
+  int64_t limit = r->spec.micro_batch > 0 ? r->spec.micro_batch : rows;
+  int passes = (int)(rows > limit ? (rows + limit - 1) / limit : 1);
+  int *first = kd_pool_alloc(r->pool, (size_t)passes + 1, sizeof *first);
+  kd_tree_step *steps = kd_pool_alloc(r->pool, (size_t)passes, sizeof *steps);
+  for (int i = 0; i < passes; i++) {
+    first[i + 1] = i + 1;
+    steps[i] = (kd_tree_step){.kind = i ? KD_TREE_ADD : KD_TREE_COPY};
+  }
+  r->tree = (kd_tree_program){.n_leaves = passes, .end = passes, .n_partials = 1, .n_slots = 1, .first = first,
+                              .steps = steps};
+  r->own_leaf = passes > 1;
+  return KD_OK;
+}
+
+/* Places of the tail and of the moving statistics at the front of the reduce range: forward writes them first. */
+static void plan_front(kd_replica *r) {
+  const kd_model *model = r->spec.model;
+  r->tail_floats = r->spec.objective ? padded(r->spec.objective->n_tail) : 0;
+  r->moving_at = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *r->moving_at);
+  int64_t at = r->tail_floats;
+  for (int w = 0; w < model->n_weights; w++) {
+    r->moving_at[w] = -1;
+    if (model->weights[w].trainable || !r->spec.optimizer) continue;
+    r->moving_at[w] = at;
+    at += padded(model->weights[w].count);
+  }
+  r->n_front = at;
+}
+
+/* Buckets over the reduce range: the front is one tensor, then the gradients in their order. */
+static kd_status plan_buckets(kd_replica *r) {
+  const kd_model *model = r->spec.model;
+  int n = 0;
+  int64_t *sizes = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *sizes);
+  int64_t *starts = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *starts);
+  for (int w = 0; w < model->n_weights; w++) {
+    if (!model->weights[w].trainable) continue;
+    int at = n++;
+    for (; at > 0 && starts[at - 1] > model->weights[w].offset; at--) starts[at] = starts[at - 1];
+    starts[at] = model->weights[w].offset;
+  }
+  for (int i = 0; i < n; i++) sizes[i + 1] = (i + 1 < n ? starts[i + 1] : r->n_weight) - starts[i];
+  sizes[0] = r->n_front;
+  return kd_bucket_plan(r->pool, n + 1, sizes, NULL, kd_bucket_default_cost(r->spec.comm), r->spec.bucket_bytes,
+                        &r->buckets);
+}
+
+static kd_status allocate(kd_replica *r) {
+  kd_device *device = r->spec.device;
+  const kd_optimizer *optimizer = r->spec.optimizer;
+  size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
+  KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->weights));
+  KD_TRY(device->backend->alloc(device, (size_t)r->n_state * sizeof(float), (void **)&r->state));
+  KD_TRY(device->backend->alloc(device, sizeof *r->values, (void **)&r->values));
+  if (optimizer) {
+    KD_TRY(device->backend->alloc(device, weight_bytes * (size_t)optimizer->n_slots, (void **)&r->slots));
+    if (optimizer->accumulation > 1) KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->accumulated));
+  }
+  KD_TRY(kd_comm_alloc_reduce(r->spec.comm, r->reduce_bytes, (void **)&r->reduce));
+  r->leaf = r->reduce;
+  if (r->own_leaf) KD_TRY(device->backend->alloc(device, (size_t)r->n_reduce * sizeof(float), (void **)&r->leaf));
+  return KD_OK;
+}
+
+static kd_status initialize(kd_replica *r) {
+  const kd_model *model = r->spec.model;
+  for (int w = 0; w < model->n_weights; w++) {
+    const kd_weight *weight = &model->weights[w];
+    float *values = kd_calloc((size_t)weight->count, sizeof *values);
+    kd_status status = kd_weight_initialize(weight, r->spec.seed, values);
+    if (status == KD_OK) status = kd_replica_put(r, KD_PART_WEIGHT, w, values);
+    const kd_optimizer *optimizer = r->spec.optimizer;
+    if (status == KD_OK && optimizer && weight->trainable && optimizer->kind->slot_start != 0) {
+      for (int64_t i = 0; i < weight->count; i++) values[i] = (float)optimizer->kind->slot_start;
+      for (int s = 0; s < optimizer->n_slots && status == KD_OK; s++) status = kd_replica_put(r, s, w, values);
+    }
+    kd_free(values);
+    KD_TRY(status);
+  }
+  return KD_OK;
+}
+
+static kd_status create_reducers(kd_replica *r) {
+  int leaves = world(r) ? r->spec.micro_shards : 0;
+  kd_reduce_spec all = {.n_buckets = r->buckets.count, .begin = r->buckets.begin, .end = r->buckets.end,
+                        .n_leaves = leaves, .stride = r->n_reduce};
+  KD_TRY(kd_reducer_create(r->spec.comm, r->reduce, &all, &r->reducer));
+  if (!r->spec.objective) return KD_OK;
+  int64_t begin = 0, end = r->tail_floats;
+  kd_reduce_spec tail = {.n_buckets = 1, .begin = &begin, .end = &end, .n_leaves = leaves, .stride = r->n_reduce};
+  return kd_reducer_create(r->spec.comm, r->reduce, &tail, &r->tail_reducer);
+}
+
+static kd_status lay_out(kd_replica *r) {
+  KD_TRY(plan_passes(r));
+  plan_front(r);
+  KD_TRY(kd_passes_order(r));
+  r->n_weight = r->spec.model->trainable_floats;
+  r->n_state = r->spec.model->state_floats;
+  r->n_reduce = r->n_front + (r->spec.optimizer ? r->n_weight : 0);
+  KD_TRY(plan_buckets(r));
+  r->bucket_ready = kd_pool_alloc(r->pool, (size_t)r->buckets.count + 1, sizeof(bool));
+  size_t partials = (size_t)(r->tree.n_slots > 1 ? r->tree.n_slots : 1);
+  /* All ranks ask for the same size, although their numbers of partial sums may differ. */
+  int64_t most = (int64_t)partials;
+  KD_TRY(kd_comm_reduce_i64(r->spec.comm, KD_COMM_MAX, &most, 1));
+  r->reduce_bytes = (size_t)most * (size_t)(r->n_reduce ? r->n_reduce : 1) * sizeof(float);
+  return KD_OK;
+}
+
+static kd_status start(kd_replica *r) {
+  KD_TRY(lay_out(r));
+  if (r->dry) return KD_OK;
+  KD_TRY(allocate(r));
+  KD_TRY(initialize(r));
+  if (r->n_reduce > 0) KD_TRY(create_reducers(r));
+  return r->spec.optimizer ? kd_updates_compile(r) : KD_OK;
+}
+
+static kd_replica *make(const kd_replica_spec *spec, bool dry) {
+  kd_replica *r = kd_calloc(1, sizeof *r);
+  r->spec = *spec;
+  r->pool = kd_pool_create();
+  r->dry = dry;
+  r->version = 1;
+  return r;
+}
+
+kd_status kd_replica_create(const kd_replica_spec *spec, kd_replica **replica) {
+  kd_replica *r = make(spec, false);
+  kd_status status = start(r);
+  if (status != KD_OK) {
+    kd_replica_destroy(r);
+    return status;
+  }
+  *replica = r;
+  return KD_OK;
+}
+
+void kd_replica_destroy(kd_replica *r) {
+  if (!r) return;
+  kd_device *device = r->spec.device;
+  size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
+  kd_reducer_destroy(r->reducer);
+  kd_reducer_destroy(r->tail_reducer);
+  kd_passes_free(r);
+  kd_updates_free(r);
+  if (r->own_leaf && r->leaf) device->backend->free(device, r->leaf, (size_t)r->n_reduce * sizeof(float));
+  if (r->reduce) kd_comm_free_reduce(r->spec.comm, r->reduce);
+  if (r->weights) device->backend->free(device, r->weights, weight_bytes);
+  if (r->state) device->backend->free(device, r->state, (size_t)r->n_state * sizeof(float));
+  if (r->slots) device->backend->free(device, r->slots, weight_bytes * (size_t)r->spec.optimizer->n_slots);
+  if (r->accumulated) device->backend->free(device, r->accumulated, weight_bytes);
+  if (r->values) device->backend->free(device, r->values, sizeof *r->values);
+  kd_pool_destroy(r->pool);
+  kd_free(r);
+}
+
+kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
+  size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
+  size_t slots = r->spec.optimizer ? (size_t)r->spec.optimizer->n_slots + (r->spec.optimizer->accumulation > 1) : 0;
+  kd_replica_stats stats = {
+      .weight_bytes = weight_bytes + (size_t)r->n_state * sizeof(float),
+      .slot_bytes = weight_bytes * slots,
+      .reduce_bytes = r->reduce_bytes + (r->own_leaf ? (size_t)r->n_reduce * sizeof(float) : 0),
+      .n_buckets = r->buckets.count,
+      .plan_hash = r->plan_hash,
+      .transport = r->reducer ? kd_reducer_transport(r->reducer) : "none",
+  };
+  for (const kd_pass_plan *p = r->plans; p; p = p->next) {
+    kd_plan_stats plan = kd_plan_get_stats(p->plan);
+    stats.plan_bytes += plan.arena_bytes + plan.workspace_bytes + plan.state_bytes;
+    for (int i = 0; i < p->n_fields; i++) stats.plan_bytes += p->feed_bytes[i];
+    if (p->mode != KD_MODE_TRAIN || plan.flops < stats.flops) continue;
+    stats.flops = plan.flops;
+    stats.n_launches = plan.n_launches;
+    stats.slow_scopes = kd_plan_slow_scopes(p->plan, r->pool);
+  }
+  return stats;
+}
+
+kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stats) {
+  kd_replica *r = make(spec, true);
+  kd_status status = start(r);
+  kd_pass_plan *plan;
+  if (status == KD_OK && spec->optimizer) status = kd_passes_get(r, KD_MODE_TRAIN, kd_passes_nominal_rows(r), &plan);
+  if (status == KD_OK) *stats = kd_replica_get_stats(r);
+  stats->slow_scopes = NULL; /* lives in the replica's pool */
+  kd_replica_destroy(r);
+  return status;
+}
+
+static uint64_t hash_range(const kd_replica *r, const float *range, int weight, uint64_t seed) {
+  const kd_weight *w = &r->spec.model->weights[weight];
+  return kd_hash(range + w->offset, (size_t)w->count * sizeof(float), seed);
+}
+
+uint64_t kd_replica_hash(const kd_replica *r) {
+  uint64_t hash = 0;
+  const kd_model *model = r->spec.model;
+  for (int w = 0; w < model->n_weights; w++) {
+    hash = hash_range(r, model->weights[w].trainable ? r->weights : r->state, w, hash);
+    if (!model->weights[w].trainable || !r->spec.optimizer) continue;
+    for (int s = 0; s < r->spec.optimizer->n_slots; s++)
+      hash = hash_range(r, r->slots + s * r->n_weight, w, hash);
+  }
+  return hash;
+}

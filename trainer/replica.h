@@ -1,0 +1,93 @@
+/* The replica of one rank: model, memory ranges, plans, update.
+ *
+ * Memory: weights (trainable, in the order in which backward produces gradients), state (the other weights), slots
+ * (each as large as the weights), and the reduce range: gradients in the order of the weights, then moving statistics,
+ * then the tail of the objective. The reduce range lives where ranks share memory (comm/reducer.h).
+ *
+ * Passes: the rows of a step that this rank computes are cut into passes: one per micro-shard under determinism = world
+ * (leaves of the fixed tree), else as many as micro_batch asks for. Each pass runs one plan; its sums are added in tree
+ * order as soon as a bucket is written, and the bucket is posted to the reducer in the last pass. */
+#ifndef KD_REPLICA_H
+#define KD_REPLICA_H
+
+#include "comm/bucket.h"
+#include "comm/reducer.h"
+#include "device/backend.h"
+#include "layers/plan/plan.h"
+#include "trainer/objective.h"
+#include "trainer/optimizer.h"
+
+typedef enum kd_determinism { KD_DETERMINISM_OFF, KD_DETERMINISM_RUN, KD_DETERMINISM_WORLD } kd_determinism;
+
+typedef struct kd_replica_spec {
+  kd_comm *comm;
+  kd_device *device;
+  kd_model *model;
+  const kd_objective *objective;  /* NULL: predict only */
+  const kd_optimizer *optimizer;  /* NULL: no training */
+  const kd_dtype *feed_dtype;     /* per model input: type of the data as stored */
+  int64_t batch_size;             /* of training, global */
+  int64_t largest_batch;          /* of training and validation; at least batch_size */
+  int64_t micro_batch;            /* largest number of rows of a pass; 0: no limit */
+  kd_determinism determinism;
+  int micro_shards;               /* V of world */
+  int64_t bucket_bytes;           /* 0: no limit */
+  uint64_t seed;
+} kd_replica_spec;
+
+typedef enum kd_mode { KD_MODE_TRAIN, KD_MODE_EVALUATE, KD_MODE_PREDICT, KD_N_MODES } kd_mode;
+
+typedef struct kd_replica kd_replica;
+
+/* Lays out memory, initialises weights (the same on all ranks: a function of the seed). Collective. */
+kd_status kd_replica_create(const kd_replica_spec *spec, kd_replica **replica);
+void kd_replica_destroy(kd_replica *replica); /* collective; NULL is allowed */
+
+/* The rows [begin, end) of a global batch of `rows` rows that this rank computes; has the form of
+ * kd_loader_spec.share, the context is the replica. */
+void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end);
+
+/* Copies between host memory and the replica. part: KD_PART_WEIGHT, or a slot number from 0 on; slot number n_slots is
+ * the accumulated gradient when the optimizer accumulates. Slots exist for trainable weights only. */
+enum { KD_PART_WEIGHT = -1 };
+kd_status kd_replica_get(kd_replica *replica, int part, int weight, float *values);
+kd_status kd_replica_put(kd_replica *replica, int part, int weight, const float *values);
+
+/* A step's data on this rank: inputs then labels, `rows` samples each. */
+typedef struct kd_step_data {
+  int64_t rows, first, global_rows;
+  void *const *field;
+} kd_step_data;
+
+/* Forward and backward over this rank's rows, and the sum over all ranks; *tail points to the objective's tail.
+ * step: the global step (random numbers depend on it). Collective. */
+kd_status kd_replica_gradients(kd_replica *replica, const kd_step_data *data, int64_t step, const float **tail);
+/* Moves statistics, accumulates, and every `accumulation` steps clips, decays and updates with the rate of that step.
+ * iteration: micro-steps done before this one, as Keras counts. rate: the present learning rate. Local; the same bits on
+ * all ranks. */
+kd_status kd_replica_update(kd_replica *replica, int64_t iteration, double rate);
+/* Forward only, with losses and metrics: the tail summed over all ranks. Collective. */
+kd_status kd_replica_evaluate(kd_replica *replica, const kd_step_data *data, const float **tail);
+/* Forward only: output[o] points to `rows` rows of output o. Local. */
+kd_status kd_replica_predict(kd_replica *replica, const kd_step_data *data, const float **output);
+
+/* The penalty of all regularised weights. */
+kd_status kd_replica_penalty(kd_replica *replica, double *penalty);
+
+/* Numbers for check, agreement and bench. */
+typedef struct kd_replica_stats {
+  size_t weight_bytes, slot_bytes, reduce_bytes, plan_bytes; /* of this rank */
+  int n_buckets, n_launches;
+  double flops;        /* of one training pass of this rank */
+  uint64_t plan_hash;  /* equal on all ranks */
+  const char *transport;
+  const char *slow_scopes; /* layers that fell to slow library code, or NULL */
+} kd_replica_stats;
+kd_replica_stats kd_replica_get_stats(const kd_replica *replica);
+/* The hash of all weights and slots: what determinism = world keeps equal. */
+uint64_t kd_replica_hash(const kd_replica *replica);
+
+/* The same numbers without memory: what this rank of spec->comm would take. For kdist check. */
+kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stats);
+
+#endif

@@ -1,0 +1,78 @@
+/* What a replica holds; private to trainer/replica*.c, passes.c and update.c. */
+#ifndef KD_REPLICA_STATE_H
+#define KD_REPLICA_STATE_H
+
+#include "device/base/rng.h"
+#include "trainer/replica.h"
+
+/* A compiled pass: one mode and one number of rows. */
+typedef struct kd_pass_plan {
+  kd_mode mode;
+  int64_t rows;
+  kd_plan *plan;
+  int n_fields; /* inputs, then labels where the mode has them */
+  void **feed;  /* device memory of each field, NULL when the plan does not read it */
+  size_t *feed_bytes;
+  float **output; /* KD_MODE_PREDICT: device memory of each output */
+  size_t *output_bytes;
+  struct kd_pass_plan *next;
+} kd_pass_plan;
+
+/* The scalars that plans read, in device memory. */
+typedef struct kd_step_values {
+  uint32_t rng[KD_RNG_WORDS];
+  float inv_rows, share;
+  float padding[10];
+  float rate;
+  float update[KD_MAX_UPDATE_VALUES];
+  float penalty;
+} kd_step_values;
+
+typedef struct kd_updates {
+  kd_plan *moving, *accumulate, *finish, *adjust, *update, *penalty; /* NULL: nothing to do */
+} kd_updates;
+
+struct kd_replica {
+  kd_replica_spec spec;
+  kd_pool *pool;
+  bool dry;
+  int64_t n_weight, n_state, n_front, n_reduce; /* floats; front: tail and moving statistics */
+  int64_t tail_floats;                          /* the objective's tail, padded */
+  int64_t *moving_at; /* per weight: place of its statistic in the reduce range, -1: none */
+  int *unused;        /* trainable weights without a gradient: their part of the range is kept at zero */
+  int n_unused;
+  float *weights, *state, *slots, *accumulated; /* device memory */
+  float *reduce;                                /* partial sums of this rank; partial 0 becomes the sum */
+  size_t reduce_bytes;
+  float *leaf;    /* where passes write: a buffer of its own, or `reduce` itself */
+  bool own_leaf;  /* passes are added up */
+  kd_step_values *values; /* device memory */
+  kd_tree_program tree;   /* order in which passes are added */
+  kd_buckets buckets;
+  kd_reducer *reducer, *tail_reducer;
+  kd_pass_plan *plans;
+  kd_updates updates;
+  uint64_t version;   /* of the weights */
+  uint64_t plan_hash;
+  /* The pass that runs now, for the marks. */
+  bool *bucket_ready;
+  int next_bucket, pass;
+  bool last_pass, training;
+};
+
+/* passes.c */
+kd_status kd_passes_order(kd_replica *replica);
+kd_status kd_passes_get(kd_replica *replica, kd_mode mode, int64_t rows, kd_pass_plan **plan);
+void kd_passes_free(kd_replica *replica);
+int64_t kd_passes_nominal_rows(const kd_replica *replica); /* of the largest training pass of this rank */
+/* update.c */
+kd_status kd_updates_compile(kd_replica *replica);
+void kd_updates_free(kd_replica *replica);
+
+/* Address of a weight's values or gradient. */
+float *kd_replica_place(const kd_replica *replica, int weight);
+static inline float *kd_replica_gradient(const kd_replica *replica, float *base, int weight) {
+  return base + replica->n_front + replica->spec.model->weights[weight].offset;
+}
+
+#endif

@@ -1,0 +1,231 @@
+#include <math.h>
+
+#include "trainer/replica_state.h"
+
+/* The update of a step as plans over whole ranges, in Keras's order: statistics move; accumulated gradients are joined;
+ * weight penalties, loss scale and per-weight clipping adjust gradients; global clipping, decay and the optimizer's
+ * rule replace weights and slots. Ranges are padded with zeros, which every rule keeps at zero. */
+
+typedef struct update_builder {
+  kd_replica *replica;
+  kd_graph *graph;
+  kd_binding *bindings;
+  int n, next;
+} update_builder;
+
+static kd_sym fed(update_builder *b, kd_shape shape, void *address, const char *name) {
+  kd_sym sym = kd_input(b->graph, KD_F32, shape, b->next++, name);
+  b->bindings[b->n++] = (kd_binding){sym, address};
+  return sym;
+}
+
+static void result(update_builder *b, kd_sym sym, void *address) {
+  b->bindings[b->n++] = (kd_binding){sym, address};
+}
+
+static void builder_start(update_builder *b, kd_replica *r, const char *scope) {
+  size_t n = 3 * (size_t)r->spec.model->n_weights + 4 * KD_MAX_SLOTS + KD_MAX_UPDATE_VALUES + 16;
+  *b = (update_builder){.replica = r, .graph = kd_graph_create()};
+  b->bindings = kd_pool_alloc(b->graph->pool, n, sizeof(kd_binding));
+  kd_graph_scope(b->graph, scope);
+}
+
+static kd_status builder_finish(update_builder *b, kd_plan **plan) {
+  kd_status status = kd_graph_status(b->graph);
+  kd_plan_spec spec = {.graph = b->graph, .device = b->replica->spec.device, .n_bindings = b->n,
+                       .bindings = b->bindings};
+  if (status == KD_OK) status = kd_plan_compile(&spec, plan);
+  kd_graph_destroy(b->graph);
+  return status;
+}
+
+static kd_shape range_shape(const kd_replica *r) {
+  return KD_SHAPE(r->n_weight);
+}
+
+static float *gradients(const kd_replica *r) {
+  return r->reduce + r->n_front;
+}
+
+/* weight = momentum * weight + (1 - momentum) * statistic */
+static kd_status compile_moving(kd_replica *r, int n_moving, const kd_moving *moving) {
+  if (n_moving == 0) return KD_OK;
+  update_builder b;
+  builder_start(&b, r, "statistics");
+  for (int i = 0; i < n_moving; i++) {
+    const kd_weight *weight = &r->spec.model->weights[moving[i].weight];
+    kd_sym old = fed(&b, weight->shape, kd_replica_place(r, moving[i].weight), weight->path);
+    kd_sym seen = fed(&b, weight->shape, r->reduce + r->moving_at[moving[i].weight], weight->path);
+    kd_sym moved = kd_add(b.graph, kd_scale(b.graph, old, moving[i].momentum),
+                          kd_scale(b.graph, seen, 1 - moving[i].momentum));
+    result(&b, moved, kd_replica_place(r, moving[i].weight));
+  }
+  return builder_finish(&b, &r->updates.moving);
+}
+
+/* Micro-steps of gradient accumulation: sums, and at the last one the mean (Keras: (sum + gradient) / n). */
+static kd_status compile_accumulation(kd_replica *r) {
+  if (r->spec.optimizer->accumulation == 1) return KD_OK;
+  update_builder b;
+  builder_start(&b, r, "accumulation");
+  kd_sym sum = fed(&b, range_shape(r), r->accumulated, "accumulated");
+  kd_sym gradient = fed(&b, range_shape(r), gradients(r), "gradients");
+  result(&b, kd_add(b.graph, sum, gradient), r->accumulated);
+  KD_TRY(builder_finish(&b, &r->updates.accumulate));
+  builder_start(&b, r, "accumulation");
+  sum = fed(&b, range_shape(r), r->accumulated, "accumulated");
+  gradient = fed(&b, range_shape(r), gradients(r), "gradients");
+  kd_sym mean = kd_scale(b.graph, kd_add(b.graph, sum, gradient), 1.0 / (double)r->spec.optimizer->accumulation);
+  result(&b, mean, gradients(r));
+  result(&b, kd_full(b.graph, range_shape(r), 0.0), r->accumulated);
+  return builder_finish(&b, &r->updates.finish);
+}
+
+/* The gradient of one weight after its penalty, the loss scale and clipnorm; KD_NO_SYM when nothing changes it. */
+static kd_status adjusted(update_builder *b, int w, kd_sym *gradient) {
+  kd_replica *r = b->replica;
+  const kd_weight *weight = &r->spec.model->weights[w];
+  const kd_optimizer_common *common = r->spec.optimizer->common;
+  kd_graph *g = b->graph;
+  bool scaled = common->loss_scale_factor != KD_UNSET_FLOAT, clipped = common->clipnorm != KD_UNSET_FLOAT;
+  *gradient = KD_NO_SYM;
+  if (!weight->regularizer.kind && !scaled && !clipped) return KD_OK;
+  *gradient = fed(b, weight->shape, gradients(r) + weight->offset, weight->path);
+  if (weight->regularizer.kind) {
+    kd_sym values = fed(b, weight->shape, kd_replica_place(r, w), weight->path), slope;
+    KD_TRY(kd_autodiff(g, kd_penalty(g, &weight->regularizer, values), 1, &values, &slope));
+    if (slope != KD_NO_SYM) *gradient = kd_add(g, *gradient, slope);
+  }
+  if (scaled) *gradient = kd_scale(g, *gradient, 1.0 / common->loss_scale_factor);
+  if (clipped) {
+    kd_sym norm = kd_unary(g, KD_PW_SQRT, kd_reduce_all(g, KD_REDUCE_SUMSQ, *gradient));
+    kd_sym limit = kd_max(g, norm, kd_const(g, common->clipnorm));
+    *gradient = kd_mul(g, *gradient, kd_div(g, kd_const(g, common->clipnorm), limit));
+  }
+  return KD_OK;
+}
+
+static kd_status compile_adjust(kd_replica *r) {
+  update_builder b;
+  builder_start(&b, r, "gradients");
+  int results = 0;
+  kd_status status = KD_OK;
+  for (int w = 0; w < r->spec.model->n_weights && status == KD_OK; w++) {
+    kd_sym gradient = KD_NO_SYM;
+    if (r->spec.model->weights[w].trainable) status = adjusted(&b, w, &gradient);
+    if (gradient == KD_NO_SYM) continue;
+    result(&b, gradient, gradients(r) + r->spec.model->weights[w].offset);
+    results++;
+  }
+  if (status != KD_OK || results == 0) {
+    kd_graph_destroy(b.graph);
+    return status;
+  }
+  return builder_finish(&b, &r->updates.adjust);
+}
+
+/* Keras: gradients * c * min(1 / norm, 1 / c), and NaN everywhere when the norm is not finite. */
+static kd_sym clip_globally(kd_graph *g, kd_sym gradient, double limit) {
+  kd_sym norm = kd_unary(g, KD_PW_SQRT, kd_reduce_all(g, KD_REDUCE_SUMSQ, gradient));
+  kd_sym factor = kd_min(g, kd_div(g, kd_const(g, limit), norm), kd_const(g, 1.0));
+  kd_sym safe = kd_select(g, kd_unary(g, KD_PW_FINITE, norm), factor, kd_const(g, (double)NAN));
+  return kd_mul(g, gradient, safe);
+}
+
+static kd_status compile_rule(kd_replica *r) {
+  const kd_optimizer *optimizer = r->spec.optimizer;
+  const kd_optimizer_common *common = optimizer->common;
+  update_builder b;
+  builder_start(&b, r, optimizer->kind->base.name);
+  kd_graph *g = b.graph;
+  kd_update u = {.w = fed(&b, range_shape(r), r->weights, "weights"),
+                 .g = fed(&b, range_shape(r), gradients(r), "gradients")};
+  for (int s = 0; s < optimizer->n_slots; s++)
+    u.slot[s] = fed(&b, range_shape(r), r->slots + s * r->n_weight, optimizer->slot_name[s]);
+  kd_sym rate = fed(&b, KD_SCALAR, &r->values->rate, "rate");
+  for (int v = 0; v < optimizer->kind->n_values; v++) u.value[v] = fed(&b, KD_SCALAR, &r->values->update[v], "value");
+  if (common->clipvalue != KD_UNSET_FLOAT)
+    u.g = kd_max(g, kd_min(g, u.g, kd_const(g, common->clipvalue)), kd_const(g, -common->clipvalue));
+  if (common->global_clipnorm != KD_UNSET_FLOAT) u.g = clip_globally(g, u.g, common->global_clipnorm);
+  if (common->weight_decay != KD_UNSET_FLOAT && common->weight_decay != 0)
+    u.w = kd_sub(g, u.w, kd_mul(g, kd_scale(g, u.w, common->weight_decay), rate));
+  optimizer->kind->update(g, optimizer->common, &u);
+  result(&b, u.w, r->weights);
+  for (int s = 0; s < optimizer->n_slots; s++) result(&b, u.slot[s], r->slots + s * r->n_weight);
+  return builder_finish(&b, &r->updates.update);
+}
+
+static kd_status compile_penalty(kd_replica *r) {
+  update_builder b;
+  builder_start(&b, r, "penalty");
+  kd_sym total = KD_NO_SYM;
+  for (int w = 0; w < r->spec.model->n_weights; w++) {
+    const kd_weight *weight = &r->spec.model->weights[w];
+    if (!weight->regularizer.kind) continue;
+    kd_sym penalty = kd_penalty(b.graph, &weight->regularizer,
+                                fed(&b, weight->shape, kd_replica_place(r, w), weight->path));
+    total = total == KD_NO_SYM ? penalty : kd_add(b.graph, total, penalty);
+  }
+  if (total == KD_NO_SYM) {
+    kd_graph_destroy(b.graph);
+    return KD_OK;
+  }
+  result(&b, total, &r->values->penalty);
+  return builder_finish(&b, &r->updates.penalty);
+}
+
+kd_status kd_updates_compile(kd_replica *r) {
+  /* A throw-away build tells which statistics move, and how. */
+  kd_graph *graph = kd_graph_create();
+  kd_build_spec spec = {.batch = kd_passes_nominal_rows(r), .training = true, .feed_dtype = r->spec.feed_dtype};
+  kd_built built;
+  kd_status status = kd_model_build(r->spec.model, graph, &spec, &built);
+  if (status == KD_OK) status = compile_moving(r, built.n_moving, built.moving);
+  kd_graph_destroy(graph);
+  KD_TRY(status);
+  KD_TRY(compile_penalty(r));
+  if (r->n_weight == 0) return KD_OK;
+  KD_TRY(compile_accumulation(r));
+  KD_TRY(compile_adjust(r));
+  return compile_rule(r);
+}
+
+void kd_updates_free(kd_replica *r) {
+  kd_updates *u = &r->updates;
+  kd_plan *plans[] = {u->moving, u->accumulate, u->finish, u->adjust, u->update, u->penalty};
+  for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
+}
+
+static kd_status run(kd_plan *plan) {
+  return plan ? kd_plan_run(plan, 0) : KD_OK;
+}
+
+kd_status kd_replica_penalty(kd_replica *r, double *penalty) {
+  *penalty = 0;
+  if (!r->updates.penalty) return KD_OK;
+  KD_TRY(run(r->updates.penalty));
+  float value;
+  KD_TRY(r->spec.device->backend->download(r->spec.device, &value, &r->values->penalty, sizeof value));
+  *penalty = (double)value;
+  return KD_OK;
+}
+
+static kd_status set_values(kd_replica *r, int64_t t, double rate) {
+  const kd_optimizer *optimizer = r->spec.optimizer;
+  kd_device *device = r->spec.device;
+  float single = (float)rate, values[KD_MAX_UPDATE_VALUES] = {0};
+  optimizer->kind->values(optimizer->common, rate, t, values);
+  KD_TRY(device->backend->upload(device, &r->values->rate, &single, sizeof single));
+  return device->backend->upload(device, r->values->update, values, sizeof values);
+}
+
+kd_status kd_replica_update(kd_replica *r, int64_t iteration, double rate) {
+  int64_t n = r->spec.optimizer->accumulation;
+  r->version++;
+  KD_TRY(run(r->updates.moving));
+  if ((iteration + 1) % n != 0) return run(r->updates.accumulate);
+  KD_TRY(set_values(r, iteration / n + 1, rate));
+  KD_TRY(run(r->updates.finish));
+  KD_TRY(run(r->updates.adjust));
+  return run(r->updates.update);
+}
