@@ -293,9 +293,23 @@ static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data,
   return kd_plan_run(plan->plan, r->version);
 }
 
+static kd_status set_signal(kd_replica *r) {
+  kd_device *device = r->spec.device;
+  return device->backend->upload(device, r->leaf + r->spec.objective->n_tail, &r->signal, sizeof r->signal);
+}
+
+void kd_replica_signal(kd_replica *r) {
+  r->signal = 1.0f;
+}
+
+bool kd_replica_stop_agreed(const kd_replica *r) {
+  return r->reduce[r->spec.objective->n_tail] > 0.0f;
+}
+
 /* A pass without rows gives zeros, so that the sum keeps its form. */
 static kd_status run_empty(kd_replica *r, int64_t floats) {
   memset(r->leaf, 0, (size_t)floats * sizeof(float));
+  KD_TRY(set_signal(r));
   if (!r->training) return KD_OK;
   for (int k = 0; k < r->buckets.count; k++) KD_TRY(on_mark(r, k));
   return KD_OK;
@@ -338,10 +352,12 @@ static kd_status run_passes(kd_replica *r, kd_mode mode, const kd_step_data *dat
     r->last_pass = r->pass == last;
     r->next_bucket = 0;
     memset(r->bucket_ready, 0, (size_t)r->buckets.count * sizeof(bool));
-    if (end > begin)
+    if (end > begin) {
+      KD_TRY(set_signal(r));
       KD_TRY(run_rows(r, mode, data, begin, end, NULL));
-    else
+    } else {
       KD_TRY(run_empty(r, r->training ? r->n_reduce : r->tail_floats));
+    }
     if (!r->training) add_up(r, 0, r->tail_floats);
   }
   return KD_OK;

@@ -83,7 +83,7 @@ static kd_status plan_passes(kd_replica *r) {
 /* Places of the tail and of the moving statistics at the front of the reduce range: forward writes them first. */
 static void plan_front(kd_replica *r) {
   const kd_model *model = r->spec.model;
-  r->tail_floats = r->spec.objective ? padded(r->spec.objective->n_tail) : 0;
+  r->tail_floats = r->spec.objective ? padded(r->spec.objective->n_tail + 1) : 0; /* and the signal */
   r->moving_at = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *r->moving_at);
   int64_t at = r->tail_floats;
   for (int w = 0; w < model->n_weights; w++) {
@@ -182,7 +182,7 @@ static kd_status start(kd_replica *r) {
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
   if (r->n_reduce > 0) KD_TRY(create_reducers(r));
-  return r->spec.optimizer ? kd_updates_compile(r) : KD_OK;
+  return kd_updates_compile(r);
 }
 
 static kd_replica *make(const kd_replica_spec *spec, bool dry) {

@@ -62,6 +62,10 @@ typedef struct kd_step_data {
 /* Forward and backward over this rank's rows, and the sum over all ranks; *tail points to the objective's tail.
  * step: the global step (random numbers depend on it). Collective. */
 kd_status kd_replica_gradients(kd_replica *replica, const kd_step_data *data, int64_t step, const float **tail);
+/* This rank wishes to stop (a signal came). The next kd_replica_gradients tells all ranks: then kd_replica_stop_agreed is true
+ * on all of them or on none. */
+void kd_replica_signal(kd_replica *replica);
+bool kd_replica_stop_agreed(const kd_replica *replica);
 /* Moves statistics, accumulates, and every `accumulation` steps clips, decays and updates with the rate of that step.
  * iteration: micro-steps done before this one, as Keras counts. rate: the present learning rate. Local; the same bits on
  * all ranks. */

@@ -52,6 +52,7 @@ struct kd_replica {
   kd_reducer *reducer, *tail_reducer;
   kd_pass_plan *plans;
   kd_updates updates;
+  float signal;       /* this rank's wish to stop, summed with the tail */
   uint64_t version;   /* of the weights */
   uint64_t plan_hash;
   /* The pass that runs now, for the marks. */

@@ -175,6 +175,8 @@ static kd_status compile_penalty(kd_replica *r) {
 }
 
 kd_status kd_updates_compile(kd_replica *r) {
+  KD_TRY(compile_penalty(r));
+  if (!r->spec.optimizer) return KD_OK;
   /* A throw-away build tells which statistics move, and how. */
   kd_graph *graph = kd_graph_create();
   kd_build_spec spec = {.batch = kd_passes_nominal_rows(r), .training = true, .feed_dtype = r->spec.feed_dtype};
@@ -183,7 +185,6 @@ kd_status kd_updates_compile(kd_replica *r) {
   if (status == KD_OK) status = compile_moving(r, built.n_moving, built.moving);
   kd_graph_destroy(graph);
   KD_TRY(status);
-  KD_TRY(compile_penalty(r));
   if (r->n_weight == 0) return KD_OK;
   KD_TRY(compile_accumulation(r));
   KD_TRY(compile_adjust(r));
