@@ -1,11 +1,14 @@
 #include "trainer/feeder.h"
 
 struct kd_feeder {
-  kd_feeder_spec spec;
+  kd_stream spec;
+  kd_comm *comm;
+  kd_replica *replica;
   kd_loader *loader; /* NULL on ranks that are streamed to */
   int64_t step;      /* of the epoch */
   void **received;   /* streamed rows of this rank, per field */
   size_t *received_bytes;
+  int64_t *ranges; /* begin and end of every rank's rows */
 };
 
 static void whole_batch(void *context, int64_t rows, int64_t *begin, int64_t *end) {
@@ -17,8 +20,8 @@ static void whole_batch(void *context, int64_t rows, int64_t *begin, int64_t *en
 /* Rows of `rank` in a batch of `rows`: the replica knows its own; rank 0 asks for the others by their ranges. */
 static kd_status ranges(const kd_feeder *f, int64_t rows, int64_t *all) {
   int64_t mine[2];
-  kd_replica_share(f->spec.replica, rows, &mine[0], &mine[1]);
-  return kd_comm_all_gather(f->spec.comm, mine, sizeof mine, all);
+  kd_replica_share(f->replica, rows, &mine[0], &mine[1]);
+  return kd_comm_all_gather(f->comm, mine, sizeof mine, all);
 }
 
 static kd_status create_received(kd_feeder *f) {
@@ -32,19 +35,22 @@ static kd_status create_received(kd_feeder *f) {
 }
 
 static kd_status create_loader(kd_feeder *f) {
-  const kd_feeder_spec *spec = &f->spec;
+  const kd_stream *spec = &f->spec;
   kd_loader_spec loader = {.data = spec->data, .n_fields = spec->n_fields, .fields = spec->fields,
-                           .batch_size = spec->batch_size, .rank = spec->comm->rank, .ranks = spec->comm->size,
+                           .batch_size = spec->batch_size, .rank = f->comm->rank, .ranks = f->comm->size,
                            .share = spec->coordinator ? whole_batch : kd_replica_share,
-                           .share_context = spec->replica, .depth = 3};
+                           .share_context = f->replica, .depth = 3};
   return kd_loader_create(&loader, &f->loader);
 }
 
-kd_status kd_feeder_create(const kd_feeder_spec *spec, kd_feeder **feeder) {
+kd_status kd_feeder_open(kd_comm *comm, kd_replica *replica, const kd_stream *stream, kd_feeder **feeder) {
   kd_feeder *f = kd_calloc(1, sizeof *f);
-  f->spec = *spec;
-  if (spec->comm->size == 1) f->spec.coordinator = false;
-  bool streamed = f->spec.coordinator && spec->comm->rank != 0;
+  f->spec = *stream;
+  f->comm = comm;
+  f->replica = replica;
+  if (comm->size == 1) f->spec.coordinator = false;
+  f->ranges = kd_calloc(2 * (size_t)comm->size, sizeof *f->ranges);
+  bool streamed = f->spec.coordinator && comm->rank != 0;
   kd_status status = streamed ? create_received(f) : create_loader(f);
   if (status != KD_OK) {
     kd_feeder_destroy(f);
@@ -60,11 +66,16 @@ void kd_feeder_destroy(kd_feeder *f) {
   for (int i = 0; f->received && i < f->spec.n_fields; i++) kd_large_free(f->received[i], f->received_bytes[i]);
   kd_free(f->received);
   kd_free(f->received_bytes);
+  kd_free(f->ranges);
   kd_free(f);
 }
 
 int64_t kd_feeder_steps(const kd_feeder *f) {
   return (f->spec.count + f->spec.batch_size - 1) / f->spec.batch_size;
+}
+
+int64_t kd_feeder_count(const kd_feeder *f) {
+  return f->spec.count;
 }
 
 kd_status kd_feeder_start(kd_feeder *f, const kd_sampler *order, int64_t first_step, int64_t steps) {
@@ -79,11 +90,11 @@ static int64_t batch_rows(const kd_feeder *f) {
 
 /* Rank 0 sends every rank its rows; its own stay where they are. */
 static kd_status stream(kd_feeder *f, const kd_batch *batch, const int64_t *all) {
-  for (int rank = 1; rank < f->spec.comm->size; rank++) {
+  for (int rank = 1; rank < f->comm->size; rank++) {
     int64_t begin = all[2 * rank], rows = all[2 * rank + 1] - begin;
     for (int i = 0; i < f->spec.n_fields && rows > 0; i++) {
       const char *first = (const char *)batch->field[i] + (size_t)begin * f->spec.sample_bytes[i];
-      KD_TRY(kd_comm_send(f->spec.comm, rank, first, (size_t)rows * f->spec.sample_bytes[i]));
+      KD_TRY(kd_comm_send(f->comm, rank, first, (size_t)rows * f->spec.sample_bytes[i]));
     }
   }
   return KD_OK;
@@ -91,14 +102,14 @@ static kd_status stream(kd_feeder *f, const kd_batch *batch, const int64_t *all)
 
 static kd_status receive(kd_feeder *f, int64_t rows) {
   for (int i = 0; i < f->spec.n_fields && rows > 0; i++)
-    KD_TRY(kd_comm_receive(f->spec.comm, 0, f->received[i], (size_t)rows * f->spec.sample_bytes[i]));
+    KD_TRY(kd_comm_receive(f->comm, 0, f->received[i], (size_t)rows * f->spec.sample_bytes[i]));
   return KD_OK;
 }
 
 static kd_status next_streamed(kd_feeder *f, kd_step_data *data) {
-  const kd_comm *comm = f->spec.comm;
+  const kd_comm *comm = f->comm;
   int64_t rows = batch_rows(f);
-  int64_t *all = kd_calloc(2 * (size_t)comm->size, sizeof *all);
+  int64_t *all = f->ranges;
   kd_status status = ranges(f, rows, all);
   *data = (kd_step_data){.rows = all[2 * comm->rank + 1] - all[2 * comm->rank], .first = all[2 * comm->rank],
                          .global_rows = rows, .field = f->received};
@@ -110,7 +121,6 @@ static kd_status next_streamed(kd_feeder *f, kd_step_data *data) {
   } else if (status == KD_OK) {
     status = receive(f, data->rows);
   }
-  kd_free(all);
   f->step++;
   return status;
 }

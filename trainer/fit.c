@@ -1,0 +1,191 @@
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "device/base/file.h"
+#include "device/base/log.h"
+#include "trainer/trainer.h"
+
+/* Runs one hook of all callbacks. */
+#define HOOK(trainer, hook, ...)                                                                             \
+  do {                                                                                                       \
+    for (int hook_i_ = 0; hook_i_ < (trainer)->fit->n_callbacks; hook_i_++) {                                \
+      kd_callback *self = &(trainer)->fit->callbacks[hook_i_];                                               \
+      if (self->kind->hook) KD_TRY(self->kind->hook(self, (trainer), ##__VA_ARGS__));                        \
+    }                                                                                                        \
+  } while (0)
+
+double kd_trainer_rate(const kd_trainer *t) {
+  const kd_rate *rate = &t->setup->optimizer->rate;
+  return rate->schedule.kind ? kd_rate_at(rate, t->iteration) : t->rate;
+}
+
+void kd_report_message(const kd_trainer *t, const char *format, ...) {
+  if (t->comm->rank != 0 || !t->reporter->message) return;
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  t->reporter->message(t->reporter->context, text);
+}
+
+/* Running means of the epoch as logs. */
+static void update_logs(kd_trainer *t) {
+  t->logs.count = kd_totals_count(t->setup->objective);
+  kd_totals_logs(&t->totals, t->logs.entries);
+}
+
+static kd_status checkpoint_due(kd_trainer *t) {
+  int64_t every = t->fit->checkpoint_steps;
+  return every > 0 && t->iteration % every == 0 ? kd_trainer_checkpoint(t, false) : KD_OK;
+}
+
+static kd_status train_step(kd_trainer *t) {
+  kd_step_data data;
+  const float *tail;
+  double penalty;
+  if (t->fit->stop && *t->fit->stop) kd_replica_signal(t->replica);
+  KD_TRY(kd_feeder_next(t->train_feeder, &data));
+  kd_comm_set_step(t->comm, t->iteration);
+  KD_TRY(kd_replica_gradients(t->replica, &data, t->iteration, &tail));
+  KD_TRY(kd_replica_penalty(t->replica, &penalty));
+  t->step_loss = kd_totals_add(&t->totals, tail, data.global_rows, penalty);
+  KD_TRY(kd_replica_update(t->replica, t->iteration, kd_trainer_rate(t)));
+  t->iteration++;
+  t->batch++;
+  return KD_OK;
+}
+
+static bool stop_agreed(kd_trainer *t) {
+  return kd_replica_stop_agreed(t->replica);
+}
+
+static kd_status save_and_stop(kd_trainer *t) {
+  KD_CHECK(t->fit->checkpoint_folder, KD_ERR_STOPPED, "stopped by a signal; nothing is saved without a checkpoint folder");
+  KD_TRY(kd_trainer_checkpoint(t, false));
+  if (t->writer) KD_TRY(kd_checkpoint_writer_finish(t->writer));
+  return kd_fail(KD_ERR_STOPPED, "stopped by a signal after step %lld of epoch %lld; continue with --resume",
+                 (long long)t->batch, (long long)t->epoch + 1);
+}
+
+static kd_status train_epoch(kd_trainer *t) {
+  kd_sampler order;
+  kd_sampler_start(&order, t->train.count, t->fit->shuffle, 1, t->fit->seed, t->epoch);
+  KD_TRY(kd_feeder_start(t->train_feeder, &order, t->batch, t->steps - t->batch));
+  while (t->batch < t->steps) {
+    KD_TRY(train_step(t));
+    update_logs(t);
+    if (t->comm->rank == 0 && t->reporter->step) t->reporter->step(t->reporter->context, t->batch, &t->logs);
+    HOOK(t, batch_end, t->batch);
+    if (t->batch < t->steps) KD_TRY(checkpoint_due(t));
+    if (stop_agreed(t)) return save_and_stop(t);
+    if (t->stop_training) break;
+  }
+  return KD_OK;
+}
+
+static bool validates(const kd_trainer *t) {
+  if (t->validation.count == 0) return false;
+  int64_t epoch = t->epoch + 1;
+  if (t->fit->validation_freq > 0) return epoch % t->fit->validation_freq == 0;
+  for (int i = 0; i < t->fit->n_validation_epochs; i++)
+    if (t->fit->validation_epochs[i] == epoch) return true;
+  return false;
+}
+
+static kd_status validate(kd_trainer *t) {
+  kd_totals_reset(&t->validation_totals);
+  KD_TRY(kd_evaluate(t, t->validation_feeder, t->fit->validation_steps, &t->validation_totals));
+  int count = kd_totals_count(t->setup->objective);
+  kd_log_entry *entries = kd_pool_alloc(t->pool, (size_t)count, sizeof *entries);
+  kd_totals_logs(&t->validation_totals, entries);
+  for (int i = 0; i < count; i++)
+    kd_logs_set(&t->logs, kd_pool_printf(t->pool, "val_%s", entries[i].name), entries[i].value);
+  return KD_OK;
+}
+
+static kd_status write_log_csv(kd_trainer *t) {
+  if (t->comm->rank != 0 || !t->fit->run_folder) return KD_OK;
+  kd_pool *pool = kd_pool_create();
+  const char *text = kd_history_csv(pool, &t->history, ',');
+  kd_status status = kd_file_write(kd_path_join(pool, t->fit->run_folder, "log.csv"), text, strlen(text));
+  kd_pool_destroy(pool);
+  return status;
+}
+
+static kd_status run_epoch(kd_trainer *t) {
+  if (t->batch == 0) {
+    kd_totals_reset(&t->totals);
+    HOOK(t, epoch_begin, t->epoch);
+  }
+  if (t->comm->rank == 0 && t->reporter->epoch_begin)
+    t->reporter->epoch_begin(t->reporter->context, t->epoch, t->batch);
+  KD_TRY(train_epoch(t));
+  update_logs(t);
+  if (validates(t)) KD_TRY(validate(t));
+  HOOK(t, epoch_end, t->epoch, &t->logs);
+  kd_history_add(t->pool, &t->history, &t->logs);
+  if (t->comm->rank == 0 && t->reporter->epoch_end) t->reporter->epoch_end(t->reporter->context, t->epoch, &t->logs);
+  KD_TRY(write_log_csv(t));
+  t->epoch++;
+  t->batch = 0;
+  return t->fit->checkpoint_epochs ? kd_trainer_checkpoint(t, false) : KD_OK;
+}
+
+static kd_status prepare(kd_trainer *t) {
+  const kd_objective *objective = t->setup->objective;
+  kd_totals_create(t->pool, objective, &t->totals);
+  kd_totals_create(t->pool, objective, &t->validation_totals);
+  t->logs.capacity = 2 * kd_totals_count(objective) + 8;
+  t->logs.entries = kd_pool_alloc(t->pool, (size_t)t->logs.capacity, sizeof *t->logs.entries);
+  KD_TRY(kd_feeder_open(t->comm, t->replica, &t->train, &t->train_feeder));
+  if (t->validation.count > 0) KD_TRY(kd_feeder_open(t->comm, t->replica, &t->validation, &t->validation_feeder));
+  t->steps = kd_feeder_steps(t->train_feeder);
+  if (t->fit->steps_per_epoch > 0 && t->fit->steps_per_epoch < t->steps) t->steps = t->fit->steps_per_epoch;
+  t->epoch = t->fit->initial_epoch;
+  t->rate = t->setup->optimizer->rate.constant;
+  if (t->comm->rank == 0 && t->fit->checkpoint_folder)
+    t->writer = kd_checkpoint_writer_create(t->fit->checkpoint_folder, t->fit->keep);
+  return KD_OK;
+}
+
+static kd_status save_results(kd_trainer *t) {
+  for (int i = 0; i < t->fit->n_save; i++) KD_TRY(kd_trainer_save_weights(t, t->fit->save[i], true));
+  if (t->fit->checkpoint_folder) KD_TRY(kd_trainer_checkpoint(t, true));
+  return t->writer ? kd_checkpoint_writer_finish(t->writer) : KD_OK;
+}
+
+static kd_status train(kd_trainer *t) {
+  bool found = false, complete = false;
+  KD_TRY(prepare(t));
+  if (t->fit->resume) KD_TRY(kd_trainer_restore(t, &found, &complete));
+  if (complete) {
+    kd_report_message(t, "this run is complete: nothing to do");
+    return KD_OK;
+  }
+  if (!found) HOOK(t, train_begin);
+  KD_TRY(write_log_csv(t));
+  if (t->comm->rank == 0 && t->reporter->train_begin)
+    t->reporter->train_begin(t->reporter->context, t->fit->epochs, t->steps);
+  while (t->epoch < t->fit->epochs && !t->stop_training) KD_TRY(run_epoch(t));
+  HOOK(t, train_end);
+  KD_TRY(save_results(t));
+  KD_CHECK(!t->diverged, KD_ERR_DIVERGED, "the loss is not finite: training stopped in epoch %lld",
+           (long long)t->epoch);
+  return KD_OK;
+}
+
+kd_status kd_fit(kd_trainer *t) {
+  t->pool = kd_pool_create();
+  kd_status status = train(t);
+  kd_feeder_destroy(t->train_feeder);
+  kd_feeder_destroy(t->validation_feeder);
+  kd_checkpoint_writer_destroy(t->writer);
+  for (int i = 0; i < t->fit->n_callbacks; i++)
+    if (t->fit->callbacks[i].kind->release) t->fit->callbacks[i].kind->release(&t->fit->callbacks[i]);
+  kd_pool_destroy(t->pool);
+  t->pool = NULL;
+  return status;
+}

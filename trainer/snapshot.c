@@ -1,0 +1,276 @@
+#include <math.h>
+#include <string.h>
+
+#include "device/base/log.h"
+#include "io/weights_file.h"
+#include "trainer/trainer.h"
+
+/* --- building and reading snapshots --- */
+
+static const char *full_name(kd_pool *pool, const char *owner, const char *name) {
+  return kd_pool_printf(pool, "%s/%s", owner, name);
+}
+
+void kd_snapshot_array(kd_snapshot *s, const char *owner, const char *name, kd_tensor tensor) {
+  kd_checkpoint *c = &s->checkpoint;
+  c->records = kd_pool_grow(s->pool, c->records, (size_t)c->n_records, &s->record_capacity, sizeof *c->records);
+  c->records[c->n_records++] = (kd_record){full_name(s->pool, owner, name), tensor};
+}
+
+void kd_snapshot_number(kd_snapshot *s, const char *owner, const char *name, double value) {
+  double *copy = kd_pool_alloc(s->pool, 1, sizeof *copy);
+  *copy = value;
+  kd_snapshot_array(s, owner, name, (kd_tensor){KD_F64, KD_SCALAR, copy});
+}
+
+void kd_snapshot_note(kd_snapshot *s, const char *owner, const char *name, const char *text) {
+  kd_checkpoint *c = &s->checkpoint;
+  c->notes = kd_pool_grow(s->pool, c->notes, (size_t)c->n_notes, &s->note_capacity, sizeof *c->notes);
+  c->notes[c->n_notes++] = (kd_note){full_name(s->pool, owner, name), kd_pool_strdup(s->pool, text)};
+}
+
+const kd_tensor *kd_snapshot_get_array(const kd_snapshot *s, const char *owner, const char *name) {
+  const kd_record *record = kd_checkpoint_record(&s->checkpoint, full_name(s->pool, owner, name));
+  return record ? &record->tensor : NULL;
+}
+
+kd_status kd_snapshot_get_number(const kd_snapshot *s, const char *owner, const char *name, double *value) {
+  const kd_tensor *tensor = kd_snapshot_get_array(s, owner, name);
+  KD_CHECK(tensor && tensor->dtype == KD_F64 && tensor->shape.rank == 0, KD_ERR_USAGE,
+           "the checkpoint lacks %s/%s: it belongs to another configuration", owner, name);
+  memcpy(value, tensor->data, sizeof *value);
+  return KD_OK;
+}
+
+/* --- weights and slots --- */
+
+static int n_parts(const kd_trainer *t) {
+  const kd_optimizer *optimizer = t->setup->optimizer;
+  return optimizer->n_slots + (optimizer->accumulation > 1);
+}
+
+static const char *part_name(const kd_trainer *t, kd_pool *pool, int part) {
+  const kd_optimizer *optimizer = t->setup->optimizer;
+  if (part == KD_PART_WEIGHT) return "weights";
+  return kd_pool_printf(pool, "slots/%s", part < optimizer->n_slots ? optimizer->slot_name[part] : "accumulated");
+}
+
+static kd_status save_weights(kd_trainer *t, kd_snapshot *s) {
+  const kd_model *model = t->setup->model;
+  for (int part = KD_PART_WEIGHT; part < n_parts(t); part++) {
+    for (int w = 0; w < model->n_weights; w++) {
+      const kd_weight *weight = &model->weights[w];
+      if (part != KD_PART_WEIGHT && !weight->trainable) continue;
+      float *values = kd_pool_alloc(s->pool, (size_t)weight->count, sizeof *values);
+      KD_TRY(kd_replica_get(t->replica, part, w, values));
+      kd_snapshot_array(s, part_name(t, s->pool, part), weight->path, (kd_tensor){KD_F32, weight->shape, values});
+    }
+  }
+  return KD_OK;
+}
+
+static kd_status load_weights(kd_trainer *t, const kd_snapshot *s) {
+  const kd_model *model = t->setup->model;
+  for (int part = KD_PART_WEIGHT; part < n_parts(t); part++) {
+    for (int w = 0; w < model->n_weights; w++) {
+      const kd_weight *weight = &model->weights[w];
+      if (part != KD_PART_WEIGHT && !weight->trainable) continue;
+      const char *owner = part_name(t, s->pool, part);
+      const kd_tensor *tensor = kd_snapshot_get_array(s, owner, weight->path);
+      KD_CHECK(tensor && tensor->dtype == KD_F32 && kd_shape_equal(&tensor->shape, &weight->shape), KD_ERR_USAGE,
+               "the checkpoint lacks %s/%s in the shape that the model has", owner, weight->path);
+      KD_TRY(kd_replica_put(t->replica, part, w, tensor->data));
+    }
+  }
+  return KD_OK;
+}
+
+/* --- totals and history --- */
+
+static kd_tensor doubles(double *values, int64_t count) {
+  return (kd_tensor){KD_F64, KD_SHAPE(count), values};
+}
+
+static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
+  const struct {
+    const char *name;
+    double value;
+  } numbers[] = {{"epoch", (double)t->epoch},         {"batch", (double)t->batch},
+                 {"iteration", (double)t->iteration}, {"rate", t->rate},
+                 {"stop", (double)t->stop_training},  {"diverged", (double)t->diverged},
+                 {"complete", (double)complete},      {"rows", t->totals.rows},
+                 {"loss", t->totals.loss},            {"epochs_logged", (double)t->history.n_epochs}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    kd_snapshot_number(s, "state", numbers[i].name, numbers[i].value);
+  const kd_objective *objective = t->setup->objective;
+  kd_snapshot_array(s, "state", "output_loss", doubles(t->totals.output_loss, objective->n_outputs));
+  kd_snapshot_array(s, "state", "metrics", doubles(t->totals.state, objective->n_tail));
+  for (int i = 0; i < t->history.n_names; i++) {
+    double *column = kd_pool_alloc(s->pool, (size_t)t->history.n_epochs, sizeof *column);
+    for (int64_t e = 0; e < t->history.n_epochs; e++) column[e] = t->history.values[e * t->history.n_names + i];
+    kd_snapshot_array(s, "history", t->history.names[i], doubles(column, t->history.n_epochs));
+  }
+}
+
+static kd_status load_doubles(const kd_snapshot *s, const char *name, double *values, int64_t count) {
+  const kd_tensor *tensor = kd_snapshot_get_array(s, "state", name);
+  KD_CHECK(tensor && tensor->dtype == KD_F64 && kd_shape_count(&tensor->shape) == count, KD_ERR_USAGE,
+           "the checkpoint's state/%s does not fit this configuration's losses and metrics", name);
+  memcpy(values, tensor->data, (size_t)count * sizeof *values);
+  return KD_OK;
+}
+
+static kd_status load_history(kd_trainer *t, const kd_snapshot *s, int64_t epochs) {
+  const char *prefix = "history/";
+  kd_logs logs = {.capacity = s->checkpoint.n_records};
+  logs.entries = kd_pool_alloc(t->pool, (size_t)logs.capacity + 1, sizeof *logs.entries);
+  for (int64_t e = 0; e < epochs; e++) {
+    logs.count = 0;
+    for (int i = 0; i < s->checkpoint.n_records; i++) {
+      const kd_record *record = &s->checkpoint.records[i];
+      if (strncmp(record->name, prefix, strlen(prefix)) != 0) continue;
+      KD_CHECK(record->tensor.dtype == KD_F64 && kd_shape_count(&record->tensor.shape) == epochs, KD_ERR_USAGE,
+               "the checkpoint's %s has not one value for each of %lld epochs", record->name, (long long)epochs);
+      kd_logs_set(&logs, kd_pool_strdup(t->pool, record->name + strlen(prefix)), ((double *)record->tensor.data)[e]);
+    }
+    kd_history_add(t->pool, &t->history, &logs);
+  }
+  return KD_OK;
+}
+
+static kd_status load_progress(kd_trainer *t, const kd_snapshot *s, bool *complete) {
+  double epoch, batch, iteration, stop, diverged, done, logged;
+  KD_TRY(kd_snapshot_get_number(s, "state", "epoch", &epoch));
+  KD_TRY(kd_snapshot_get_number(s, "state", "batch", &batch));
+  KD_TRY(kd_snapshot_get_number(s, "state", "iteration", &iteration));
+  KD_TRY(kd_snapshot_get_number(s, "state", "rate", &t->rate));
+  KD_TRY(kd_snapshot_get_number(s, "state", "stop", &stop));
+  KD_TRY(kd_snapshot_get_number(s, "state", "diverged", &diverged));
+  KD_TRY(kd_snapshot_get_number(s, "state", "complete", &done));
+  KD_TRY(kd_snapshot_get_number(s, "state", "epochs_logged", &logged));
+  KD_TRY(kd_snapshot_get_number(s, "state", "rows", &t->totals.rows));
+  KD_TRY(kd_snapshot_get_number(s, "state", "loss", &t->totals.loss));
+  const kd_objective *objective = t->setup->objective;
+  KD_TRY(load_doubles(s, "output_loss", t->totals.output_loss, objective->n_outputs));
+  KD_TRY(load_doubles(s, "metrics", t->totals.state, objective->n_tail));
+  t->epoch = (int64_t)epoch;
+  t->batch = (int64_t)batch;
+  t->iteration = (int64_t)iteration;
+  t->stop_training = stop != 0;
+  t->diverged = diverged != 0;
+  /* More epochs than the finished run had: it goes on. */
+  *complete = done != 0 && (t->stop_training || t->epoch >= t->fit->epochs);
+  return load_history(t, s, (int64_t)logged);
+}
+
+/* --- writing and restoring --- */
+
+static kd_status fill(kd_trainer *t, kd_snapshot *s, bool complete) {
+  s->checkpoint.step = t->iteration;
+  KD_TRY(save_weights(t, s));
+  save_progress(t, s, complete);
+  kd_snapshot_note(s, "run", "identity", t->fit->identity);
+  for (int i = 0; i < t->fit->n_callbacks; i++) {
+    kd_callback *callback = &t->fit->callbacks[i];
+    if (callback->kind->save) callback->kind->save(callback, t, s);
+  }
+  return KD_OK;
+}
+
+kd_status kd_trainer_checkpoint(kd_trainer *t, bool complete) {
+  if (!t->writer) return KD_OK;
+  kd_snapshot snapshot = {.pool = kd_pool_create()};
+  kd_status status = fill(t, &snapshot, complete);
+  if (status == KD_OK) status = kd_checkpoint_writer_post(t->writer, &snapshot.checkpoint);
+  kd_pool_destroy(snapshot.pool);
+  return status;
+}
+
+/* The first line in which two identities differ, as "was ..., is ...". */
+static kd_status compare_identity(kd_pool *pool, const char *was, const char *is) {
+  while (*was && *was == *is) was++, is++;
+  if (!*was && !*is) return KD_OK;
+  return kd_fail(KD_ERR_USAGE,
+                 "this run cannot be continued: its checkpoint was made with\n  ...%.*s\nbut now it is\n  ...%.*s\n"
+                 "use the old settings, or --overwrite to start anew",
+                 (int)strcspn(was, "\n"), kd_pool_strdup(pool, was), (int)strcspn(is, "\n"), is);
+}
+
+static kd_status restore(kd_trainer *t, kd_snapshot *s, bool *complete) {
+  const char *identity = kd_checkpoint_note(&s->checkpoint, "run/identity");
+  KD_CHECK(identity, KD_ERR_USAGE, "the checkpoint does not say which run it belongs to");
+  KD_TRY(compare_identity(s->pool, identity, t->fit->identity));
+  KD_TRY(load_weights(t, s));
+  KD_TRY(load_progress(t, s, complete));
+  for (int i = 0; i < t->fit->n_callbacks; i++) {
+    kd_callback *callback = &t->fit->callbacks[i];
+    if (callback->kind->load) KD_TRY(callback->kind->load(callback, t, s));
+  }
+  return KD_OK;
+}
+
+/* Every rank reads the file: it holds nothing of a rank, and all stand on the same file system. */
+kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
+  *found = *complete = false;
+  if (!t->fit->checkpoint_folder) return KD_OK;
+  kd_snapshot snapshot = {.pool = kd_pool_create()};
+  kd_checkpoint *checkpoint = NULL;
+  const char *path = NULL;
+  kd_status status = kd_checkpoint_read_newest(t->fit->checkpoint_folder, snapshot.pool, &checkpoint, &path);
+  if (status == KD_OK && checkpoint) {
+    snapshot.checkpoint = *checkpoint;
+    status = restore(t, &snapshot, complete);
+    *found = status == KD_OK;
+    if (status != KD_OK) status = kd_fail_context(status, "%s", path);
+  }
+  kd_pool_destroy(snapshot.pool);
+  status = kd_comm_all_ok(t->comm, status);
+  if (status != KD_OK) return status;
+  return kd_comm_agree(t->comm, "checkpoint that is continued", (uint64_t)t->iteration);
+}
+
+/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule, the accumulators, then the
+ * slots, interleaved or in blocks. */
+static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
+  const kd_optimizer *o = t->setup->optimizer;
+  const kd_model *model = t->setup->model;
+  vars->var = kd_pool_alloc(pool, 2 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
+  vars->var[vars->count++] = (kd_optimizer_var){.integer = t->iteration};
+  if (!o->rate.schedule.kind) {
+    float *rate = kd_pool_alloc(pool, 1, sizeof *rate);
+    *rate = (float)t->rate;
+    vars->var[vars->count++] = (kd_optimizer_var){.data = rate};
+  }
+  for (int block = o->accumulation > 1 ? -1 : 0; block < o->n_slots; block++) {
+    bool together = block >= 0 && block < o->kind->interleaved;
+    for (int w = 0; w < model->n_weights; w++) {
+      if (!model->weights[w].trainable) continue;
+      int first = block < 0 ? o->n_slots : block, last = together ? o->kind->interleaved - 1 : first;
+      for (int part = first; part <= last; part++) {
+        float *values = kd_pool_alloc(pool, (size_t)model->weights[w].count, sizeof *values);
+        KD_TRY(kd_replica_get(t->replica, part, w, values));
+        vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = model->weights[w].shape};
+      }
+    }
+    if (together) block = o->kind->interleaved - 1;
+  }
+  return KD_OK;
+}
+
+kd_status kd_trainer_save_weights(kd_trainer *t, const char *path, bool with_optimizer) {
+  if (t->comm->rank != 0) return KD_OK;
+  const kd_model *model = t->setup->model;
+  kd_pool *pool = kd_pool_create();
+  const float **weights = kd_pool_alloc(pool, (size_t)model->n_weights + 1, sizeof *weights);
+  kd_status status = KD_OK;
+  for (int w = 0; w < model->n_weights && status == KD_OK; w++) {
+    float *values = kd_pool_alloc(pool, (size_t)model->weights[w].count, sizeof *values);
+    weights[w] = values;
+    status = kd_replica_get(t->replica, KD_PART_WEIGHT, w, values);
+  }
+  kd_optimizer_vars vars = {0};
+  if (status == KD_OK && with_optimizer && t->setup->optimizer) status = optimizer_vars(t, pool, &vars);
+  if (status == KD_OK) status = kd_weights_write(path, model, weights, vars.count ? &vars : NULL);
+  kd_pool_destroy(pool);
+  return status;
+}

@@ -1,0 +1,119 @@
+/* Training, evaluation and prediction of a model on all ranks (Keras's fit, evaluate, predict). */
+#ifndef KD_TRAINER_H
+#define KD_TRAINER_H
+
+#include <signal.h>
+
+#include "io/checkpoint.h"
+#include "trainer/callback.h"
+#include "trainer/feeder.h"
+#include "trainer/replica.h"
+
+/* What the user sees while it runs: filled by launch (progress bar, plain lines, JSON); called on rank 0 only.
+ * Any function may be NULL. */
+typedef struct kd_reporter {
+  void *context;
+  void (*train_begin)(void *context, int64_t epochs, int64_t steps);
+  void (*epoch_begin)(void *context, int64_t epoch, int64_t first_step);
+  /* done steps of this epoch; logs are running means. */
+  void (*step)(void *context, int64_t done, const kd_logs *logs);
+  void (*epoch_end)(void *context, int64_t epoch, const kd_logs *logs);
+  void (*message)(void *context, const char *text); /* "Epoch 7: early stopping" */
+} kd_reporter;
+
+typedef struct kd_fit_spec {
+  int64_t epochs, initial_epoch;
+  int64_t steps_per_epoch;  /* 0: all */
+  int64_t validation_steps; /* 0: all */
+  int64_t validation_freq;  /* every so many epochs; 0: those of validation_epochs */
+  int n_validation_epochs;
+  const int64_t *validation_epochs; /* counted from 1 */
+  bool shuffle;
+  uint64_t seed;
+  int n_callbacks;
+  kd_callback *callbacks; /* in the order of the configuration */
+  const char *run_folder;
+  const char *checkpoint_folder; /* NULL: no checkpoints */
+  int keep;
+  int64_t checkpoint_steps; /* every so many global steps too; 0: at the ends of epochs only */
+  bool checkpoint_epochs;   /* at each end of epoch */
+  int n_save;
+  const char *const *save; /* weights files written at the end */
+  const char *identity;    /* text that a resumed run must equal: model, optimizer, data */
+  bool resume;             /* continue from the newest checkpoint; without one: from the start */
+  const volatile sig_atomic_t *stop; /* set by signal handlers; may be NULL */
+} kd_fit_spec;
+
+typedef struct kd_history {
+  int64_t n_epochs;
+  int n_names, capacity;
+  const char **names; /* columns in the order of first appearance; sorted at the end of each epoch */
+  double *values;     /* n_epochs * n_names; NAN: absent */
+} kd_history;
+
+struct kd_trainer {
+  kd_comm *comm;
+  kd_replica *replica;
+  const kd_replica_spec *setup;
+  const kd_fit_spec *fit;
+  const kd_reporter *reporter; /* never NULL; only rank 0 calls it, see kd_report_message */
+  kd_pool *pool;
+  kd_stream train, validation;
+  kd_feeder *train_feeder, *validation_feeder;
+  int64_t epoch, steps;   /* present epoch from 0; steps of an epoch */
+  int64_t batch;          /* steps done in this epoch */
+  int64_t iteration;      /* steps done since the start of training */
+  double rate;            /* constant learning rate; callbacks may change it */
+  bool stop_training;     /* set by callbacks: ends after this epoch */
+  bool diverged;          /* set by TerminateOnNaN */
+  double step_loss;       /* of the last step */
+  kd_totals totals, validation_totals;
+  kd_logs logs;           /* of the present epoch */
+  kd_history history;
+  kd_checkpoint_writer *writer; /* rank 0 */
+};
+
+/* Trains. The caller has created the replica and filled comm, replica, setup, fit, reporter, train, validation.
+ * KD_ERR_STOPPED after a stop with a complete checkpoint. Collective. */
+kd_status kd_fit(kd_trainer *trainer);
+
+/* Mean loss and metrics over a stream; entries: room for kd_totals_count. steps 0: all. Collective. */
+kd_status kd_evaluate(kd_trainer *trainer, kd_feeder *feeder, int64_t steps, kd_totals *totals);
+
+/* Feeds every sample in file order and hands the rows of each output to `sink` on rank 0, in order. Collective. */
+typedef kd_status (*kd_rows_sink)(void *context, int output, int64_t rows, const float *values);
+kd_status kd_predict(kd_trainer *trainer, const kd_stream *stream, kd_rows_sink sink, void *context);
+
+/* The learning rate of the coming step. */
+double kd_trainer_rate(const kd_trainer *trainer);
+/* A line for the user, on rank 0. */
+void kd_report_message(const kd_trainer *trainer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes all weights as .weights.h5 on rank 0; collective in effect: other ranks return at once. */
+kd_status kd_trainer_save_weights(kd_trainer *trainer, const char *path, bool with_optimizer);
+
+/* --- snapshots (snapshot.c): what checkpoints hold --- */
+
+struct kd_snapshot {
+  kd_pool *pool;
+  kd_checkpoint checkpoint;
+  size_t record_capacity, note_capacity;
+};
+void kd_snapshot_number(kd_snapshot *snapshot, const char *owner, const char *name, double value);
+void kd_snapshot_array(kd_snapshot *snapshot, const char *owner, const char *name, kd_tensor tensor);
+void kd_snapshot_note(kd_snapshot *snapshot, const char *owner, const char *name, const char *text);
+/* KD_ERR_USAGE when the checkpoint lacks it. */
+kd_status kd_snapshot_get_number(const kd_snapshot *snapshot, const char *owner, const char *name, double *value);
+const kd_tensor *kd_snapshot_get_array(const kd_snapshot *snapshot, const char *owner, const char *name);
+
+/* Writes a checkpoint of the present state behind the coming steps (rank 0). complete: training has ended. */
+kd_status kd_trainer_checkpoint(kd_trainer *trainer, bool complete);
+/* Continues from the newest checkpoint of the folder; *found tells whether there was one, *complete whether training
+ * had ended. Collective. */
+kd_status kd_trainer_restore(kd_trainer *trainer, bool *found, bool *complete);
+
+/* --- history (history.c) --- */
+void kd_history_add(kd_pool *pool, kd_history *history, const kd_logs *logs);
+/* As CSV in CSVLogger's form: epoch from 0, names sorted, \r\n, absent values NA. In the pool. */
+const char *kd_history_csv(kd_pool *pool, const kd_history *history, char separator);
+
+#endif
