@@ -1,0 +1,143 @@
+#include <string.h>
+
+#include "device/base/file.h"
+#include "trainer/path_format.h"
+#include "trainer/trainer.h"
+
+/* keras.callbacks.ModelCheckpoint: writes weights at the end of epochs or every so many batches. */
+typedef struct options {
+  const char *filepath, *monitor;
+  int64_t verbose;
+  bool save_best_only, save_weights_only;
+  int mode;
+  const kd_value *save_freq;
+  double initial_value_threshold;
+} options;
+
+static const kd_option table[] = {
+    {.name = "filepath", .type = KD_OPT_TEXT, .offset = offsetof(options, filepath),
+     .help = "file, a Python format string; relative to the run folder"},
+    {.name = "monitor", .type = KD_OPT_TEXT, .offset = offsetof(options, monitor), .initial = "val_loss",
+     .help = "value that is watched with save_best_only"},
+    {.name = "verbose", .type = KD_OPT_INT, .offset = offsetof(options, verbose), .initial = "0",
+     .help = "1: say when it saves", .min = 0, .max = 2},
+    {.name = "save_best_only", .type = KD_OPT_BOOL, .offset = offsetof(options, save_best_only), .initial = "false",
+     .help = "save only when the value is better than all before"},
+    {.name = "save_weights_only", .type = KD_OPT_BOOL, .offset = offsetof(options, save_weights_only),
+     .initial = "false", .help = "write .weights.h5"},
+    {.name = "mode", .type = KD_OPT_CHOICE, .offset = offsetof(options, mode), .initial = "auto",
+     .help = "direction of improvement", .choices = "auto|min|max"},
+    {.name = "save_freq", .type = KD_OPT_VALUE, .offset = offsetof(options, save_freq), .initial = "epoch",
+     .help = "'epoch' or a number of batches"},
+    {.name = "initial_value_threshold", .type = KD_OPT_FLOAT, .offset = offsetof(options, initial_value_threshold),
+     .initial = "none", .help = "value to beat at the start", .flags = KD_OPT_NONE_OK},
+    {0},
+};
+
+typedef struct state {
+  bool has_best;
+  double best;
+  int64_t batches; /* since the last save, across epochs */
+} state;
+
+static bool ends_with(const char *text, const char *end) {
+  size_t n = strlen(text), m = strlen(end);
+  return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static void check(const void *given, kd_diag *diag, kd_origin origin) {
+  const options *o = given;
+  if (!o->save_weights_only || !ends_with(o->filepath, ".weights.h5"))
+    kd_diag_error(diag, origin,
+                  "ModelCheckpoint writes weights: give save_weights_only=true and a filepath that ends in .weights.h5 "
+                  "(filepath is '%s')",
+                  o->filepath);
+  bool epoch = o->save_freq->type == KD_V_TEXT && strcmp(o->save_freq->text, "epoch") == 0;
+  if (!epoch && !(o->save_freq->type == KD_V_INT && o->save_freq->integer > 0))
+    kd_diag_error(diag, origin, "ModelCheckpoint: save_freq is 'epoch' or a number of batches above 0");
+}
+
+static bool by_epoch(const options *o) {
+  return o->save_freq->type == KD_V_TEXT;
+}
+
+static kd_status write(const options *o, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
+  kd_pool *pool = kd_pool_create();
+  const char *name;
+  kd_status status = kd_path_format(pool, o->filepath, epoch + 1, t->batch, logs, &name);
+  if (status == KD_OK) {
+    const char *path = kd_path_join(pool, t->fit->run_folder, name);
+    char *folder = kd_pool_strdup(pool, path), *slash = strrchr(folder, '/');
+    if (slash) *slash = '\0';
+    if (slash && slash != folder && t->comm->rank == 0) status = kd_make_folders(folder);
+    if (status == KD_OK) status = kd_trainer_save_weights(t, path, true);
+    if (status == KD_OK && o->verbose > 0)
+      kd_report_message(t, "Epoch %lld: saving model to %s", (long long)epoch + 1, name);
+  }
+  kd_pool_destroy(pool);
+  return status;
+}
+
+static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
+  const options *o = self->options;
+  state *s = self->state;
+  double value;
+  if (!o->save_best_only || !kd_monitor_value(self, t, logs, o->monitor, &value)) return write(o, t, epoch, logs);
+  int direction = kd_monitor_direction(t, o->mode, o->monitor);
+  KD_CHECK(direction != 0, KD_ERR_USAGE,
+           "callback %s (ModelCheckpoint): it is not known whether '%s' should rise or fall; give mode = min or max",
+           self->name, o->monitor);
+  if (!s->has_best && o->initial_value_threshold != KD_UNSET_FLOAT) {
+    s->has_best = true;
+    s->best = o->initial_value_threshold;
+  }
+  if (s->has_best && !(direction > 0 ? value > s->best : value < s->best)) return KD_OK;
+  s->has_best = true;
+  s->best = value;
+  return write(o, t, epoch, logs);
+}
+
+static kd_status batch_end(kd_callback *self, kd_trainer *t, int64_t batch) {
+  const options *o = self->options;
+  state *s = self->state;
+  (void)batch;
+  if (by_epoch(o) || ++s->batches < o->save_freq->integer) return KD_OK;
+  s->batches = 0;
+  return consider(self, t, t->epoch, &t->logs);
+}
+
+static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_logs *logs) {
+  const options *o = self->options;
+  return by_epoch(o) ? consider(self, t, epoch, logs) : KD_OK;
+}
+
+static void save(kd_callback *self, kd_trainer *t, kd_snapshot *snapshot) {
+  const state *s = self->state;
+  (void)t;
+  kd_snapshot_number(snapshot, self->name, "has_best", (double)s->has_best);
+  kd_snapshot_number(snapshot, self->name, "best", s->best);
+  kd_snapshot_number(snapshot, self->name, "batches", (double)s->batches);
+}
+
+static kd_status load(kd_callback *self, kd_trainer *t, const kd_snapshot *snapshot) {
+  state *s = self->state;
+  double has_best, batches;
+  (void)t;
+  if (!kd_snapshot_get_array(snapshot, self->name, "batches")) return KD_OK;
+  KD_TRY(kd_snapshot_get_number(snapshot, self->name, "has_best", &has_best));
+  KD_TRY(kd_snapshot_get_number(snapshot, self->name, "best", &s->best));
+  KD_TRY(kd_snapshot_get_number(snapshot, self->name, "batches", &batches));
+  s->has_best = has_best != 0;
+  s->batches = (int64_t)batches;
+  return KD_OK;
+}
+
+const kd_callback_kind kd_callback_model_checkpoint = {
+    .base = {.name = "ModelCheckpoint", .help = "writes weights while training", .options = table,
+             .options_size = sizeof(options), .check = check},
+    .state_size = sizeof(state),
+    .batch_end = batch_end,
+    .epoch_end = epoch_end,
+    .save = save,
+    .load = load,
+};
