@@ -12,14 +12,33 @@ typedef struct adam_options {
 } adam_options;
 
 #define BETAS                                                                                                \
-  {.name = "beta_1", .type = KD_OPT_FLOAT, .offset = offsetof(adam_options, beta_1), .initial = "0.9",       \
-   .help = "decay of the mean", .min = 0, .max = 1, .flags = KD_OPT_OPEN_MAX},                               \
-      {.name = "beta_2", .type = KD_OPT_FLOAT, .offset = offsetof(adam_options, beta_2), .initial = "0.999", \
-       .help = "decay of the mean square", .min = 0, .max = 1, .flags = KD_OPT_OPEN_MAX},                    \
-      {.name = "epsilon", .type = KD_OPT_FLOAT, .offset = offsetof(adam_options, epsilon),                   \
-       .initial = "1e-7", .help = "added to the root", .min = 0, .max = 1},                                  \
-      {.name = "amsgrad", .type = KD_OPT_BOOL, .offset = offsetof(adam_options, amsgrad),                    \
-       .initial = "false", .help = "use the largest mean square seen"}
+  {.name = "beta_1",                                                                                         \
+   .type = KD_OPT_FLOAT,                                                                                     \
+   .offset = offsetof(adam_options, beta_1),                                                                 \
+   .initial = "0.9",                                                                                         \
+   .help = "decay of the mean",                                                                              \
+   .min = 0,                                                                                                 \
+   .max = 1,                                                                                                 \
+   .flags = KD_OPT_OPEN_MAX},                                                                                \
+      {.name = "beta_2",                                                                                     \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(adam_options, beta_2),                                                             \
+       .initial = "0.999",                                                                                   \
+       .help = "decay of the mean square",                                                                   \
+       .min = 0,                                                                                             \
+       .max = 1,                                                                                             \
+       .flags = KD_OPT_OPEN_MAX},                                                                            \
+      {.name = "epsilon",                                                                                    \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(adam_options, epsilon),                                                            \
+       .initial = "1e-7",                                                                                    \
+       .help = "added to the root",                                                                          \
+       .min = 0,                                                                                             \
+       .max = 1},                                                                                            \
+  {                                                                                                          \
+    .name = "amsgrad", .type = KD_OPT_BOOL, .offset = offsetof(adam_options, amsgrad), .initial = "false",   \
+    .help = "use the largest mean square seen"                                                               \
+  }
 
 static const kd_option adam_table[] = {
     KD_OPTIMIZER_RATE(adam_options, "0.001"), BETAS, KD_OPTIMIZER_COMMON(adam_options, "none"), {0}};
@@ -58,8 +77,11 @@ static void update(kd_graph *g, const void *options, kd_update *u) {
 }
 
 #define ADAM(id, class, alias, text, options_table)                                                          \
-  const kd_optimizer_kind id = {.base = {.name = class, .aliases = alias, .help = text,                      \
-                                         .options = options_table, .options_size = sizeof(adam_options)},    \
+  const kd_optimizer_kind id = {.base = {.name = class,                                                      \
+                                         .aliases = alias,                                                   \
+                                         .help = text,                                                       \
+                                         .options = options_table,                                           \
+                                         .options_size = sizeof(adam_options)},                              \
                                 .slots = slots,                                                              \
                                 .n_values = 1,                                                               \
                                 .values = values,                                                            \

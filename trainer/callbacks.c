@@ -8,9 +8,9 @@ extern const kd_callback_kind kd_callback_early_stopping, kd_callback_plateau, k
     kd_callback_history;
 
 static const kd_kind *const kinds[] = {
-    &kd_callback_backup.base,         &kd_callback_csv_logger.base, &kd_callback_early_stopping.base,
-    &kd_callback_history.base,        &kd_callback_rate_scheduler.base, &kd_callback_model_checkpoint.base,
-    &kd_callback_plateau.base,        &kd_callback_terminate.base,
+    &kd_callback_backup.base,  &kd_callback_csv_logger.base,     &kd_callback_early_stopping.base,
+    &kd_callback_history.base, &kd_callback_rate_scheduler.base, &kd_callback_model_checkpoint.base,
+    &kd_callback_plateau.base, &kd_callback_terminate.base,
 };
 
 const kd_family kd_callback_family = {"callback", kinds, sizeof kinds / sizeof *kinds};

@@ -3,8 +3,8 @@
 #include "device/base/file.h"
 #include "trainer/trainer.h"
 
-/* keras.callbacks.CSVLogger: one line per epoch. The file is written anew from the history each time, so that a resumed
- * run continues it without doubled lines; `append` keeps what the file held before the run. */
+/* keras.callbacks.CSVLogger: one line per epoch. The file is written anew from the history each time, so that
+ * a resumed run continues it without doubled lines; `append` keeps what the file held before the run. */
 typedef struct options {
   const char *filename, *separator;
   bool append;
@@ -13,11 +13,19 @@ typedef struct options {
 enum { FILE_LIMIT = 256 << 20 };
 
 static const kd_option table[] = {
-    {.name = "filename", .type = KD_OPT_TEXT, .offset = offsetof(options, filename),
+    {.name = "filename",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(options, filename),
      .help = "file, relative to the run folder"},
-    {.name = "separator", .type = KD_OPT_TEXT, .offset = offsetof(options, separator), .initial = "\",\"",
+    {.name = "separator",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(options, separator),
+     .initial = "\",\"",
      .help = "one character between columns"},
-    {.name = "append", .type = KD_OPT_BOOL, .offset = offsetof(options, append), .initial = "false",
+    {.name = "append",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(options, append),
+     .initial = "false",
      .help = "keep what the file holds"},
     {0},
 };
@@ -77,7 +85,8 @@ static kd_status load(kd_callback *self, kd_trainer *t, const kd_snapshot *snaps
   state *s = self->state;
   (void)t;
   kd_pool *pool = kd_pool_create();
-  const char *before = kd_checkpoint_note(&snapshot->checkpoint, kd_pool_printf(pool, "%s/before", self->name));
+  const char *before =
+      kd_checkpoint_note(&snapshot->checkpoint, kd_pool_printf(pool, "%s/before", self->name));
   if (before) s->before = kd_strdup(before);
   kd_pool_destroy(pool);
   return KD_OK;
@@ -90,8 +99,11 @@ static void release(kd_callback *self) {
 }
 
 const kd_callback_kind kd_callback_csv_logger = {
-    .base = {.name = "CSVLogger", .help = "writes the logs of each epoch as CSV", .options = table,
-             .options_size = sizeof(options), .check = check},
+    .base = {.name = "CSVLogger",
+             .help = "writes the logs of each epoch as CSV",
+             .options = table,
+             .options_size = sizeof(options),
+             .check = check},
     .state_size = sizeof(state),
     .train_begin = train_begin,
     .epoch_end = epoch_end,

@@ -14,22 +14,56 @@ typedef struct options {
 } options;
 
 static const kd_option table[] = {
-    {.name = "monitor", .type = KD_OPT_TEXT, .offset = offsetof(options, monitor), .initial = "val_loss",
+    {.name = "monitor",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(options, monitor),
+     .initial = "val_loss",
      .help = "value that is watched"},
-    {.name = "min_delta", .type = KD_OPT_FLOAT, .offset = offsetof(options, min_delta), .initial = "0",
-     .help = "least change that counts", .min = 0, .max = 1e30},
-    {.name = "patience", .type = KD_OPT_INT, .offset = offsetof(options, patience), .initial = "0",
-     .help = "epochs without improvement before stopping", .min = 0, .max = 1e9},
-    {.name = "verbose", .type = KD_OPT_INT, .offset = offsetof(options, verbose), .initial = "0",
-     .help = "1: say when it stops", .min = 0, .max = 2},
-    {.name = "mode", .type = KD_OPT_CHOICE, .offset = offsetof(options, mode), .initial = "auto",
-     .help = "direction of improvement", .choices = "auto|min|max"},
-    {.name = "baseline", .type = KD_OPT_FLOAT, .offset = offsetof(options, baseline), .initial = "none",
-     .help = "value to beat", .flags = KD_OPT_NONE_OK},
-    {.name = "restore_best_weights", .type = KD_OPT_BOOL, .offset = offsetof(options, restore_best_weights),
-     .initial = "false", .help = "end with the weights of the best epoch"},
-    {.name = "start_from_epoch", .type = KD_OPT_INT, .offset = offsetof(options, start_from_epoch), .initial = "0",
-     .help = "epochs that are ignored first", .min = 0, .max = 1e9},
+    {.name = "min_delta",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(options, min_delta),
+     .initial = "0",
+     .help = "least change that counts",
+     .min = 0,
+     .max = 1e30},
+    {.name = "patience",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, patience),
+     .initial = "0",
+     .help = "epochs without improvement before stopping",
+     .min = 0,
+     .max = 1e9},
+    {.name = "verbose",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, verbose),
+     .initial = "0",
+     .help = "1: say when it stops",
+     .min = 0,
+     .max = 2},
+    {.name = "mode",
+     .type = KD_OPT_CHOICE,
+     .offset = offsetof(options, mode),
+     .initial = "auto",
+     .help = "direction of improvement",
+     .choices = "auto|min|max"},
+    {.name = "baseline",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(options, baseline),
+     .initial = "none",
+     .help = "value to beat",
+     .flags = KD_OPT_NONE_OK},
+    {.name = "restore_best_weights",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(options, restore_best_weights),
+     .initial = "false",
+     .help = "end with the weights of the best epoch"},
+    {.name = "start_from_epoch",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, start_from_epoch),
+     .initial = "0",
+     .help = "epochs that are ignored first",
+     .min = 0,
+     .max = 1e9},
     {0},
 };
 
@@ -58,9 +92,10 @@ static kd_status keep_weights(kd_callback *self, kd_trainer *t) {
 }
 
 static kd_status check_direction(const options *o, const kd_callback *self, int direction) {
-  KD_CHECK(direction != 0, KD_ERR_USAGE,
-           "callback %s (EarlyStopping): it is not known whether '%s' should rise or fall; give mode = min or max",
-           self->name, o->monitor);
+  KD_CHECK(
+      direction != 0, KD_ERR_USAGE,
+      "callback %s (EarlyStopping): it is not known whether '%s' should rise or fall; give mode = min or max",
+      self->name, o->monitor);
   return KD_OK;
 }
 
@@ -159,7 +194,9 @@ static void release(kd_callback *self) {
 }
 
 const kd_callback_kind kd_callback_early_stopping = {
-    .base = {.name = "EarlyStopping", .help = "stops when a value no longer improves", .options = table,
+    .base = {.name = "EarlyStopping",
+             .help = "stops when a value no longer improves",
+             .options = table,
              .options_size = sizeof(options)},
     .state_size = sizeof(state),
     .train_begin = train_begin,

@@ -39,8 +39,8 @@ static kd_status hand_over(kd_trainer *t, gatherer *g, int output, size_t row_by
   return t->comm->rank == 0 ? sink(context, output, global_rows, g->all) : KD_OK;
 }
 
-static kd_status predict_step(kd_trainer *t, kd_feeder *feeder, gatherer *g, const float **output, kd_rows_sink sink,
-                              void *context) {
+static kd_status predict_step(kd_trainer *t, kd_feeder *feeder, gatherer *g, const float **output,
+                              kd_rows_sink sink, void *context) {
   const kd_model *model = t->setup->model;
   kd_step_data data;
   KD_TRY(kd_feeder_next(feeder, &data));

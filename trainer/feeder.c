@@ -17,7 +17,8 @@ static void whole_batch(void *context, int64_t rows, int64_t *begin, int64_t *en
   *end = rows;
 }
 
-/* Rows of `rank` in a batch of `rows`: the replica knows its own; rank 0 asks for the others by their ranges. */
+/* Rows of `rank` in a batch of `rows`: the replica knows its own; rank 0 asks for the others by their ranges.
+ */
 static kd_status ranges(const kd_feeder *f, int64_t rows, int64_t *all) {
   int64_t mine[2];
   kd_replica_share(f->replica, rows, &mine[0], &mine[1]);
@@ -36,10 +37,15 @@ static kd_status create_received(kd_feeder *f) {
 
 static kd_status create_loader(kd_feeder *f) {
   const kd_stream *spec = &f->spec;
-  kd_loader_spec loader = {.data = spec->data, .n_fields = spec->n_fields, .fields = spec->fields,
-                           .batch_size = spec->batch_size, .rank = f->comm->rank, .ranks = f->comm->size,
+  kd_loader_spec loader = {.data = spec->data,
+                           .n_fields = spec->n_fields,
+                           .fields = spec->fields,
+                           .batch_size = spec->batch_size,
+                           .rank = f->comm->rank,
+                           .ranks = f->comm->size,
                            .share = spec->coordinator ? whole_batch : kd_replica_share,
-                           .share_context = f->replica, .depth = 3};
+                           .share_context = f->replica,
+                           .depth = 3};
   return kd_loader_create(&loader, &f->loader);
 }
 
@@ -63,7 +69,8 @@ kd_status kd_feeder_open(kd_comm *comm, kd_replica *replica, const kd_stream *st
 void kd_feeder_destroy(kd_feeder *f) {
   if (!f) return;
   kd_loader_destroy(f->loader);
-  for (int i = 0; f->received && i < f->spec.n_fields; i++) kd_large_free(f->received[i], f->received_bytes[i]);
+  for (int i = 0; f->received && i < f->spec.n_fields; i++)
+    kd_large_free(f->received[i], f->received_bytes[i]);
   kd_free(f->received);
   kd_free(f->received_bytes);
   kd_free(f->ranges);
@@ -111,8 +118,10 @@ static kd_status next_streamed(kd_feeder *f, kd_step_data *data) {
   int64_t rows = batch_rows(f);
   int64_t *all = f->ranges;
   kd_status status = ranges(f, rows, all);
-  *data = (kd_step_data){.rows = all[2 * comm->rank + 1] - all[2 * comm->rank], .first = all[2 * comm->rank],
-                         .global_rows = rows, .field = f->received};
+  *data = (kd_step_data){.rows = all[2 * comm->rank + 1] - all[2 * comm->rank],
+                         .first = all[2 * comm->rank],
+                         .global_rows = rows,
+                         .field = f->received};
   const kd_batch *batch = NULL;
   if (status == KD_OK && f->loader) {
     status = kd_loader_next(f->loader, &batch);
@@ -131,7 +140,7 @@ kd_status kd_feeder_next(kd_feeder *f, kd_step_data *data) {
   KD_TRY(kd_loader_next(f->loader, &batch));
   KD_CHECK(batch, KD_ERR_INTERNAL, "the loader ended before the epoch");
   f->step++;
-  *data = (kd_step_data){.rows = batch->rows, .first = batch->first, .global_rows = batch->global_rows,
-                         .field = batch->field};
+  *data = (kd_step_data){
+      .rows = batch->rows, .first = batch->first, .global_rows = batch->global_rows, .field = batch->field};
   return KD_OK;
 }

@@ -63,7 +63,8 @@ static bool stop_agreed(kd_trainer *t) {
 }
 
 static kd_status save_and_stop(kd_trainer *t) {
-  KD_CHECK(t->fit->checkpoint_folder, KD_ERR_STOPPED, "stopped by a signal; nothing is saved without a checkpoint folder");
+  KD_CHECK(t->fit->checkpoint_folder, KD_ERR_STOPPED,
+           "stopped by a signal; nothing is saved without a checkpoint folder");
   KD_TRY(kd_trainer_checkpoint(t, false));
   if (t->writer) KD_TRY(kd_checkpoint_writer_finish(t->writer));
   return kd_fail(KD_ERR_STOPPED, "stopped by a signal after step %lld of epoch %lld; continue with --resume",
@@ -127,7 +128,8 @@ static kd_status run_epoch(kd_trainer *t) {
   if (validates(t)) KD_TRY(validate(t));
   HOOK(t, epoch_end, t->epoch, &t->logs);
   kd_history_add(t->pool, &t->history, &t->logs);
-  if (t->comm->rank == 0 && t->reporter->epoch_end) t->reporter->epoch_end(t->reporter->context, t->epoch, &t->logs);
+  if (t->comm->rank == 0 && t->reporter->epoch_end)
+    t->reporter->epoch_end(t->reporter->context, t->epoch, &t->logs);
   KD_TRY(write_log_csv(t));
   t->epoch++;
   t->batch = 0;
@@ -141,7 +143,8 @@ static kd_status prepare(kd_trainer *t) {
   t->logs.capacity = 2 * kd_totals_count(objective) + 8;
   t->logs.entries = kd_pool_alloc(t->pool, (size_t)t->logs.capacity, sizeof *t->logs.entries);
   KD_TRY(kd_feeder_open(t->comm, t->replica, &t->train, &t->train_feeder));
-  if (t->validation.count > 0) KD_TRY(kd_feeder_open(t->comm, t->replica, &t->validation, &t->validation_feeder));
+  if (t->validation.count > 0)
+    KD_TRY(kd_feeder_open(t->comm, t->replica, &t->validation, &t->validation_feeder));
   t->steps = kd_feeder_steps(t->train_feeder);
   if (t->fit->steps_per_epoch > 0 && t->fit->steps_per_epoch < t->steps) t->steps = t->fit->steps_per_epoch;
   t->epoch = t->fit->initial_epoch;

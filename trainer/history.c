@@ -68,8 +68,8 @@ static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Only a value that was never logged is absent: a logged NaN prints as nan, but history keeps both as NaN, so a
- * column that starts later is told apart by its first value. */
+/* Only a value that was never logged is absent: a logged NaN prints as nan, but history keeps both as NaN, so
+ * a column that starts later is told apart by its first value. */
 static bool absent(const kd_history *h, int64_t epoch, int column) {
   return isnan(h->values[epoch * h->n_names + column]) && strncmp(h->names[column], "val_", 4) == 0;
 }

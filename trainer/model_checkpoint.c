@@ -15,22 +15,49 @@ typedef struct options {
 } options;
 
 static const kd_option table[] = {
-    {.name = "filepath", .type = KD_OPT_TEXT, .offset = offsetof(options, filepath),
+    {.name = "filepath",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(options, filepath),
      .help = "file, a Python format string; relative to the run folder"},
-    {.name = "monitor", .type = KD_OPT_TEXT, .offset = offsetof(options, monitor), .initial = "val_loss",
+    {.name = "monitor",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(options, monitor),
+     .initial = "val_loss",
      .help = "value that is watched with save_best_only"},
-    {.name = "verbose", .type = KD_OPT_INT, .offset = offsetof(options, verbose), .initial = "0",
-     .help = "1: say when it saves", .min = 0, .max = 2},
-    {.name = "save_best_only", .type = KD_OPT_BOOL, .offset = offsetof(options, save_best_only), .initial = "false",
+    {.name = "verbose",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, verbose),
+     .initial = "0",
+     .help = "1: say when it saves",
+     .min = 0,
+     .max = 2},
+    {.name = "save_best_only",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(options, save_best_only),
+     .initial = "false",
      .help = "save only when the value is better than all before"},
-    {.name = "save_weights_only", .type = KD_OPT_BOOL, .offset = offsetof(options, save_weights_only),
-     .initial = "false", .help = "write .weights.h5"},
-    {.name = "mode", .type = KD_OPT_CHOICE, .offset = offsetof(options, mode), .initial = "auto",
-     .help = "direction of improvement", .choices = "auto|min|max"},
-    {.name = "save_freq", .type = KD_OPT_VALUE, .offset = offsetof(options, save_freq), .initial = "epoch",
+    {.name = "save_weights_only",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(options, save_weights_only),
+     .initial = "false",
+     .help = "write .weights.h5"},
+    {.name = "mode",
+     .type = KD_OPT_CHOICE,
+     .offset = offsetof(options, mode),
+     .initial = "auto",
+     .help = "direction of improvement",
+     .choices = "auto|min|max"},
+    {.name = "save_freq",
+     .type = KD_OPT_VALUE,
+     .offset = offsetof(options, save_freq),
+     .initial = "epoch",
      .help = "'epoch' or a number of batches"},
-    {.name = "initial_value_threshold", .type = KD_OPT_FLOAT, .offset = offsetof(options, initial_value_threshold),
-     .initial = "none", .help = "value to beat at the start", .flags = KD_OPT_NONE_OK},
+    {.name = "initial_value_threshold",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(options, initial_value_threshold),
+     .initial = "none",
+     .help = "value to beat at the start",
+     .flags = KD_OPT_NONE_OK},
     {0},
 };
 
@@ -48,10 +75,11 @@ static bool ends_with(const char *text, const char *end) {
 static void check(const void *given, kd_diag *diag, kd_origin origin) {
   const options *o = given;
   if (!o->save_weights_only || !ends_with(o->filepath, ".weights.h5"))
-    kd_diag_error(diag, origin,
-                  "ModelCheckpoint writes weights: give save_weights_only=true and a filepath that ends in .weights.h5 "
-                  "(filepath is '%s')",
-                  o->filepath);
+    kd_diag_error(
+        diag, origin,
+        "ModelCheckpoint writes weights: give save_weights_only=true and a filepath that ends in .weights.h5 "
+        "(filepath is '%s')",
+        o->filepath);
   bool epoch = o->save_freq->type == KD_V_TEXT && strcmp(o->save_freq->text, "epoch") == 0;
   if (!epoch && !(o->save_freq->type == KD_V_INT && o->save_freq->integer > 0))
     kd_diag_error(diag, origin, "ModelCheckpoint: save_freq is 'epoch' or a number of batches above 0");
@@ -82,10 +110,12 @@ static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const
   const options *o = self->options;
   state *s = self->state;
   double value;
-  if (!o->save_best_only || !kd_monitor_value(self, t, logs, o->monitor, &value)) return write(o, t, epoch, logs);
+  if (!o->save_best_only || !kd_monitor_value(self, t, logs, o->monitor, &value))
+    return write(o, t, epoch, logs);
   int direction = kd_monitor_direction(t, o->mode, o->monitor);
   KD_CHECK(direction != 0, KD_ERR_USAGE,
-           "callback %s (ModelCheckpoint): it is not known whether '%s' should rise or fall; give mode = min or max",
+           "callback %s (ModelCheckpoint): it is not known whether '%s' should rise or fall; give mode = min "
+           "or max",
            self->name, o->monitor);
   if (!s->has_best && o->initial_value_threshold != KD_UNSET_FLOAT) {
     s->has_best = true;
@@ -133,8 +163,11 @@ static kd_status load(kd_callback *self, kd_trainer *t, const kd_snapshot *snaps
 }
 
 const kd_callback_kind kd_callback_model_checkpoint = {
-    .base = {.name = "ModelCheckpoint", .help = "writes weights while training", .options = table,
-             .options_size = sizeof(options), .check = check},
+    .base = {.name = "ModelCheckpoint",
+             .help = "writes weights while training",
+             .options = table,
+             .options_size = sizeof(options),
+             .check = check},
     .state_size = sizeof(state),
     .batch_end = batch_end,
     .epoch_end = epoch_end,

@@ -26,11 +26,11 @@ static int64_t values_per_row(const kd_shape *prediction) {
   return prediction->rank > 2 ? kd_shape_span(prediction, 1, prediction->rank - 1) : 1;
 }
 
-static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int number, const kd_output_goal *goal,
-                      kd_output_loss *output) {
+static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int number,
+                      const kd_output_goal *goal, kd_output_loss *output) {
   const kd_shape *prediction = output_shape(model, number);
-  *output = (kd_output_loss){.weight = goal->loss_weight, .label_dtype = goal->label_dtype,
-                             .label_sample = goal->label_sample};
+  *output = (kd_output_loss){
+      .weight = goal->loss_weight, .label_dtype = goal->label_dtype, .label_sample = goal->label_sample};
   output->values_per_row = values_per_row(prediction);
   if (model->n_outputs > 1) output->log_name = kd_pool_printf(pool, "%s_loss", model->outputs[number].name);
   if (!goal->loss) return true;
@@ -46,7 +46,8 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
   return true;
 }
 
-/* The name that logs show: the text as typed, the object's own name, or the class's default (keras.md 4.3). */
+/* The name that logs show: the text as typed, the object's own name, or the class's default (keras.md 4.3).
+ */
 static const char *metric_name(const kd_value *value, const kd_metric_slot *slot) {
   const kd_metric_common *common = slot->metric.options;
   if (common->name) return common->name;
@@ -65,8 +66,8 @@ static const char *unique_name(kd_pool *pool, const kd_objective *objective, con
   return candidate;
 }
 
-static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int output, const kd_output_goal *goal,
-                        const kd_value *value, kd_objective *objective) {
+static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int output,
+                        const kd_output_goal *goal, const kd_value *value, kd_objective *objective) {
   kd_metric_slot slot = {.output = output, .tail = objective->n_tail};
   const kd_shape *prediction = output_shape(model, output);
   const kd_value *resolved = value;
@@ -106,7 +107,8 @@ bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, cons
   objective->metrics = kd_pool_alloc(pool, (size_t)n_metrics, sizeof *objective->metrics);
   for (int i = 0; i < model->n_outputs; i++) {
     for (int m = 0; m < metric_count(&goals[i]); m++) {
-      const kd_value *value = goals[i].metrics->type == KD_V_LIST ? &goals[i].metrics->items[m] : goals[i].metrics;
+      const kd_value *value =
+          goals[i].metrics->type == KD_V_LIST ? &goals[i].metrics->items[m] : goals[i].metrics;
       good &= make_metric(pool, diag, model, i, &goals[i], value, objective);
     }
   }
@@ -152,8 +154,8 @@ static kd_sym emit_added(kd_graph *g, const kd_objective *objective, const kd_bu
   return kd_mul(g, added, inv_rows);
 }
 
-kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd_model *model, const kd_built *built,
-                            int64_t rows, kd_sym inv_rows, kd_emitted *emitted) {
+kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd_model *model,
+                            const kd_built *built, int64_t rows, kd_sym inv_rows, kd_emitted *emitted) {
   size_t n = (size_t)(objective->n_outputs + 1 + objective->n_metrics);
   *emitted = (kd_emitted){.loss = KD_NO_SYM};
   emitted->tail = kd_pool_alloc(g->pool, n, sizeof(kd_sym));
@@ -165,13 +167,13 @@ kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd
     emitted->label[i] = KD_NO_SYM;
     if (!has_labels(objective, i)) continue;
     kd_graph_scope(g, model->outputs[i].name);
-    emitted->label[i] = kd_input(g, output->label_dtype, with_batch(&output->label_sample, rows), model->n_inputs + i,
-                                 model->outputs[i].name);
+    emitted->label[i] = kd_input(g, output->label_dtype, with_batch(&output->label_sample, rows),
+                                 model->n_inputs + i, model->outputs[i].name);
     prediction[i] = kd_find_logits(g, built->output[i]);
     if (!output->loss.kind) continue;
     kd_graph_scope(g, "loss");
-    emitted->loss =
-        plus(g, emitted->loss, emit_loss(objective, g, i, emitted->label[i], &prediction[i], inv_rows, emitted));
+    emitted->loss = plus(g, emitted->loss,
+                         emit_loss(objective, g, i, emitted->label[i], &prediction[i], inv_rows, emitted));
   }
   kd_graph_scope(g, "loss");
   emitted->loss = plus(g, emitted->loss, emit_added(g, objective, built, inv_rows, emitted));

@@ -1,7 +1,8 @@
-/* The objective: losses and metrics of all outputs, and where their sums stand in the tail of the reduce range.
+/* The objective: losses and metrics of all outputs, and where their sums stand in the tail of the reduce
+ * range.
  *
- * The tail holds, in float32, sums over the rows of one pass: one loss sum per output, the sum of the layers' own
- * terms (activity regularisation), then the states of all metrics. Summed over passes and ranks with the
+ * The tail holds, in float32, sums over the rows of one pass: one loss sum per output, the sum of the layers'
+ * own terms (activity regularisation), then the states of all metrics. Summed over passes and ranks with the
  * gradients, they give the logs of a step; the host adds steps up in double. */
 #ifndef KD_OBJECTIVE_H
 #define KD_OBJECTIVE_H
@@ -11,11 +12,11 @@
 
 /* What the configuration says about one output. */
 typedef struct kd_output_goal {
-  const kd_value *loss;      /* NULL: the output has none */
+  const kd_value *loss; /* NULL: the output has none */
   double loss_weight;
-  const kd_value *metrics;   /* one value or a list; NULL: none */
-  kd_dtype label_dtype;      /* as fed */
-  kd_shape label_sample;     /* shape of one label, without the batch */
+  const kd_value *metrics; /* one value or a list; NULL: none */
+  kd_dtype label_dtype;    /* as fed */
+  kd_shape label_sample;   /* shape of one label, without the batch */
   kd_origin origin;
 } kd_output_goal;
 
@@ -57,15 +58,15 @@ enum {
 };
 
 typedef struct kd_emitted {
-  kd_sym loss;     /* scalar: this pass's part of the mean loss of the global batch, without weight penalties */
-  kd_sym *label;   /* per output: the fed labels; KD_NO_SYM without loss and metrics */
+  kd_sym loss;   /* scalar: this pass's part of the mean loss of the global batch, without weight penalties */
+  kd_sym *label; /* per output: the fed labels; KD_NO_SYM without loss and metrics */
   int n_tail;
-  kd_sym *tail;    /* tensors to bind in the tail */
-  int *tail_at;    /* their places */
+  kd_sym *tail; /* tensors to bind in the tail */
+  int *tail_at; /* their places */
 } kd_emitted;
 
-/* Appends losses and metrics. Labels are INPUTs numbered behind the model's inputs. rows: of this pass. Arrays are
- * in the graph's pool. */
+/* Appends losses and metrics. Labels are INPUTs numbered behind the model's inputs. rows: of this pass.
+ * Arrays are in the graph's pool. */
 kd_status kd_objective_emit(const kd_objective *objective, kd_graph *graph, const kd_model *model,
                             const kd_built *built, int64_t rows, kd_sym inv_rows, kd_emitted *emitted);
 
@@ -86,8 +87,8 @@ typedef struct kd_totals {
 
 void kd_totals_create(kd_pool *pool, const kd_objective *objective, kd_totals *totals);
 void kd_totals_reset(kd_totals *totals);
-/* Adds one step: tail as reduced over all passes and ranks, rows of the global batch, penalty of the weights. Returns
- * the step's loss. */
+/* Adds one step: tail as reduced over all passes and ranks, rows of the global batch, penalty of the weights.
+ * Returns the step's loss. */
 double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double penalty);
 /* Log entries sorted by name, as Keras shows them; entries must have room for kd_totals_count. */
 int kd_totals_count(const kd_objective *objective);

@@ -11,7 +11,8 @@ static bool check_clipping(const kd_optimizer_common *common, kd_diag *diag, kd_
   int given = (common->clipnorm != KD_UNSET_FLOAT) + (common->clipvalue != KD_UNSET_FLOAT) +
               (common->global_clipnorm != KD_UNSET_FLOAT);
   if (given <= 1) return true;
-  kd_diag_error(diag, origin, "at most one of clipnorm, clipvalue and global_clipnorm may be given, but %d are", given);
+  kd_diag_error(diag, origin,
+                "at most one of clipnorm, clipvalue and global_clipnorm may be given, but %d are", given);
   return false;
 }
 

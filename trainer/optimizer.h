@@ -1,4 +1,5 @@
-/* Optimizers (keras.optimizers): pointwise programs over the contiguous ranges of weights, gradients and slots. */
+/* Optimizers (keras.optimizers): pointwise programs over the contiguous ranges of weights, gradients and
+ * slots. */
 #ifndef KD_OPTIMIZER_H
 #define KD_OPTIMIZER_H
 
@@ -17,31 +18,65 @@ typedef struct kd_optimizer_common {
 } kd_optimizer_common;
 
 /* The rows of a table for kd_optimizer_common, to follow the class's own options. */
-#define KD_OPTIMIZER_COMMON(S, default_decay)                                                             \
-  {.name = "weight_decay", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.weight_decay),              \
-   .initial = default_decay, .help = "decoupled decay: w -= w * decay * rate before the step", .min = 0,      \
-   .max = 1e9, .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                   \
-      {.name = "clipnorm", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.clipnorm),                  \
-       .initial = "none", .help = "largest norm of each weight's gradient", .min = 0, .max = 1e30,           \
+#define KD_OPTIMIZER_COMMON(S, default_decay)                                                                \
+  {.name = "weight_decay",                                                                                   \
+   .type = KD_OPT_FLOAT,                                                                                     \
+   .offset = offsetof(S, common.weight_decay),                                                               \
+   .initial = default_decay,                                                                                 \
+   .help = "decoupled decay: w -= w * decay * rate before the step",                                         \
+   .min = 0,                                                                                                 \
+   .max = 1e9,                                                                                               \
+   .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                               \
+      {.name = "clipnorm",                                                                                   \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(S, common.clipnorm),                                                               \
+       .initial = "none",                                                                                    \
+       .help = "largest norm of each weight's gradient",                                                     \
+       .min = 0,                                                                                             \
+       .max = 1e30,                                                                                          \
        .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
-      {.name = "clipvalue", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.clipvalue),                \
-       .initial = "none", .help = "largest absolute gradient", .min = 0, .max = 1e30,                        \
+      {.name = "clipvalue",                                                                                  \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(S, common.clipvalue),                                                              \
+       .initial = "none",                                                                                    \
+       .help = "largest absolute gradient",                                                                  \
+       .min = 0,                                                                                             \
+       .max = 1e30,                                                                                          \
        .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
-      {.name = "global_clipnorm", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.global_clipnorm),    \
-       .initial = "none", .help = "largest norm of all gradients together", .min = 0, .max = 1e30,           \
+      {.name = "global_clipnorm",                                                                            \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(S, common.global_clipnorm),                                                        \
+       .initial = "none",                                                                                    \
+       .help = "largest norm of all gradients together",                                                     \
+       .min = 0,                                                                                             \
+       .max = 1e30,                                                                                          \
        .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
-      {.name = "loss_scale_factor", .type = KD_OPT_FLOAT, .offset = offsetof(S, common.loss_scale_factor), \
-       .initial = "none", .help = "gradients are divided by it", .min = 0, .max = 1e30,                      \
+      {.name = "loss_scale_factor",                                                                          \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(S, common.loss_scale_factor),                                                      \
+       .initial = "none",                                                                                    \
+       .help = "gradients are divided by it",                                                                \
+       .min = 0,                                                                                             \
+       .max = 1e30,                                                                                          \
        .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \
-      {.name = "gradient_accumulation_steps", .type = KD_OPT_INT, .offset = offsetof(S, common.accumulation), \
-       .initial = "none", .help = "batches whose mean gradient makes one update", .min = 2, .max = 1e9,      \
+      {.name = "gradient_accumulation_steps",                                                                \
+       .type = KD_OPT_INT,                                                                                   \
+       .offset = offsetof(S, common.accumulation),                                                           \
+       .initial = "none",                                                                                    \
+       .help = "batches whose mean gradient makes one update",                                               \
+       .min = 2,                                                                                             \
+       .max = 1e9,                                                                                           \
        .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                           \
-      {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",        \
-       .help = "name in logs and files", .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY}
+  {                                                                                                          \
+    .name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",              \
+    .help = "name in logs and files", .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY                              \
+  }
 
-#define KD_OPTIMIZER_RATE(S, default_rate)                                                                \
-  {.name = "learning_rate", .type = KD_OPT_VALUE, .offset = offsetof(S, common.learning_rate),            \
-   .initial = default_rate, .help = "a number or a schedule"}
+#define KD_OPTIMIZER_RATE(S, default_rate)                                                                   \
+  {                                                                                                          \
+    .name = "learning_rate", .type = KD_OPT_VALUE, .offset = offsetof(S, common.learning_rate),              \
+    .initial = default_rate, .help = "a number or a schedule"                                                \
+  }
 
 /* The tensors of one update, all of one shape. */
 typedef struct kd_update {
@@ -53,7 +88,7 @@ typedef struct kd_update {
 typedef struct kd_optimizer_kind {
   kd_kind base;
   int (*slots)(const void *options, const char **names); /* fills up to KD_MAX_SLOTS names */
-  double slot_start; /* initial value of slots */
+  double slot_start;                                     /* initial value of slots */
   int n_values;
   /* The scalars of update number `t` (from 1) at rate `rate`. */
   void (*values)(const void *options, double rate, int64_t t, float *values);

@@ -39,7 +39,8 @@ static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_gra
   KD_TRY(kd_objective_emit(r->spec.objective, g, r->spec.model, &p->built, rows, p->inv_rows, &p->emitted));
   if (mode == KD_MODE_EVALUATE) return KD_OK;
   p->gradient = kd_pool_alloc(g->pool, (size_t)r->spec.model->n_weights + 1, sizeof(kd_sym));
-  KD_CHECK(p->emitted.loss != KD_NO_SYM, KD_ERR_USAGE, "no output has a loss: give [train] loss or [output] loss");
+  KD_CHECK(p->emitted.loss != KD_NO_SYM, KD_ERR_USAGE,
+           "no output has a loss: give [train] loss or [output] loss");
   KD_TRY(differentiate(r, p));
   kd_graph_scope(g, "statistics");
   for (int i = 0; i < p->built.n_moving; i++)
@@ -149,8 +150,8 @@ static void bind_results(const kd_replica *r, const pass_graph *p, kd_mode mode,
   }
 }
 
-static kd_status feed_alloc(const kd_replica *r, kd_pass_plan *plan, int field, const pass_graph *p, kd_sym sym,
-                            binder *b) {
+static kd_status feed_alloc(const kd_replica *r, kd_pass_plan *plan, int field, const pass_graph *p,
+                            kd_sym sym, binder *b) {
   if (sym == KD_NO_SYM) return KD_OK;
   const kd_sym_info *info = kd_sym_get(p->graph, sym);
   kd_tensor tensor = {info->dtype, info->shape, NULL};
@@ -176,7 +177,8 @@ static kd_status bind_outputs(const kd_replica *r, kd_pass_plan *plan, const pas
     kd_tensor tensor = {info->dtype, info->shape, NULL};
     plan->output_bytes[o] = kd_tensor_bytes(&tensor);
     if (!r->dry)
-      KD_TRY(r->spec.device->backend->alloc(r->spec.device, plan->output_bytes[o], (void **)&plan->output[o]));
+      KD_TRY(
+          r->spec.device->backend->alloc(r->spec.device, plan->output_bytes[o], (void **)&plan->output[o]));
     bind(b, p->built.output[o], plan->output[o]);
   }
   return KD_OK;
@@ -192,7 +194,8 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   binder b = {.bindings = kd_pool_alloc(pool, n, sizeof(kd_binding)),
               .mark_sym = kd_pool_alloc(pool, n_marks, sizeof(kd_sym)),
               .mark_id = kd_pool_alloc(pool, n_marks, sizeof(int))};
-  for (int w = 0; w < model->n_weights; w++) bind(&b, p->built.weight[w], r->dry ? NULL : kd_replica_place(r, w));
+  for (int w = 0; w < model->n_weights; w++)
+    bind(&b, p->built.weight[w], r->dry ? NULL : kd_replica_place(r, w));
   kd_step_values *values = r->values;
   bind(&b, p->built.rng, r->dry ? NULL : values->rng);
   bind(&b, p->inv_rows, r->dry ? NULL : &values->inv_rows);
@@ -202,9 +205,17 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
     KD_TRY(bind_outputs(r, plan, p, &b));
   else
     bind_results(r, p, plan->mode, &b);
-  kd_plan_spec spec = {.graph = p->graph, .device = r->spec.device, .n_bindings = b.n, .bindings = b.bindings,
-                       .n_marks = b.n_marks, .n_mark_ids = b.n_marks ? r->buckets.count : 0, .mark_sym = b.mark_sym,
-                       .mark_id = b.mark_id, .on_mark = on_mark, .mark_context = r, .dry = r->dry};
+  kd_plan_spec spec = {.graph = p->graph,
+                       .device = r->spec.device,
+                       .n_bindings = b.n,
+                       .bindings = b.bindings,
+                       .n_marks = b.n_marks,
+                       .n_mark_ids = b.n_marks ? r->buckets.count : 0,
+                       .mark_sym = b.mark_sym,
+                       .mark_id = b.mark_id,
+                       .on_mark = on_mark,
+                       .mark_context = r,
+                       .dry = r->dry};
   return kd_plan_compile(&spec, &plan->plan);
 }
 
@@ -258,7 +269,8 @@ static void add_up(kd_replica *r, int64_t begin, int64_t end) {
   if (r->own_leaf) kd_tree_accumulate(&r->tree, r->pass, r->leaf, r->reduce, r->n_reduce, begin, end);
 }
 
-/* Buckets are added and posted in their order on every rank, although plans of other sizes might complete them in another. */
+/* Buckets are added and posted in their order on every rank, although plans of other sizes might complete
+ * them in another. */
 static kd_status on_mark(void *context, int bucket) {
   kd_replica *r = context;
   r->bucket_ready[bucket] = true;

@@ -9,8 +9,8 @@
 
 enum { FIELD_LIMIT = 128 };
 
-static kd_status field_value(const char *format, const char *name, int64_t epoch, int64_t batch, const kd_logs *logs,
-                             double *value, bool *whole) {
+static kd_status field_value(const char *format, const char *name, int64_t epoch, int64_t batch,
+                             const kd_logs *logs, double *value, bool *whole) {
   *whole = strcmp(name, "epoch") == 0 || strcmp(name, "batch") == 0;
   if (*whole) {
     *value = (double)(name[0] == 'e' ? epoch : batch);
@@ -26,7 +26,8 @@ static kd_status field_value(const char *format, const char *name, int64_t epoch
 }
 
 /* Python's "[0][width][.digits][type]" is printf's with the type turned. */
-static kd_status print_field(const char *format, const char *spec, double value, bool whole, char *out, size_t room) {
+static kd_status print_field(const char *format, const char *spec, double value, bool whole, char *out,
+                             size_t room) {
   char *end;
   bool zero = spec[0] == '0';
   long width = strtol(spec, &end, 10);
@@ -35,7 +36,8 @@ static kd_status print_field(const char *format, const char *spec, double value,
   char type = *end ? *end : '\0';
   bool good = width >= 0 && width <= 32 && digits <= 17 && (type == '\0' || end[1] == '\0') &&
               (type == '\0' || strchr(whole ? "dfeg" : "feg%", type)) && !isspace((unsigned char)spec[0]);
-  KD_CHECK(good, KD_ERR_USAGE, "filepath '%s' has the format '%s', which is not one of [0][width][.digits]d|f|e|g",
+  KD_CHECK(good, KD_ERR_USAGE,
+           "filepath '%s' has the format '%s', which is not one of [0][width][.digits]d|f|e|g",
            kd_quoted(format), kd_quoted(spec));
   int w = (int)width, d = digits < 0 ? 6 : (int)digits;
   if (type == 'd' || (whole && type == '\0')) {

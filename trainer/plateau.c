@@ -14,22 +14,60 @@ typedef struct options {
 } options;
 
 static const kd_option table[] = {
-    {.name = "monitor", .type = KD_OPT_TEXT, .offset = offsetof(options, monitor), .initial = "val_loss",
+    {.name = "monitor",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(options, monitor),
+     .initial = "val_loss",
      .help = "value that is watched"},
-    {.name = "factor", .type = KD_OPT_FLOAT, .offset = offsetof(options, factor), .initial = "0.1",
-     .help = "new rate = rate * factor", .min = 0, .max = 1, .flags = KD_OPT_OPEN_MAX},
-    {.name = "patience", .type = KD_OPT_INT, .offset = offsetof(options, patience), .initial = "10",
-     .help = "epochs without improvement before lowering", .min = 0, .max = 1e9},
-    {.name = "verbose", .type = KD_OPT_INT, .offset = offsetof(options, verbose), .initial = "0",
-     .help = "1: say when it lowers", .min = 0, .max = 2},
-    {.name = "mode", .type = KD_OPT_CHOICE, .offset = offsetof(options, mode), .initial = "auto",
-     .help = "direction of improvement", .choices = "auto|min|max"},
-    {.name = "min_delta", .type = KD_OPT_FLOAT, .offset = offsetof(options, min_delta), .initial = "1e-4",
-     .help = "least change that counts", .min = 0, .max = 1e30},
-    {.name = "cooldown", .type = KD_OPT_INT, .offset = offsetof(options, cooldown), .initial = "0",
-     .help = "epochs to wait after lowering", .min = 0, .max = 1e9},
-    {.name = "min_lr", .type = KD_OPT_FLOAT, .offset = offsetof(options, min_lr), .initial = "0.0",
-     .help = "least rate", .min = 0, .max = 1e30},
+    {.name = "factor",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(options, factor),
+     .initial = "0.1",
+     .help = "new rate = rate * factor",
+     .min = 0,
+     .max = 1,
+     .flags = KD_OPT_OPEN_MAX},
+    {.name = "patience",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, patience),
+     .initial = "10",
+     .help = "epochs without improvement before lowering",
+     .min = 0,
+     .max = 1e9},
+    {.name = "verbose",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, verbose),
+     .initial = "0",
+     .help = "1: say when it lowers",
+     .min = 0,
+     .max = 2},
+    {.name = "mode",
+     .type = KD_OPT_CHOICE,
+     .offset = offsetof(options, mode),
+     .initial = "auto",
+     .help = "direction of improvement",
+     .choices = "auto|min|max"},
+    {.name = "min_delta",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(options, min_delta),
+     .initial = "1e-4",
+     .help = "least change that counts",
+     .min = 0,
+     .max = 1e30},
+    {.name = "cooldown",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, cooldown),
+     .initial = "0",
+     .help = "epochs to wait after lowering",
+     .min = 0,
+     .max = 1e9},
+    {.name = "min_lr",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(options, min_lr),
+     .initial = "0.0",
+     .help = "least rate",
+     .min = 0,
+     .max = 1e30},
     {0},
 };
 
@@ -41,8 +79,8 @@ typedef struct state {
 
 static kd_status train_begin(kd_callback *self, kd_trainer *t) {
   KD_CHECK(!t->setup->optimizer->rate.schedule.kind, KD_ERR_USAGE,
-           "callback %s (ReduceLROnPlateau) cannot change a learning rate that is a schedule (%s)", self->name,
-           t->setup->optimizer->rate.schedule.kind->name);
+           "callback %s (ReduceLROnPlateau) cannot change a learning rate that is a schedule (%s)",
+           self->name, t->setup->optimizer->rate.schedule.kind->name);
   return KD_OK;
 }
 
@@ -51,8 +89,8 @@ static void lower(const options *o, state *s, kd_trainer *t, int64_t epoch) {
   if (old <= (double)(float)o->min_lr) return;
   t->rate = fmax(old * o->factor, o->min_lr);
   if (o->verbose > 0)
-    kd_report_message(t, "Epoch %lld: ReduceLROnPlateau reducing learning rate to %.9g.", (long long)epoch + 1,
-                      t->rate);
+    kd_report_message(t, "Epoch %lld: ReduceLROnPlateau reducing learning rate to %.9g.",
+                      (long long)epoch + 1, t->rate);
   s->cooldown = o->cooldown;
   s->wait = 0;
 }
@@ -65,13 +103,15 @@ static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_l
   if (!kd_monitor_value(self, t, logs, o->monitor, &value)) return KD_OK;
   int direction = kd_monitor_direction(t, o->mode, o->monitor);
   KD_CHECK(direction != 0, KD_ERR_USAGE,
-           "callback %s (ReduceLROnPlateau): it is not known whether '%s' should rise or fall; give mode = min or max",
+           "callback %s (ReduceLROnPlateau): it is not known whether '%s' should rise or fall; give mode = "
+           "min or max",
            self->name, o->monitor);
   if (s->cooldown > 0) {
     s->cooldown--;
     s->wait = 0;
   }
-  bool better = !s->has_best || (direction > 0 ? value > s->best + o->min_delta : value < s->best - o->min_delta);
+  bool better =
+      !s->has_best || (direction > 0 ? value > s->best + o->min_delta : value < s->best - o->min_delta);
   if (better) {
     s->has_best = true;
     s->best = value;
@@ -108,8 +148,10 @@ static kd_status load(kd_callback *self, kd_trainer *t, const kd_snapshot *snaps
 }
 
 const kd_callback_kind kd_callback_plateau = {
-    .base = {.name = "ReduceLROnPlateau", .help = "lowers the learning rate when a value no longer improves",
-             .options = table, .options_size = sizeof(options)},
+    .base = {.name = "ReduceLROnPlateau",
+             .help = "lowers the learning rate when a value no longer improves",
+             .options = table,
+             .options_size = sizeof(options)},
     .state_size = sizeof(state),
     .train_begin = train_begin,
     .epoch_end = epoch_end,

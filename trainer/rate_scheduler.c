@@ -7,17 +7,25 @@ typedef struct options {
 } options;
 
 static const kd_option table[] = {
-    {.name = "schedule", .type = KD_OPT_OBJECT, .offset = offsetof(options, schedule),
-     .help = "a learning-rate schedule that gets the epoch in place of the step", .family = &kd_schedule_family},
-    {.name = "verbose", .type = KD_OPT_INT, .offset = offsetof(options, verbose), .initial = "0",
-     .help = "1: say the rate at each epoch", .min = 0, .max = 2},
+    {.name = "schedule",
+     .type = KD_OPT_OBJECT,
+     .offset = offsetof(options, schedule),
+     .help = "a learning-rate schedule that gets the epoch in place of the step",
+     .family = &kd_schedule_family},
+    {.name = "verbose",
+     .type = KD_OPT_INT,
+     .offset = offsetof(options, verbose),
+     .initial = "0",
+     .help = "1: say the rate at each epoch",
+     .min = 0,
+     .max = 2},
     {0},
 };
 
 static kd_status train_begin(kd_callback *self, kd_trainer *t) {
   KD_CHECK(!t->setup->optimizer->rate.schedule.kind, KD_ERR_USAGE,
-           "callback %s (LearningRateScheduler) cannot change a learning rate that is a schedule (%s)", self->name,
-           t->setup->optimizer->rate.schedule.kind->name);
+           "callback %s (LearningRateScheduler) cannot change a learning rate that is a schedule (%s)",
+           self->name, t->setup->optimizer->rate.schedule.kind->name);
   return KD_OK;
 }
 
@@ -26,8 +34,8 @@ static kd_status epoch_begin(kd_callback *self, kd_trainer *t, int64_t epoch) {
   const kd_schedule_kind *kind = (const kd_schedule_kind *)o->schedule.kind;
   t->rate = kind->at(o->schedule.options, (double)epoch);
   if (o->verbose > 0)
-    kd_report_message(t, "Epoch %lld: LearningRateScheduler setting learning rate to %.9g.", (long long)epoch + 1,
-                      t->rate);
+    kd_report_message(t, "Epoch %lld: LearningRateScheduler setting learning rate to %.9g.",
+                      (long long)epoch + 1, t->rate);
   return KD_OK;
 }
 
@@ -38,7 +46,9 @@ static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_l
 }
 
 const kd_callback_kind kd_callback_rate_scheduler = {
-    .base = {.name = "LearningRateScheduler", .help = "sets the learning rate at each epoch", .options = table,
+    .base = {.name = "LearningRateScheduler",
+             .help = "sets the learning rate at each epoch",
+             .options = table,
              .options_size = sizeof(options)},
     .train_begin = train_begin,
     .epoch_begin = epoch_begin,

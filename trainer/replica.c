@@ -74,13 +74,14 @@ static kd_status plan_passes(kd_replica *r) {
     first[i + 1] = i + 1;
     steps[i] = (kd_tree_step){.kind = i ? KD_TREE_ADD : KD_TREE_COPY};
   }
-  r->tree = (kd_tree_program){.n_leaves = passes, .end = passes, .n_partials = 1, .n_slots = 1, .first = first,
-                              .steps = steps};
+  r->tree = (kd_tree_program){
+      .n_leaves = passes, .end = passes, .n_partials = 1, .n_slots = 1, .first = first, .steps = steps};
   r->own_leaf = passes > 1;
   return KD_OK;
 }
 
-/* Places of the tail and of the moving statistics at the front of the reduce range: forward writes them first. */
+/* Places of the tail and of the moving statistics at the front of the reduce range: forward writes them
+ * first. */
 static void plan_front(kd_replica *r) {
   const kd_model *model = r->spec.model;
   r->tail_floats = r->spec.objective ? padded(r->spec.objective->n_tail + 1) : 0; /* and the signal */
@@ -109,8 +110,8 @@ static kd_status plan_buckets(kd_replica *r) {
   }
   for (int i = 0; i < n; i++) sizes[i + 1] = (i + 1 < n ? starts[i + 1] : r->n_weight) - starts[i];
   sizes[0] = r->n_front;
-  return kd_bucket_plan(r->pool, n + 1, sizes, NULL, kd_bucket_default_cost(r->spec.comm), r->spec.bucket_bytes,
-                        &r->buckets);
+  return kd_bucket_plan(r->pool, n + 1, sizes, NULL, kd_bucket_default_cost(r->spec.comm),
+                        r->spec.bucket_bytes, &r->buckets);
 }
 
 static kd_status allocate(kd_replica *r) {
@@ -122,11 +123,13 @@ static kd_status allocate(kd_replica *r) {
   KD_TRY(device->backend->alloc(device, sizeof *r->values, (void **)&r->values));
   if (optimizer) {
     KD_TRY(device->backend->alloc(device, weight_bytes * (size_t)optimizer->n_slots, (void **)&r->slots));
-    if (optimizer->accumulation > 1) KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->accumulated));
+    if (optimizer->accumulation > 1)
+      KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->accumulated));
   }
   KD_TRY(kd_comm_alloc_reduce(r->spec.comm, r->reduce_bytes, (void **)&r->reduce));
   r->leaf = r->reduce;
-  if (r->own_leaf) KD_TRY(device->backend->alloc(device, (size_t)r->n_reduce * sizeof(float), (void **)&r->leaf));
+  if (r->own_leaf)
+    KD_TRY(device->backend->alloc(device, (size_t)r->n_reduce * sizeof(float), (void **)&r->leaf));
   return KD_OK;
 }
 
@@ -140,7 +143,8 @@ static kd_status initialize(kd_replica *r) {
     const kd_optimizer *optimizer = r->spec.optimizer;
     if (status == KD_OK && optimizer && weight->trainable && optimizer->kind->slot_start != 0) {
       for (int64_t i = 0; i < weight->count; i++) values[i] = (float)optimizer->kind->slot_start;
-      for (int s = 0; s < optimizer->n_slots && status == KD_OK; s++) status = kd_replica_put(r, s, w, values);
+      for (int s = 0; s < optimizer->n_slots && status == KD_OK; s++)
+        status = kd_replica_put(r, s, w, values);
     }
     kd_free(values);
     KD_TRY(status);
@@ -150,12 +154,16 @@ static kd_status initialize(kd_replica *r) {
 
 static kd_status create_reducers(kd_replica *r) {
   int leaves = world(r) ? r->spec.micro_shards : 0;
-  kd_reduce_spec all = {.n_buckets = r->buckets.count, .begin = r->buckets.begin, .end = r->buckets.end,
-                        .n_leaves = leaves, .stride = r->n_reduce};
+  kd_reduce_spec all = {.n_buckets = r->buckets.count,
+                        .begin = r->buckets.begin,
+                        .end = r->buckets.end,
+                        .n_leaves = leaves,
+                        .stride = r->n_reduce};
   KD_TRY(kd_reducer_create(r->spec.comm, r->reduce, &all, &r->reducer));
   if (!r->spec.objective) return KD_OK;
   int64_t begin = 0, end = r->tail_floats;
-  kd_reduce_spec tail = {.n_buckets = 1, .begin = &begin, .end = &end, .n_leaves = leaves, .stride = r->n_reduce};
+  kd_reduce_spec tail = {
+      .n_buckets = 1, .begin = &begin, .end = &end, .n_leaves = leaves, .stride = r->n_reduce};
   return kd_reducer_create(r->spec.comm, r->reduce, &tail, &r->tail_reducer);
 }
 
@@ -226,7 +234,8 @@ void kd_replica_destroy(kd_replica *r) {
 
 kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
   size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
-  size_t slots = r->spec.optimizer ? (size_t)r->spec.optimizer->n_slots + (r->spec.optimizer->accumulation > 1) : 0;
+  size_t slots =
+      r->spec.optimizer ? (size_t)r->spec.optimizer->n_slots + (r->spec.optimizer->accumulation > 1) : 0;
   kd_replica_stats stats = {
       .weight_bytes = weight_bytes + (size_t)r->n_state * sizeof(float),
       .slot_bytes = weight_bytes * slots,
@@ -251,7 +260,8 @@ kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stat
   kd_replica *r = make(spec, true);
   kd_status status = start(r);
   kd_pass_plan *plan;
-  if (status == KD_OK && spec->optimizer) status = kd_passes_get(r, KD_MODE_TRAIN, kd_passes_nominal_rows(r), &plan);
+  if (status == KD_OK && spec->optimizer)
+    status = kd_passes_get(r, KD_MODE_TRAIN, kd_passes_nominal_rows(r), &plan);
   if (status == KD_OK) *stats = kd_replica_get_stats(r);
   stats->slow_scopes = NULL; /* lives in the replica's pool */
   kd_replica_destroy(r);

@@ -1,12 +1,14 @@
 /* The replica of one rank: model, memory ranges, plans, update.
  *
- * Memory: weights (trainable, in the order in which backward produces gradients), state (the other weights), slots
- * (each as large as the weights), and the reduce range: gradients in the order of the weights, then moving statistics,
- * then the tail of the objective. The reduce range lives where ranks share memory (comm/reducer.h).
+ * Memory: weights (trainable, in the order in which backward produces gradients), state (the other weights),
+ * slots (each as large as the weights), and the reduce range: gradients in the order of the weights, then
+ * moving statistics, then the tail of the objective. The reduce range lives where ranks share memory
+ * (comm/reducer.h).
  *
- * Passes: the rows of a step that this rank computes are cut into passes: one per micro-shard under determinism = world
- * (leaves of the fixed tree), else as many as micro_batch asks for. Each pass runs one plan; its sums are added in tree
- * order as soon as a bucket is written, and the bucket is posted to the reducer in the last pass. */
+ * Passes: the rows of a step that this rank computes are cut into passes: one per micro-shard under
+ * determinism = world (leaves of the fixed tree), else as many as micro_batch asks for. Each pass runs one
+ * plan; its sums are added in tree order as soon as a bucket is written, and the bucket is posted to the
+ * reducer in the last pass. */
 #ifndef KD_REPLICA_H
 #define KD_REPLICA_H
 
@@ -23,15 +25,15 @@ typedef struct kd_replica_spec {
   kd_comm *comm;
   kd_device *device;
   kd_model *model;
-  const kd_objective *objective;  /* NULL: predict only */
-  const kd_optimizer *optimizer;  /* NULL: no training */
-  const kd_dtype *feed_dtype;     /* per model input: type of the data as stored */
-  int64_t batch_size;             /* of training, global */
-  int64_t largest_batch;          /* of training and validation; at least batch_size */
-  int64_t micro_batch;            /* largest number of rows of a pass; 0: no limit */
+  const kd_objective *objective; /* NULL: predict only */
+  const kd_optimizer *optimizer; /* NULL: no training */
+  const kd_dtype *feed_dtype;    /* per model input: type of the data as stored */
+  int64_t batch_size;            /* of training, global */
+  int64_t largest_batch;         /* of training and validation; at least batch_size */
+  int64_t micro_batch;           /* largest number of rows of a pass; 0: no limit */
   kd_determinism determinism;
-  int micro_shards;               /* V of world */
-  int64_t bucket_bytes;           /* 0: no limit */
+  int micro_shards;     /* V of world */
+  int64_t bucket_bytes; /* 0: no limit */
   uint64_t seed;
 } kd_replica_spec;
 
@@ -47,8 +49,9 @@ void kd_replica_destroy(kd_replica *replica); /* collective; NULL is allowed */
  * kd_loader_spec.share, the context is the replica. */
 void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end);
 
-/* Copies between host memory and the replica. part: KD_PART_WEIGHT, or a slot number from 0 on; slot number n_slots is
- * the accumulated gradient when the optimizer accumulates. Slots exist for trainable weights only. */
+/* Copies between host memory and the replica. part: KD_PART_WEIGHT, or a slot number from 0 on; slot number
+ * n_slots is the accumulated gradient when the optimizer accumulates. Slots exist for trainable weights only.
+ */
 enum { KD_PART_WEIGHT = -1 };
 kd_status kd_replica_get(kd_replica *replica, int part, int weight, float *values);
 kd_status kd_replica_put(kd_replica *replica, int part, int weight, const float *values);
@@ -59,16 +62,17 @@ typedef struct kd_step_data {
   void *const *field;
 } kd_step_data;
 
-/* Forward and backward over this rank's rows, and the sum over all ranks; *tail points to the objective's tail.
- * step: the global step (random numbers depend on it). Collective. */
-kd_status kd_replica_gradients(kd_replica *replica, const kd_step_data *data, int64_t step, const float **tail);
-/* This rank wishes to stop (a signal came). The next kd_replica_gradients tells all ranks: then kd_replica_stop_agreed is true
- * on all of them or on none. */
+/* Forward and backward over this rank's rows, and the sum over all ranks; *tail points to the objective's
+ * tail. step: the global step (random numbers depend on it). Collective. */
+kd_status kd_replica_gradients(kd_replica *replica, const kd_step_data *data, int64_t step,
+                               const float **tail);
+/* This rank wishes to stop (a signal came). The next kd_replica_gradients tells all ranks: then
+ * kd_replica_stop_agreed is true on all of them or on none. */
 void kd_replica_signal(kd_replica *replica);
 bool kd_replica_stop_agreed(const kd_replica *replica);
-/* Moves statistics, accumulates, and every `accumulation` steps clips, decays and updates with the rate of that step.
- * iteration: micro-steps done before this one, as Keras counts. rate: the present learning rate. Local; the same bits on
- * all ranks. */
+/* Moves statistics, accumulates, and every `accumulation` steps clips, decays and updates with the rate of
+ * that step. iteration: micro-steps done before this one, as Keras counts. rate: the present learning rate.
+ * Local; the same bits on all ranks. */
 kd_status kd_replica_update(kd_replica *replica, int64_t iteration, double rate);
 /* Forward only, with losses and metrics: the tail summed over all ranks. Collective. */
 kd_status kd_replica_evaluate(kd_replica *replica, const kd_step_data *data, const float **tail);
@@ -82,8 +86,8 @@ kd_status kd_replica_penalty(kd_replica *replica, double *penalty);
 typedef struct kd_replica_stats {
   size_t weight_bytes, slot_bytes, reduce_bytes, plan_bytes; /* of this rank */
   int n_buckets, n_launches;
-  double flops;        /* of one training pass of this rank */
-  uint64_t plan_hash;  /* equal on all ranks */
+  double flops;       /* of one training pass of this rank */
+  uint64_t plan_hash; /* equal on all ranks */
   const char *transport;
   const char *slow_scopes; /* layers that fell to slow library code, or NULL */
 } kd_replica_stats;

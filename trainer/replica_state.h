@@ -44,16 +44,16 @@ struct kd_replica {
   float *weights, *state, *slots, *accumulated; /* device memory */
   float *reduce;                                /* partial sums of this rank; partial 0 becomes the sum */
   size_t reduce_bytes;
-  float *leaf;    /* where passes write: a buffer of its own, or `reduce` itself */
-  bool own_leaf;  /* passes are added up */
+  float *leaf;            /* where passes write: a buffer of its own, or `reduce` itself */
+  bool own_leaf;          /* passes are added up */
   kd_step_values *values; /* device memory */
   kd_tree_program tree;   /* order in which passes are added */
   kd_buckets buckets;
   kd_reducer *reducer, *tail_reducer;
   kd_pass_plan *plans;
   kd_updates updates;
-  float signal;       /* this rank's wish to stop, summed with the tail */
-  uint64_t version;   /* of the weights */
+  float signal;     /* this rank's wish to stop, summed with the tail */
+  uint64_t version; /* of the weights */
   uint64_t plan_hash;
   /* The pass that runs now, for the marks. */
   bool *bucket_ready;

@@ -10,16 +10,36 @@ typedef struct decay_options {
 } decay_options;
 
 static const kd_option decay_table[] = {
-    {.name = "initial_learning_rate", .type = KD_OPT_FLOAT, .offset = offsetof(decay_options, initial),
-     .help = "rate at step 0", .min = 0, .max = 1e30},
-    {.name = "decay_steps", .type = KD_OPT_FLOAT, .offset = offsetof(decay_options, steps),
-     .help = "steps per decay", .min = 0, .max = 1e30, .flags = KD_OPT_OPEN_MIN},
-    {.name = "decay_rate", .type = KD_OPT_FLOAT, .offset = offsetof(decay_options, rate),
-     .help = "factor (exponential) or slope (inverse time)", .min = 0, .max = 1e30},
-    {.name = "staircase", .type = KD_OPT_BOOL, .offset = offsetof(decay_options, staircase), .initial = "false",
+    {.name = "initial_learning_rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(decay_options, initial),
+     .help = "rate at step 0",
+     .min = 0,
+     .max = 1e30},
+    {.name = "decay_steps",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(decay_options, steps),
+     .help = "steps per decay",
+     .min = 0,
+     .max = 1e30,
+     .flags = KD_OPT_OPEN_MIN},
+    {.name = "decay_rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(decay_options, rate),
+     .help = "factor (exponential) or slope (inverse time)",
+     .min = 0,
+     .max = 1e30},
+    {.name = "staircase",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(decay_options, staircase),
+     .initial = "false",
      .help = "decay in whole steps only"},
-    {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(decay_options, name), .initial = "none",
-     .help = "name", .flags = KD_OPT_NONE_OK},
+    {.name = "name",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(decay_options, name),
+     .initial = "none",
+     .help = "name",
+     .flags = KD_OPT_NONE_OK},
     {0},
 };
 
@@ -46,21 +66,32 @@ typedef struct piecewise_options {
 } piecewise_options;
 
 static const kd_option piecewise_table[] = {
-    {.name = "boundaries", .type = KD_OPT_FLOATS, .offset = offsetof(piecewise_options, boundaries),
-     .help = "increasing steps", .min = 0, .max = 1e18},
-    {.name = "values", .type = KD_OPT_FLOATS, .offset = offsetof(piecewise_options, values),
-     .help = "rates, one more than boundaries", .min = 0, .max = 1e30},
-    {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(piecewise_options, name), .initial = "none",
-     .help = "name", .flags = KD_OPT_NONE_OK},
+    {.name = "boundaries",
+     .type = KD_OPT_FLOATS,
+     .offset = offsetof(piecewise_options, boundaries),
+     .help = "increasing steps",
+     .min = 0,
+     .max = 1e18},
+    {.name = "values",
+     .type = KD_OPT_FLOATS,
+     .offset = offsetof(piecewise_options, values),
+     .help = "rates, one more than boundaries",
+     .min = 0,
+     .max = 1e30},
+    {.name = "name",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(piecewise_options, name),
+     .initial = "none",
+     .help = "name",
+     .flags = KD_OPT_NONE_OK},
     {0},
 };
 
 static void piecewise_check(const void *options, kd_diag *diag, kd_origin origin) {
   const piecewise_options *o = options;
   if (o->values.count != o->boundaries.count + 1)
-    kd_diag_error(diag, origin,
-                  "PiecewiseConstantDecay: %d boundaries need %d values, but there are %d", o->boundaries.count,
-                  o->boundaries.count + 1, o->values.count);
+    kd_diag_error(diag, origin, "PiecewiseConstantDecay: %d boundaries need %d values, but there are %d",
+                  o->boundaries.count, o->boundaries.count + 1, o->values.count);
   for (int i = 1; i < o->boundaries.count; i++)
     if (o->boundaries.v[i] <= o->boundaries.v[i - 1])
       kd_diag_error(diag, origin, "PiecewiseConstantDecay: boundaries must increase");
@@ -81,18 +112,42 @@ typedef struct polynomial_options {
 } polynomial_options;
 
 static const kd_option polynomial_table[] = {
-    {.name = "initial_learning_rate", .type = KD_OPT_FLOAT, .offset = offsetof(polynomial_options, initial),
-     .help = "rate at step 0", .min = 0, .max = 1e30},
-    {.name = "decay_steps", .type = KD_OPT_FLOAT, .offset = offsetof(polynomial_options, steps),
-     .help = "steps until the end rate", .min = 0, .max = 1e30, .flags = KD_OPT_OPEN_MIN},
-    {.name = "end_learning_rate", .type = KD_OPT_FLOAT, .offset = offsetof(polynomial_options, end),
-     .initial = "0.0001", .help = "rate at the end", .min = 0, .max = 1e30},
-    {.name = "power", .type = KD_OPT_FLOAT, .offset = offsetof(polynomial_options, power), .initial = "1.0",
+    {.name = "initial_learning_rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(polynomial_options, initial),
+     .help = "rate at step 0",
+     .min = 0,
+     .max = 1e30},
+    {.name = "decay_steps",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(polynomial_options, steps),
+     .help = "steps until the end rate",
+     .min = 0,
+     .max = 1e30,
+     .flags = KD_OPT_OPEN_MIN},
+    {.name = "end_learning_rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(polynomial_options, end),
+     .initial = "0.0001",
+     .help = "rate at the end",
+     .min = 0,
+     .max = 1e30},
+    {.name = "power",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(polynomial_options, power),
+     .initial = "1.0",
      .help = "power of the polynomial"},
-    {.name = "cycle", .type = KD_OPT_BOOL, .offset = offsetof(polynomial_options, cycle), .initial = "false",
+    {.name = "cycle",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(polynomial_options, cycle),
+     .initial = "false",
      .help = "start again, with longer periods"},
-    {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(polynomial_options, name), .initial = "none",
-     .help = "name", .flags = KD_OPT_NONE_OK},
+    {.name = "name",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(polynomial_options, name),
+     .initial = "none",
+     .help = "name",
+     .flags = KD_OPT_NONE_OK},
     {0},
 };
 
@@ -114,18 +169,47 @@ typedef struct cosine_options {
 } cosine_options;
 
 static const kd_option cosine_table[] = {
-    {.name = "initial_learning_rate", .type = KD_OPT_FLOAT, .offset = offsetof(cosine_options, initial),
-     .help = "rate at step 0", .min = 0, .max = 1e30},
-    {.name = "decay_steps", .type = KD_OPT_FLOAT, .offset = offsetof(cosine_options, steps),
-     .help = "steps of the cosine, after the warm-up", .min = 0, .max = 1e30, .flags = KD_OPT_OPEN_MIN},
-    {.name = "alpha", .type = KD_OPT_FLOAT, .offset = offsetof(cosine_options, alpha), .initial = "0.0",
-     .help = "least rate as a fraction of the peak", .min = 0, .max = 1},
-    {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(cosine_options, name), .initial = "CosineDecay",
-     .help = "name", .flags = KD_OPT_NONE_OK},
-    {.name = "warmup_target", .type = KD_OPT_FLOAT, .offset = offsetof(cosine_options, warmup_target),
-     .initial = "none", .help = "peak rate reached by the warm-up", .min = 0, .max = 1e30, .flags = KD_OPT_NONE_OK},
-    {.name = "warmup_steps", .type = KD_OPT_FLOAT, .offset = offsetof(cosine_options, warmup_steps),
-     .initial = "0", .help = "steps of the warm-up", .min = 0, .max = 1e18},
+    {.name = "initial_learning_rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(cosine_options, initial),
+     .help = "rate at step 0",
+     .min = 0,
+     .max = 1e30},
+    {.name = "decay_steps",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(cosine_options, steps),
+     .help = "steps of the cosine, after the warm-up",
+     .min = 0,
+     .max = 1e30,
+     .flags = KD_OPT_OPEN_MIN},
+    {.name = "alpha",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(cosine_options, alpha),
+     .initial = "0.0",
+     .help = "least rate as a fraction of the peak",
+     .min = 0,
+     .max = 1},
+    {.name = "name",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(cosine_options, name),
+     .initial = "CosineDecay",
+     .help = "name",
+     .flags = KD_OPT_NONE_OK},
+    {.name = "warmup_target",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(cosine_options, warmup_target),
+     .initial = "none",
+     .help = "peak rate reached by the warm-up",
+     .min = 0,
+     .max = 1e30,
+     .flags = KD_OPT_NONE_OK},
+    {.name = "warmup_steps",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(cosine_options, warmup_steps),
+     .initial = "0",
+     .help = "steps of the warm-up",
+     .min = 0,
+     .max = 1e18},
     {0},
 };
 
@@ -135,7 +219,8 @@ static double cosine(double peak, double alpha, double progress) {
 
 static double cosine_at(const void *options, double step) {
   const cosine_options *o = options;
-  if (o->warmup_target == KD_UNSET_FLOAT) return cosine(o->initial, o->alpha, fmin(step, o->steps) / o->steps);
+  if (o->warmup_target == KD_UNSET_FLOAT)
+    return cosine(o->initial, o->alpha, fmin(step, o->steps) / o->steps);
   if (step < o->warmup_steps) return o->initial + (o->warmup_target - o->initial) * step / o->warmup_steps;
   return cosine(o->warmup_target, o->alpha, fmin(step - o->warmup_steps, o->steps) / o->steps);
 }
@@ -147,18 +232,47 @@ typedef struct restart_options {
 } restart_options;
 
 static const kd_option restart_table[] = {
-    {.name = "initial_learning_rate", .type = KD_OPT_FLOAT, .offset = offsetof(restart_options, initial),
-     .help = "rate at step 0", .min = 0, .max = 1e30},
-    {.name = "first_decay_steps", .type = KD_OPT_FLOAT, .offset = offsetof(restart_options, first_steps),
-     .help = "steps of the first period", .min = 0, .max = 1e30, .flags = KD_OPT_OPEN_MIN},
-    {.name = "t_mul", .type = KD_OPT_FLOAT, .offset = offsetof(restart_options, t_mul), .initial = "2.0",
-     .help = "growth of the periods", .min = 0, .max = 1e9, .flags = KD_OPT_OPEN_MIN},
-    {.name = "m_mul", .type = KD_OPT_FLOAT, .offset = offsetof(restart_options, m_mul), .initial = "1.0",
-     .help = "factor of the peaks", .min = 0, .max = 1e9},
-    {.name = "alpha", .type = KD_OPT_FLOAT, .offset = offsetof(restart_options, alpha), .initial = "0.0",
-     .help = "least rate as a fraction of the peak", .min = 0, .max = 1},
-    {.name = "name", .type = KD_OPT_TEXT, .offset = offsetof(restart_options, name), .initial = "SGDRDecay",
-     .help = "name", .flags = KD_OPT_NONE_OK},
+    {.name = "initial_learning_rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(restart_options, initial),
+     .help = "rate at step 0",
+     .min = 0,
+     .max = 1e30},
+    {.name = "first_decay_steps",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(restart_options, first_steps),
+     .help = "steps of the first period",
+     .min = 0,
+     .max = 1e30,
+     .flags = KD_OPT_OPEN_MIN},
+    {.name = "t_mul",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(restart_options, t_mul),
+     .initial = "2.0",
+     .help = "growth of the periods",
+     .min = 0,
+     .max = 1e9,
+     .flags = KD_OPT_OPEN_MIN},
+    {.name = "m_mul",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(restart_options, m_mul),
+     .initial = "1.0",
+     .help = "factor of the peaks",
+     .min = 0,
+     .max = 1e9},
+    {.name = "alpha",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(restart_options, alpha),
+     .initial = "0.0",
+     .help = "least rate as a fraction of the peak",
+     .min = 0,
+     .max = 1},
+    {.name = "name",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(restart_options, name),
+     .initial = "SGDRDecay",
+     .help = "name",
+     .flags = KD_OPT_NONE_OK},
     {0},
 };
 
@@ -177,18 +291,23 @@ static double restart_at(const void *options, double step) {
 }
 
 #define SCHEDULE(id, class, text, table, struct_type, check_fn, at_fn)                                       \
-  static const kd_schedule_kind id = {.base = {.name = class, .help = text, .options = table,                \
-                                               .options_size = sizeof(struct_type), .check = check_fn},      \
+  static const kd_schedule_kind id = {.base = {.name = class,                                                \
+                                               .help = text,                                                 \
+                                               .options = table,                                             \
+                                               .options_size = sizeof(struct_type),                          \
+                                               .check = check_fn},                                           \
                                       .at = at_fn}
 
-SCHEDULE(exponential, "ExponentialDecay", "rate shrinks by a factor", decay_table, decay_options, NULL, exponential_at);
+SCHEDULE(exponential, "ExponentialDecay", "rate shrinks by a factor", decay_table, decay_options, NULL,
+         exponential_at);
 SCHEDULE(inverse_time, "InverseTimeDecay", "rate shrinks as 1 / (1 + k t)", decay_table, decay_options, NULL,
          inverse_time_at);
 SCHEDULE(piecewise, "PiecewiseConstantDecay", "constant pieces", piecewise_table, piecewise_options,
          piecewise_check, piecewise_at);
-SCHEDULE(polynomial, "PolynomialDecay", "polynomial down to an end rate", polynomial_table, polynomial_options, NULL,
-         polynomial_at);
-SCHEDULE(cosine_decay, "CosineDecay", "half a cosine, with warm-up", cosine_table, cosine_options, NULL, cosine_at);
+SCHEDULE(polynomial, "PolynomialDecay", "polynomial down to an end rate", polynomial_table,
+         polynomial_options, NULL, polynomial_at);
+SCHEDULE(cosine_decay, "CosineDecay", "half a cosine, with warm-up", cosine_table, cosine_options, NULL,
+         cosine_at);
 SCHEDULE(cosine_restarts, "CosineDecayRestarts", "cosines that restart", restart_table, restart_options, NULL,
          restart_at);
 

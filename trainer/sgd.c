@@ -10,9 +10,17 @@ typedef struct sgd_options {
 
 static const kd_option table[] = {
     KD_OPTIMIZER_RATE(sgd_options, "0.01"),
-    {.name = "momentum", .type = KD_OPT_FLOAT, .offset = offsetof(sgd_options, momentum), .initial = "0.0",
-     .help = "share of the last step that is kept", .min = 0, .max = 1},
-    {.name = "nesterov", .type = KD_OPT_BOOL, .offset = offsetof(sgd_options, nesterov), .initial = "false",
+    {.name = "momentum",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(sgd_options, momentum),
+     .initial = "0.0",
+     .help = "share of the last step that is kept",
+     .min = 0,
+     .max = 1},
+    {.name = "nesterov",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(sgd_options, nesterov),
+     .initial = "false",
      .help = "look ahead by the momentum"},
     KD_OPTIMIZER_COMMON(sgd_options, "none"),
     {0},
@@ -42,7 +50,10 @@ static void update(kd_graph *g, const void *options, kd_update *u) {
 }
 
 const kd_optimizer_kind kd_optimizer_sgd = {
-    .base = {.name = "SGD", .aliases = "sgd", .help = "gradient descent with momentum", .options = table,
+    .base = {.name = "SGD",
+             .aliases = "sgd",
+             .help = "gradient descent with momentum",
+             .options = table,
              .options_size = sizeof(sgd_options)},
     .slots = slots,
     .n_values = 1,

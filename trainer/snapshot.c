@@ -13,7 +13,8 @@ static const char *full_name(kd_pool *pool, const char *owner, const char *name)
 
 void kd_snapshot_array(kd_snapshot *s, const char *owner, const char *name, kd_tensor tensor) {
   kd_checkpoint *c = &s->checkpoint;
-  c->records = kd_pool_grow(s->pool, c->records, (size_t)c->n_records, &s->record_capacity, sizeof *c->records);
+  c->records =
+      kd_pool_grow(s->pool, c->records, (size_t)c->n_records, &s->record_capacity, sizeof *c->records);
   c->records[c->n_records++] = (kd_record){full_name(s->pool, owner, name), tensor};
 }
 
@@ -52,7 +53,8 @@ static int n_parts(const kd_trainer *t) {
 static const char *part_name(const kd_trainer *t, kd_pool *pool, int part) {
   const kd_optimizer *optimizer = t->setup->optimizer;
   if (part == KD_PART_WEIGHT) return "weights";
-  return kd_pool_printf(pool, "slots/%s", part < optimizer->n_slots ? optimizer->slot_name[part] : "accumulated");
+  return kd_pool_printf(pool, "slots/%s",
+                        part < optimizer->n_slots ? optimizer->slot_name[part] : "accumulated");
 }
 
 static kd_status save_weights(kd_trainer *t, kd_snapshot *s) {
@@ -63,7 +65,8 @@ static kd_status save_weights(kd_trainer *t, kd_snapshot *s) {
       if (part != KD_PART_WEIGHT && !weight->trainable) continue;
       float *values = kd_pool_alloc(s->pool, (size_t)weight->count, sizeof *values);
       KD_TRY(kd_replica_get(t->replica, part, w, values));
-      kd_snapshot_array(s, part_name(t, s->pool, part), weight->path, (kd_tensor){KD_F32, weight->shape, values});
+      kd_snapshot_array(s, part_name(t, s->pool, part), weight->path,
+                        (kd_tensor){KD_F32, weight->shape, values});
     }
   }
   return KD_OK;
@@ -77,8 +80,9 @@ static kd_status load_weights(kd_trainer *t, const kd_snapshot *s) {
       if (part != KD_PART_WEIGHT && !weight->trainable) continue;
       const char *owner = part_name(t, s->pool, part);
       const kd_tensor *tensor = kd_snapshot_get_array(s, owner, weight->path);
-      KD_CHECK(tensor && tensor->dtype == KD_F32 && kd_shape_equal(&tensor->shape, &weight->shape), KD_ERR_USAGE,
-               "the checkpoint lacks %s/%s in the shape that the model has", owner, weight->path);
+      KD_CHECK(tensor && tensor->dtype == KD_F32 && kd_shape_equal(&tensor->shape, &weight->shape),
+               KD_ERR_USAGE, "the checkpoint lacks %s/%s in the shape that the model has", owner,
+               weight->path);
       KD_TRY(kd_replica_put(t->replica, part, w, tensor->data));
     }
   }
@@ -95,11 +99,16 @@ static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
   const struct {
     const char *name;
     double value;
-  } numbers[] = {{"epoch", (double)t->epoch},         {"batch", (double)t->batch},
-                 {"iteration", (double)t->iteration}, {"rate", t->rate},
-                 {"stop", (double)t->stop_training},  {"diverged", (double)t->diverged},
-                 {"complete", (double)complete},      {"rows", t->totals.rows},
-                 {"loss", t->totals.loss},            {"epochs_logged", (double)t->history.n_epochs}};
+  } numbers[] = {{"epoch", (double)t->epoch},
+                 {"batch", (double)t->batch},
+                 {"iteration", (double)t->iteration},
+                 {"rate", t->rate},
+                 {"stop", (double)t->stop_training},
+                 {"diverged", (double)t->diverged},
+                 {"complete", (double)complete},
+                 {"rows", t->totals.rows},
+                 {"loss", t->totals.loss},
+                 {"epochs_logged", (double)t->history.n_epochs}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     kd_snapshot_number(s, "state", numbers[i].name, numbers[i].value);
   const kd_objective *objective = t->setup->objective;
@@ -107,7 +116,8 @@ static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
   kd_snapshot_array(s, "state", "metrics", doubles(t->totals.state, objective->n_tail));
   for (int i = 0; i < t->history.n_names; i++) {
     double *column = kd_pool_alloc(s->pool, (size_t)t->history.n_epochs, sizeof *column);
-    for (int64_t e = 0; e < t->history.n_epochs; e++) column[e] = t->history.values[e * t->history.n_names + i];
+    for (int64_t e = 0; e < t->history.n_epochs; e++)
+      column[e] = t->history.values[e * t->history.n_names + i];
     kd_snapshot_array(s, "history", t->history.names[i], doubles(column, t->history.n_epochs));
   }
 }
@@ -129,9 +139,11 @@ static kd_status load_history(kd_trainer *t, const kd_snapshot *s, int64_t epoch
     for (int i = 0; i < s->checkpoint.n_records; i++) {
       const kd_record *record = &s->checkpoint.records[i];
       if (strncmp(record->name, prefix, strlen(prefix)) != 0) continue;
-      KD_CHECK(record->tensor.dtype == KD_F64 && kd_shape_count(&record->tensor.shape) == epochs, KD_ERR_USAGE,
-               "the checkpoint's %s has not one value for each of %lld epochs", record->name, (long long)epochs);
-      kd_logs_set(&logs, kd_pool_strdup(t->pool, record->name + strlen(prefix)), ((double *)record->tensor.data)[e]);
+      KD_CHECK(record->tensor.dtype == KD_F64 && kd_shape_count(&record->tensor.shape) == epochs,
+               KD_ERR_USAGE, "the checkpoint's %s has not one value for each of %lld epochs", record->name,
+               (long long)epochs);
+      kd_logs_set(&logs, kd_pool_strdup(t->pool, record->name + strlen(prefix)),
+                  ((double *)record->tensor.data)[e]);
     }
     kd_history_add(t->pool, &t->history, &logs);
   }
@@ -190,10 +202,11 @@ kd_status kd_trainer_checkpoint(kd_trainer *t, bool complete) {
 static kd_status compare_identity(kd_pool *pool, const char *was, const char *is) {
   while (*was && *was == *is) was++, is++;
   if (!*was && !*is) return KD_OK;
-  return kd_fail(KD_ERR_USAGE,
-                 "this run cannot be continued: its checkpoint was made with\n  ...%.*s\nbut now it is\n  ...%.*s\n"
-                 "use the old settings, or --overwrite to start anew",
-                 (int)strcspn(was, "\n"), kd_pool_strdup(pool, was), (int)strcspn(is, "\n"), is);
+  return kd_fail(
+      KD_ERR_USAGE,
+      "this run cannot be continued: its checkpoint was made with\n  ...%.*s\nbut now it is\n  ...%.*s\n"
+      "use the old settings, or --overwrite to start anew",
+      (int)strcspn(was, "\n"), kd_pool_strdup(pool, was), (int)strcspn(is, "\n"), is);
 }
 
 static kd_status restore(kd_trainer *t, kd_snapshot *s, bool *complete) {
@@ -229,8 +242,8 @@ kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
   return kd_comm_agree(t->comm, "checkpoint that is continued", (uint64_t)t->iteration);
 }
 
-/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule, the accumulators, then the
- * slots, interleaved or in blocks. */
+/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule, the
+ * accumulators, then the slots, interleaved or in blocks. */
 static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
   const kd_optimizer *o = t->setup->optimizer;
   const kd_model *model = t->setup->model;

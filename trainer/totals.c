@@ -56,8 +56,8 @@ void kd_totals_logs(const kd_totals *totals, kd_log_entry *entries) {
   for (int m = 0; m < objective->n_metrics; m++) {
     const kd_metric_slot *slot = &objective->metrics[m];
     const kd_metric_kind *kind = (const kd_metric_kind *)slot->metric.kind;
-    entries[n++] = (kd_log_entry){slot->log_name,
-                                  kind->result(slot->metric.options, slot->n_state, totals->state + slot->tail)};
+    entries[n++] = (kd_log_entry){
+        slot->log_name, kind->result(slot->metric.options, slot->n_state, totals->state + slot->tail)};
   }
   qsort(entries, (size_t)n, sizeof *entries, by_name);
 }

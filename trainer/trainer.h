@@ -9,8 +9,8 @@
 #include "trainer/feeder.h"
 #include "trainer/replica.h"
 
-/* What the user sees while it runs: filled by launch (progress bar, plain lines, JSON); called on rank 0 only.
- * Any function may be NULL. */
+/* What the user sees while it runs: filled by launch (progress bar, plain lines, JSON); called on rank 0
+ * only. Any function may be NULL. */
 typedef struct kd_reporter {
   void *context;
   void (*train_begin)(void *context, int64_t epochs, int64_t steps);
@@ -38,9 +38,9 @@ typedef struct kd_fit_spec {
   int64_t checkpoint_steps; /* every so many global steps too; 0: at the ends of epochs only */
   bool checkpoint_epochs;   /* at each end of epoch */
   int n_save;
-  const char *const *save; /* weights files written at the end */
-  const char *identity;    /* text that a resumed run must equal: model, optimizer, data */
-  bool resume;             /* continue from the newest checkpoint; without one: from the start */
+  const char *const *save;           /* weights files written at the end */
+  const char *identity;              /* text that a resumed run must equal: model, optimizer, data */
+  bool resume;                       /* continue from the newest checkpoint; without one: from the start */
   const volatile sig_atomic_t *stop; /* set by signal handlers; may be NULL */
 } kd_fit_spec;
 
@@ -60,34 +60,36 @@ struct kd_trainer {
   kd_pool *pool;
   kd_stream train, validation;
   kd_feeder *train_feeder, *validation_feeder;
-  int64_t epoch, steps;   /* present epoch from 0; steps of an epoch */
-  int64_t batch;          /* steps done in this epoch */
-  int64_t iteration;      /* steps done since the start of training */
-  double rate;            /* constant learning rate; callbacks may change it */
-  bool stop_training;     /* set by callbacks: ends after this epoch */
-  bool diverged;          /* set by TerminateOnNaN */
-  double step_loss;       /* of the last step */
+  int64_t epoch, steps; /* present epoch from 0; steps of an epoch */
+  int64_t batch;        /* steps done in this epoch */
+  int64_t iteration;    /* steps done since the start of training */
+  double rate;          /* constant learning rate; callbacks may change it */
+  bool stop_training;   /* set by callbacks: ends after this epoch */
+  bool diverged;        /* set by TerminateOnNaN */
+  double step_loss;     /* of the last step */
   kd_totals totals, validation_totals;
-  kd_logs logs;           /* of the present epoch */
+  kd_logs logs; /* of the present epoch */
   kd_history history;
   kd_checkpoint_writer *writer; /* rank 0 */
 };
 
-/* Trains. The caller has created the replica and filled comm, replica, setup, fit, reporter, train, validation.
- * KD_ERR_STOPPED after a stop with a complete checkpoint. Collective. */
+/* Trains. The caller has created the replica and filled comm, replica, setup, fit, reporter, train,
+ * validation. KD_ERR_STOPPED after a stop with a complete checkpoint. Collective. */
 kd_status kd_fit(kd_trainer *trainer);
 
 /* Mean loss and metrics over a stream; entries: room for kd_totals_count. steps 0: all. Collective. */
 kd_status kd_evaluate(kd_trainer *trainer, kd_feeder *feeder, int64_t steps, kd_totals *totals);
 
-/* Feeds every sample in file order and hands the rows of each output to `sink` on rank 0, in order. Collective. */
+/* Feeds every sample in file order and hands the rows of each output to `sink` on rank 0, in order.
+ * Collective. */
 typedef kd_status (*kd_rows_sink)(void *context, int output, int64_t rows, const float *values);
 kd_status kd_predict(kd_trainer *trainer, const kd_stream *stream, kd_rows_sink sink, void *context);
 
 /* The learning rate of the coming step. */
 double kd_trainer_rate(const kd_trainer *trainer);
 /* A line for the user, on rank 0. */
-void kd_report_message(const kd_trainer *trainer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void kd_report_message(const kd_trainer *trainer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Writes all weights as .weights.h5 on rank 0; collective in effect: other ranks return at once. */
 kd_status kd_trainer_save_weights(kd_trainer *trainer, const char *path, bool with_optimizer);
 
@@ -102,13 +104,14 @@ void kd_snapshot_number(kd_snapshot *snapshot, const char *owner, const char *na
 void kd_snapshot_array(kd_snapshot *snapshot, const char *owner, const char *name, kd_tensor tensor);
 void kd_snapshot_note(kd_snapshot *snapshot, const char *owner, const char *name, const char *text);
 /* KD_ERR_USAGE when the checkpoint lacks it. */
-kd_status kd_snapshot_get_number(const kd_snapshot *snapshot, const char *owner, const char *name, double *value);
+kd_status kd_snapshot_get_number(const kd_snapshot *snapshot, const char *owner, const char *name,
+                                 double *value);
 const kd_tensor *kd_snapshot_get_array(const kd_snapshot *snapshot, const char *owner, const char *name);
 
 /* Writes a checkpoint of the present state behind the coming steps (rank 0). complete: training has ended. */
 kd_status kd_trainer_checkpoint(kd_trainer *trainer, bool complete);
-/* Continues from the newest checkpoint of the folder; *found tells whether there was one, *complete whether training
- * had ended. Collective. */
+/* Continues from the newest checkpoint of the folder; *found tells whether there was one, *complete whether
+ * training had ended. Collective. */
 kd_status kd_trainer_restore(kd_trainer *trainer, bool *found, bool *complete);
 
 /* --- history (history.c) --- */

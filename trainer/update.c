@@ -2,9 +2,10 @@
 
 #include "trainer/replica_state.h"
 
-/* The update of a step as plans over whole ranges, in Keras's order: statistics move; accumulated gradients are joined;
- * weight penalties, loss scale and per-weight clipping adjust gradients; global clipping, decay and the optimizer's
- * rule replace weights and slots. Ranges are padded with zeros, which every rule keeps at zero. */
+/* The update of a step as plans over whole ranges, in Keras's order: statistics move; accumulated gradients
+ * are joined; weight penalties, loss scale and per-weight clipping adjust gradients; global clipping, decay
+ * and the optimizer's rule replace weights and slots. Ranges are padded with zeros, which every rule keeps at
+ * zero. */
 
 typedef struct update_builder {
   kd_replica *replica;
@@ -32,8 +33,8 @@ static void builder_start(update_builder *b, kd_replica *r, const char *scope) {
 
 static kd_status builder_finish(update_builder *b, kd_plan **plan) {
   kd_status status = kd_graph_status(b->graph);
-  kd_plan_spec spec = {.graph = b->graph, .device = b->replica->spec.device, .n_bindings = b->n,
-                       .bindings = b->bindings};
+  kd_plan_spec spec = {
+      .graph = b->graph, .device = b->replica->spec.device, .n_bindings = b->n, .bindings = b->bindings};
   if (status == KD_OK) status = kd_plan_compile(&spec, plan);
   kd_graph_destroy(b->graph);
   return status;
@@ -75,13 +76,15 @@ static kd_status compile_accumulation(kd_replica *r) {
   builder_start(&b, r, "accumulation");
   sum = fed(&b, range_shape(r), r->accumulated, "accumulated");
   gradient = fed(&b, range_shape(r), gradients(r), "gradients");
-  kd_sym mean = kd_scale(b.graph, kd_add(b.graph, sum, gradient), 1.0 / (double)r->spec.optimizer->accumulation);
+  kd_sym mean =
+      kd_scale(b.graph, kd_add(b.graph, sum, gradient), 1.0 / (double)r->spec.optimizer->accumulation);
   result(&b, mean, gradients(r));
   result(&b, kd_full(b.graph, range_shape(r), 0.0), r->accumulated);
   return builder_finish(&b, &r->updates.finish);
 }
 
-/* The gradient of one weight after its penalty, the loss scale and clipnorm; KD_NO_SYM when nothing changes it. */
+/* The gradient of one weight after its penalty, the loss scale and clipnorm; KD_NO_SYM when nothing changes
+ * it. */
 static kd_status adjusted(update_builder *b, int w, kd_sym *gradient) {
   kd_replica *r = b->replica;
   const kd_weight *weight = &r->spec.model->weights[w];
@@ -143,7 +146,8 @@ static kd_status compile_rule(kd_replica *r) {
   for (int s = 0; s < optimizer->n_slots; s++)
     u.slot[s] = fed(&b, range_shape(r), r->slots + s * r->n_weight, optimizer->slot_name[s]);
   kd_sym rate = fed(&b, KD_SCALAR, &r->values->rate, "rate");
-  for (int v = 0; v < optimizer->kind->n_values; v++) u.value[v] = fed(&b, KD_SCALAR, &r->values->update[v], "value");
+  for (int v = 0; v < optimizer->kind->n_values; v++)
+    u.value[v] = fed(&b, KD_SCALAR, &r->values->update[v], "value");
   if (common->clipvalue != KD_UNSET_FLOAT)
     u.g = kd_max(g, kd_min(g, u.g, kd_const(g, common->clipvalue)), kd_const(g, -common->clipvalue));
   if (common->global_clipnorm != KD_UNSET_FLOAT) u.g = clip_globally(g, u.g, common->global_clipnorm);
@@ -179,7 +183,8 @@ kd_status kd_updates_compile(kd_replica *r) {
   if (!r->spec.optimizer) return KD_OK;
   /* A throw-away build tells which statistics move, and how. */
   kd_graph *graph = kd_graph_create();
-  kd_build_spec spec = {.batch = kd_passes_nominal_rows(r), .training = true, .feed_dtype = r->spec.feed_dtype};
+  kd_build_spec spec = {
+      .batch = kd_passes_nominal_rows(r), .training = true, .feed_dtype = r->spec.feed_dtype};
   kd_built built;
   kd_status status = kd_model_build(r->spec.model, graph, &spec, &built);
   if (status == KD_OK) status = compile_moving(r, built.n_moving, built.moving);
