@@ -89,7 +89,7 @@ static bool by_epoch(const options *o) {
   return o->save_freq->type == KD_V_TEXT;
 }
 
-static kd_status write(const options *o, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
+static kd_status write_weights(const options *o, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
   kd_pool *pool = kd_pool_create();
   const char *name;
   kd_status status = kd_path_format(pool, o->filepath, epoch + 1, t->batch, logs, &name);
@@ -111,7 +111,7 @@ static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const
   state *s = self->state;
   double value;
   if (!o->save_best_only || !kd_monitor_value(self, t, logs, o->monitor, &value))
-    return write(o, t, epoch, logs);
+    return write_weights(o, t, epoch, logs);
   int direction = kd_monitor_direction(t, o->mode, o->monitor);
   KD_CHECK(direction != 0, KD_ERR_USAGE,
            "callback %s (ModelCheckpoint): it is not known whether '%s' should rise or fall; give mode = min "
@@ -124,7 +124,7 @@ static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const
   if (s->has_best && !(direction > 0 ? value > s->best : value < s->best)) return KD_OK;
   s->has_best = true;
   s->best = value;
-  return write(o, t, epoch, logs);
+  return write_weights(o, t, epoch, logs);
 }
 
 static kd_status batch_end(kd_callback *self, kd_trainer *t, int64_t batch) {
