@@ -19,6 +19,7 @@ typedef struct kd_layer_kind {
    * graph builders are sticky and found by the caller. */
   kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                      kd_sym *outputs);
+  const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
 } kd_layer_kind;
 
 struct kd_layer {
@@ -29,7 +30,7 @@ struct kd_layer {
   bool trainable;
   kd_origin origin;
   int index;        /* in model->layers */
-  int first_weight; /* in model->weights; the layer's weights are contiguous */
+  int first_weight; /* in model->weights, -1 before the first build; the layer's weights are contiguous */
   int n_weights;
 };
 

@@ -1,0 +1,72 @@
+/* Small graph helpers of the layer kinds. */
+#include "layers/kinds/kinds.h"
+
+kd_sym kd_as_float(kd_graph *graph, kd_sym x) {
+  if (x == KD_NO_SYM || kd_dtype_is_float(kd_sym_get(graph, x)->dtype)) return x;
+  return kd_cast(graph, x, KD_F32);
+}
+
+const char *kd_layer_shape(const kd_graph *graph, kd_sym x, char buffer[KD_SHAPE_TEXT]) {
+  kd_shape shape = *kd_sym_shape(graph, x);
+  if (shape.rank > 0) shape.dim[0] = -1;
+  return kd_shape_text(&shape, buffer);
+}
+
+void kd_build_activity(kd_build *build, const kd_object *regularizer, kd_sym output) {
+  if (regularizer->kind) kd_build_add_loss(build, kd_penalty(build->graph, regularizer, output));
+}
+
+kd_status kd_layer_axis(const kd_graph *graph, kd_sym x, int64_t axis, int *result) {
+  char text[KD_SHAPE_TEXT];
+  int rank = kd_sym_shape(graph, x)->rank;
+  int64_t positive = axis < 0 ? axis + rank : axis;
+  KD_CHECK(positive != 0, KD_ERR_USAGE,
+           "axis %lld is the batch axis of the input of shape %s; samples are not mixed", (long long)axis,
+           kd_layer_shape(graph, x, text));
+  KD_CHECK(positive > 0 && positive < rank, KD_ERR_USAGE, "axis %lld is outside the input's shape %s",
+           (long long)axis, kd_layer_shape(graph, x, text));
+  *result = (int)positive;
+  return KD_OK;
+}
+
+static kd_status mark_axes(const kd_graph *graph, kd_sym x, int n_axes, const int64_t *axes, bool *moved) {
+  for (int i = 0; i < n_axes; i++) {
+    int axis;
+    KD_TRY(kd_layer_axis(graph, x, axes[i], &axis));
+    KD_CHECK(!moved[axis], KD_ERR_USAGE, "axis %lld is given twice", (long long)axes[i]);
+    moved[axis] = true;
+  }
+  return KD_OK;
+}
+
+/* A transposition, left out when it changes nothing. */
+static kd_sym permute(kd_graph *graph, kd_sym x, int rank, const int *perm) {
+  for (int i = 0; i < rank; i++)
+    if (perm[i] != i) return kd_transpose(graph, x, perm);
+  return x;
+}
+
+kd_sym kd_axes_to_last(kd_graph *graph, kd_sym x, int n_axes, const int64_t *axes, kd_axes_move *move) {
+  *move = (kd_axes_move){0};
+  if (x == KD_NO_SYM) return x;
+  bool moved[KD_MAX_RANK] = {false};
+  if (mark_axes(graph, x, n_axes, axes, moved) != KD_OK) return kd_graph_fail(graph, "%s", kd_status_text());
+  const kd_shape shape = *kd_sym_shape(graph, x);
+  int next = 0;
+  for (int last = 0; last < 2; last++)
+    for (int i = 0; i < shape.rank; i++)
+      if (moved[i] == (last == 1)) move->perm[next++] = i;
+  move->moved.rank = shape.rank;
+  for (int i = 0; i < shape.rank; i++) move->moved.dim[i] = shape.dim[move->perm[i]];
+  kd_shape merged = {.rank = shape.rank - n_axes + 1};
+  for (int i = 0; i < merged.rank - 1; i++) merged.dim[i] = move->moved.dim[i];
+  merged.dim[merged.rank - 1] = kd_shape_span(&move->moved, shape.rank - n_axes, shape.rank);
+  return kd_reshape(graph, permute(graph, x, shape.rank, move->perm), merged);
+}
+
+kd_sym kd_axes_restore(kd_graph *graph, kd_sym y, const kd_axes_move *move) {
+  int inverse[KD_MAX_RANK] = {0};
+  for (int i = 0; i < move->moved.rank; i++) inverse[move->perm[i]] = i;
+  if (y == KD_NO_SYM) return y;
+  return permute(graph, kd_reshape(graph, y, move->moved), move->moved.rank, inverse);
+}

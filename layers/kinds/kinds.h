@@ -1,0 +1,85 @@
+/* What the files of layer kinds share: descriptors, rows of option tables, small graph helpers. */
+#ifndef KD_KINDS_H
+#define KD_KINDS_H
+
+#include "layers/layer.h"
+
+#define KD_LAYER(id) extern const kd_layer_kind kd_layer_##id;
+#include "layers/kinds/layers.def"
+#undef KD_LAYER
+
+/* Options of InputLayer; filled by kd_model_add_input. */
+typedef struct kd_input_options {
+  kd_ints shape; /* without the batch; -1: variable */
+  int64_t batch_size;
+  const char *dtype;
+} kd_input_options;
+
+/* Rows of option tables that many layers have. S is the struct of options. */
+#define KD_ROW_INITIALIZER(S, field, start)                                                                  \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_OBJECT, .offset = offsetof(S, field), .initial = start,                   \
+    .help = "start values", .family = &kd_initializer_family                                                 \
+  }
+#define KD_ROW_REGULARIZER(S, field)                                                                         \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_OBJECT, .offset = offsetof(S, field), .initial = "none",                  \
+    .help = "penalty added to the loss", .flags = KD_OPT_NONE_OK, .family = &kd_regularizer_family           \
+  }
+#define KD_ROW_ACTIVATION(S)                                                                                 \
+  {                                                                                                          \
+    .name = "activation", .type = KD_OPT_OBJECT, .offset = offsetof(S, activation), .initial = "none",       \
+    .help = "function of the result; none: linear", .flags = KD_OPT_NONE_OK, .family = &kd_activation_family \
+  }
+#define KD_ROW_BOOL(S, field, start, text)                                                                   \
+  { .name = #field, .type = KD_OPT_BOOL, .offset = offsetof(S, field), .initial = start, .help = text }
+#define KD_ROW_FLOAT(S, field, start, low, high, text)                                                       \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_FLOAT, .offset = offsetof(S, field), .initial = start, .help = text,      \
+    .min = low, .max = high                                                                                  \
+  }
+#define KD_ROW_INT(S, field, start, low, high, text)                                                         \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_INT, .offset = offsetof(S, field), .initial = start, .help = text,        \
+    .min = low, .max = high                                                                                  \
+  }
+#define KD_ROW_INTS(S, field, start, low, high, text)                                                        \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_INTS, .offset = offsetof(S, field), .initial = start, .help = text,       \
+    .min = low, .max = high                                                                                  \
+  }
+#define KD_ROW_CHOICE(S, field, start, list, text)                                                           \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_CHOICE, .offset = offsetof(S, field), .initial = start, .help = text,     \
+    .choices = list                                                                                          \
+  }
+#define KD_ROW_VALUE(S, field, start, text)                                                                  \
+  { .name = #field, .type = KD_OPT_VALUE, .offset = offsetof(S, field), .initial = start, .help = text }
+#define KD_ROW_DATA_FORMAT(S)                                                                                \
+  KD_ROW_CHOICE(S, data_format, "channels_last", "channels_last", "channels are the last axis")
+#define KD_ROW_END                                                                                           \
+  { .name = NULL }
+
+/* Largest size of one axis or number of units that an option may ask for. */
+#define KD_SIZE_LIMIT 2147483647.0
+
+/* Integers and pixels become float32; floats stay what they are. */
+kd_sym kd_as_float(kd_graph *graph, kd_sym x);
+/* The shape of x as "(None, 28, 28)" for messages of layers. */
+const char *kd_layer_shape(const kd_graph *graph, kd_sym x, char buffer[KD_SHAPE_TEXT]);
+/* Declares a term of the loss when the regularizer is set (Keras: the penalty of a layer's output is divided
+ * by the batch size, which the trainer does). */
+void kd_build_activity(kd_build *build, const kd_object *regularizer, kd_sym output);
+/* axis (negative: from the end) as 1 .. rank-1; KD_ERR_USAGE for the batch axis and beyond. */
+kd_status kd_layer_axis(const kd_graph *graph, kd_sym x, int64_t axis, int *result);
+
+/* Some axes of a tensor moved behind the others and merged into one, for primitives of the last axis. */
+typedef struct kd_axes_move {
+  int perm[KD_MAX_RANK];
+  kd_shape moved; /* after the transposition, before merging */
+} kd_axes_move;
+/* Axes as in kd_layer_axis, each once; errors are the graph's. */
+kd_sym kd_axes_to_last(kd_graph *graph, kd_sym x, int n_axes, const int64_t *axes, kd_axes_move *move);
+kd_sym kd_axes_restore(kd_graph *graph, kd_sym y, const kd_axes_move *move);
+
+#endif

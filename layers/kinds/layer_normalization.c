@@ -1,0 +1,58 @@
+/* LayerNormalization (keras/src/layers/normalization/layer_normalization.py): each sample by its own biased
+ * variance over the given axes. */
+#include "layers/kinds/kinds.h"
+
+typedef struct layer_norm_options {
+  kd_ints axis;
+  double epsilon;
+  bool center, scale;
+  kd_object beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer;
+} layer_norm_options;
+
+/* The weight as a vector over the merged axes; ones or zeros when the layer has none. */
+static kd_sym vector(kd_build *build, bool present, const char *name, kd_shape shape,
+                     const kd_object *initializer, const kd_object *regularizer, double otherwise) {
+  kd_shape flat = KD_SHAPE(kd_shape_count(&shape));
+  if (!present) return kd_full(build->graph, flat, otherwise);
+  return kd_reshape(build->graph, kd_build_weight(build, name, shape, initializer, regularizer, true), flat);
+}
+
+static kd_status layer_norm_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                                  kd_sym *outputs) {
+  (void)n_inputs;
+  const layer_norm_options *o = layer->options;
+  kd_graph *g = build->graph;
+  kd_axes_move move;
+  kd_sym x = kd_axes_to_last(g, kd_as_float(g, inputs[0]), o->axis.count, o->axis.v, &move);
+  KD_TRY(kd_graph_status(g));
+  int first = move.moved.rank - o->axis.count;
+  kd_shape shape =
+      kd_shape_make(o->axis.count, move.moved.dim + first); /* axes in rising order, as in Keras */
+  kd_sym gamma = vector(build, o->scale, "gamma", shape, &o->gamma_initializer, &o->gamma_regularizer, 1);
+  kd_sym beta = vector(build, o->center, "beta", shape, &o->beta_initializer, &o->beta_regularizer, 0);
+  outputs[0] = kd_axes_restore(g, kd_layer_norm(g, x, gamma, beta, o->epsilon), &move);
+  return KD_OK;
+}
+
+static const kd_option options[] = {
+    KD_ROW_INTS(layer_norm_options, axis, "-1", -KD_MAX_RANK, KD_MAX_RANK,
+                "axes that are normalised together"),
+    KD_ROW_FLOAT(layer_norm_options, epsilon, "0.001", 0, 1e30, "added to the variance"),
+    KD_ROW_BOOL(layer_norm_options, center, "true", "learn beta"),
+    KD_ROW_BOOL(layer_norm_options, scale, "true", "learn gamma"),
+    KD_ROW_INITIALIZER(layer_norm_options, beta_initializer, "zeros"),
+    KD_ROW_INITIALIZER(layer_norm_options, gamma_initializer, "ones"),
+    KD_ROW_REGULARIZER(layer_norm_options, beta_regularizer),
+    KD_ROW_REGULARIZER(layer_norm_options, gamma_regularizer),
+    KD_ROW_END,
+};
+
+const kd_layer_kind kd_layer_layer_normalization = {
+    .base = {.name = "LayerNormalization",
+             .help = "normalisation of each sample by its own statistics",
+             .options = options,
+             .options_size = sizeof(layer_norm_options)},
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .build = layer_norm_build,
+};

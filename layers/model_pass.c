@@ -1,0 +1,152 @@
+#include "layers/model_pass.h"
+
+#include <string.h>
+
+#include "device/base/text.h"
+#include "layers/kinds/kinds.h"
+
+/* Elements of one tensor; more is a mistake in the configuration, and sums of sizes stay within int64. */
+#define LIMIT_ELEMENTS ((long long)1 << 42)
+
+kd_status kd_checked_count(const kd_shape *shape, int64_t *count) {
+  char text[KD_SHAPE_TEXT];
+  long long product = 1;
+  for (int i = 0; i < shape->rank; i++) {
+    if (kd_size_mul(product, shape->dim[i], &product) != KD_OK || product > LIMIT_ELEMENTS)
+      return kd_fail(KD_ERR_USAGE, "a tensor of shape %s is too large", kd_shape_text(shape, text));
+  }
+  *count = product;
+  return KD_OK;
+}
+
+static kd_status feed_shape(const kd_model_input *input, const kd_build_spec *spec, int index,
+                            kd_shape *shape) {
+  char given[KD_SHAPE_TEXT], wanted[KD_SHAPE_TEXT];
+  *shape = spec->feed_shape ? spec->feed_shape[index] : input->shape;
+  if (!spec->feed_shape) shape->dim[0] = spec->batch;
+  bool fits = shape->rank == input->shape.rank;
+  for (int i = 0; fits && i < shape->rank; i++)
+    fits = shape->dim[i] >= 0 && (input->shape.dim[i] == -1 || input->shape.dim[i] == shape->dim[i]);
+  KD_CHECK(fits, KD_ERR_USAGE, "input %s: data of shape %s does not fit the input's shape %s", input->name,
+           kd_shape_text(shape, given), kd_shape_text(&input->shape, wanted));
+  KD_CHECK(!input->batch_size || shape->dim[0] == input->batch_size, KD_ERR_USAGE,
+           "input %s: a batch of %lld rows, but batch_size = %lld is fixed", input->name,
+           (long long)shape->dim[0], (long long)input->batch_size);
+  int64_t count;
+  return kd_checked_count(shape, &count);
+}
+
+static kd_status feed_inputs(kd_pass *pass, const kd_build_spec *spec) {
+  kd_build *build = &pass->build;
+  const kd_model *model = build->model;
+  for (int i = 0; i < model->n_inputs; i++) {
+    const kd_model_input *input = &model->inputs[i];
+    kd_shape shape;
+    KD_TRY(feed_shape(input, spec, i, &shape));
+    kd_dtype dtype = spec->feed_dtype ? spec->feed_dtype[i] : input->dtype;
+    build->built->input[i] = kd_input(build->graph, dtype, shape, i, input->name);
+    pass->taps[input->call][0] = kd_cast(build->graph, build->built->input[i], input->dtype);
+    build->built->call_output[input->call] = pass->taps[input->call][0];
+  }
+  return kd_graph_status(build->graph);
+}
+
+static kd_sym *no_syms(kd_graph *graph, int count) {
+  kd_sym *syms = kd_pool_alloc(graph->pool, (size_t)count, sizeof *syms);
+  for (int i = 0; i < count; i++) syms[i] = KD_NO_SYM;
+  return syms;
+}
+
+kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const kd_build_spec *spec,
+                        bool declare, kd_built *built) {
+  *built = (kd_built){.input = no_syms(graph, model->n_inputs),
+                      .output = no_syms(graph, model->n_outputs),
+                      .call_output = no_syms(graph, model->n_calls)};
+  built->rng = kd_value_sym(graph, KD_U32, KD_SHAPE(4), KD_VALUE_RNG, "rng");
+  *pass = (kd_pass){.build = {.graph = graph,
+                              .model = model,
+                              .training = spec->training,
+                              .rng = built->rng,
+                              .declare = declare,
+                              .built = built}};
+  pass->failed = kd_pool_alloc(graph->pool, (size_t)model->n_layers, sizeof(bool));
+  pass->taps = kd_pool_alloc(graph->pool, (size_t)model->n_calls, sizeof(kd_sym *));
+  for (int i = 0; i < model->n_calls; i++) pass->taps[i] = no_syms(graph, model->calls[i]->n_outputs);
+  if (!declare) pass->build.weight_sym = no_syms(graph, model->n_weights);
+  const char *scope = kd_graph_scope(graph, "input");
+  kd_status status = feed_inputs(pass, spec);
+  kd_graph_scope(graph, scope);
+  return status;
+}
+
+static kd_status check_call(const kd_build *build) {
+  const kd_layer_kind *kind = build->layer->kind;
+  const kd_call *call = build->call;
+  if (call->n_inputs < kind->min_inputs)
+    return kd_fail(KD_ERR_USAGE, "needs %s%d input%s, but has %d",
+                   kind->max_inputs == kind->min_inputs ? "" : "at least ", kind->min_inputs,
+                   kind->min_inputs == 1 ? "" : "s", call->n_inputs);
+  if (kind->max_inputs && call->n_inputs > kind->max_inputs)
+    return kd_fail(KD_ERR_USAGE, "takes at most %d input%s, but has %d", kind->max_inputs,
+                   kind->max_inputs == 1 ? "" : "s", call->n_inputs);
+  for (int i = 0; i < call->n_args; i++) {
+    bool known = false;
+    for (const char *const *name = kind->call_args; name && *name && !known; name++)
+      known = strcmp(*name, call->arg_names[i]) == 0;
+    if (!known) return kd_fail(KD_ERR_USAGE, "has no call argument '%s'", kd_quoted(call->arg_names[i]));
+  }
+  return KD_OK;
+}
+
+static kd_status check_outputs(const kd_graph *graph, int count, const kd_sym *outputs) {
+  KD_TRY(kd_graph_status(graph));
+  for (int i = 0; i < count; i++) {
+    int64_t elements;
+    KD_CHECK(outputs[i] != KD_NO_SYM, KD_ERR_INTERNAL, "output %d was not built", i);
+    KD_TRY(kd_checked_count(kd_sym_shape(graph, outputs[i]), &elements));
+  }
+  return KD_OK;
+}
+
+/* Runs the kind's build function; weights that it declares become the layer's. */
+static kd_status build_layer(kd_build *build, int n_inputs, const kd_sym *inputs, int n_outputs,
+                             kd_sym *outputs) {
+  kd_layer *layer = build->layer;
+  bool declare = build->declare && layer->first_weight < 0;
+  bool may_declare = build->declare;
+  if (declare) layer->first_weight = build->model->n_weights;
+  build->declare = declare;
+  build->next_weight = 0;
+  const char *scope = kd_graph_scope(build->graph, build->call->name);
+  kd_status status = layer->kind->build(build, layer, n_inputs, inputs, outputs);
+  if (status == KD_OK) status = check_outputs(build->graph, n_outputs, outputs);
+  kd_graph_scope(build->graph, scope);
+  build->declare = may_declare;
+  return status;
+}
+
+kd_status kd_pass_call(kd_pass *pass, int index) {
+  kd_build *build = &pass->build;
+  const kd_call *call = build->model->calls[index];
+  build->call = call;
+  build->layer = build->model->layers[call->layer];
+  if (build->layer->kind == &kd_layer_input || pass->failed[call->layer]) return KD_OK;
+  kd_status status = check_call(build);
+  kd_sym *inputs = no_syms(build->graph, call->n_inputs);
+  for (int i = 0; status == KD_OK && i < call->n_inputs; i++) {
+    inputs[i] = pass->taps[call->inputs[i].call][call->inputs[i].output];
+    if (inputs[i] == KD_NO_SYM) {
+      pass->failed[call->layer] = true; /* what failed before it has been reported */
+      return KD_OK;
+    }
+  }
+  if (status == KD_OK)
+    status = build_layer(build, call->n_inputs, inputs, call->n_outputs, pass->taps[index]);
+  if (status != KD_OK) {
+    pass->failed[call->layer] = true;
+    for (int i = 0; i < call->n_outputs; i++) pass->taps[index][i] = KD_NO_SYM;
+    return status;
+  }
+  build->built->call_output[index] = pass->taps[index][0];
+  return KD_OK;
+}

@@ -1,0 +1,64 @@
+/* What build functions of layers call: weights, extra losses, moving statistics. */
+#include "layers/model_pass.h"
+
+static kd_sym declare_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,
+                             const kd_object *regularizer, bool trainable) {
+  kd_model *model = build->model;
+  kd_layer *layer = build->layer;
+  int64_t count;
+  if (kd_checked_count(&shape, &count) != KD_OK)
+    return kd_graph_fail(build->graph, "%s: %s", name, kd_status_text());
+  model->weights = kd_pool_grow(model->pool, model->weights, (size_t)model->n_weights,
+                                &model->weight_capacity, sizeof *model->weights);
+  int index = model->n_weights++;
+  kd_weight *weight = &model->weights[index];
+  *weight = (kd_weight){.name = kd_pool_strdup(model->pool, name),
+                        .path = kd_pool_printf(model->pool, "%s/%s", layer->name, name),
+                        .layer = layer->index,
+                        .shape = shape,
+                        .count = count,
+                        .trainable = trainable && layer->trainable,
+                        .offset = -1};
+  if (initializer) weight->initializer = *initializer;
+  if (regularizer) weight->regularizer = *regularizer;
+  layer->n_weights++;
+  build->next_weight++;
+  return kd_weight_sym(build->graph, KD_F32, shape, index, weight->path);
+}
+
+kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,
+                       const kd_object *regularizer, bool trainable) {
+  if (build->declare) return declare_weight(build, name, shape, initializer, regularizer, trainable);
+  char now[KD_SHAPE_TEXT], before[KD_SHAPE_TEXT];
+  const kd_layer *layer = build->layer;
+  if (build->next_weight >= layer->n_weights)
+    return kd_graph_fail(build->graph, "a later call asks for a weight '%s' that the first call has not made",
+                         name);
+  int index = layer->first_weight + build->next_weight++;
+  const kd_weight *weight = &build->model->weights[index];
+  if (!kd_shape_equal(&shape, &weight->shape))
+    return kd_graph_fail(
+        build->graph,
+        "%s has shape %s, but for another input size it would have shape %s; the sizes of all "
+        "calls, and of axes that weights depend on, must be equal and known",
+        name, kd_shape_text(&weight->shape, before), kd_shape_text(&shape, now));
+  if (!build->weight_sym) return kd_weight_sym(build->graph, KD_F32, shape, index, weight->path);
+  if (build->weight_sym[index] == KD_NO_SYM)
+    build->weight_sym[index] = kd_weight_sym(build->graph, KD_F32, shape, index, weight->path);
+  return build->weight_sym[index];
+}
+
+void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows) {
+  kd_built *built = build->built;
+  built->losses = kd_pool_grow(build->graph->pool, built->losses, (size_t)built->n_losses,
+                               &built->loss_capacity, sizeof *built->losses);
+  built->losses[built->n_losses++] = sum_over_rows;
+}
+
+void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum) {
+  kd_built *built = build->built;
+  built->moving = kd_pool_grow(build->graph->pool, built->moving, (size_t)built->n_moving,
+                               &built->moving_capacity, sizeof *built->moving);
+  int index = weight == KD_NO_SYM ? -1 : kd_sym_get(build->graph, weight)->index;
+  built->moving[built->n_moving++] = (kd_moving){.weight = index, .value = batch_value, .momentum = momentum};
+}
