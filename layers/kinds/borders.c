@@ -46,7 +46,7 @@ static kd_status prepare(const kd_build *build, const kd_layer *layer, int spati
 }
 
 static kd_status pad(kd_build *build, const kd_layer *layer, int spatial, kd_sym x, kd_sym *output) {
-  borders b;
+  borders b = {0};
   KD_TRY(prepare(build, layer, spatial, x, &b));
   kd_pad_attr attr = {.value = 0};
   for (int i = 0; i < spatial; i++) {
@@ -59,7 +59,7 @@ static kd_status pad(kd_build *build, const kd_layer *layer, int spatial, kd_sym
 
 static kd_status crop(kd_build *build, const kd_layer *layer, int spatial, kd_sym x, kd_sym *output) {
   char text[KD_SHAPE_TEXT];
-  borders b;
+  borders b = {0};
   KD_TRY(prepare(build, layer, spatial, x, &b));
   *output = x;
   for (int i = 0; i < spatial; i++) {
@@ -73,7 +73,7 @@ static kd_status crop(kd_build *build, const kd_layer *layer, int spatial, kd_sy
 }
 
 static void check(const void *options, const char *name, int spatial, kd_diag *diag, kd_origin origin) {
-  borders b;
+  borders b = {0};
   const border_options *o = options;
   if (o->cells && read_borders(o->cells, spatial, &b)) return;
   kd_diag_error(diag, origin, "%s must be a number of cells, %s", name,
