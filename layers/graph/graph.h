@@ -68,6 +68,8 @@ const kd_sym_info *kd_sym_get(const kd_graph *graph, kd_sym sym);
 const kd_shape *kd_sym_shape(const kd_graph *graph, kd_sym sym);
 /* The node that computes sym, looking through reshapes when asked; NULL for fed tensors. */
 const kd_node *kd_producer(const kd_graph *graph, kd_sym sym, bool through_views);
+/* True when the tensor is one float32 constant everywhere (kd_const, kd_full); sets *value. */
+bool kd_sym_constant(const kd_graph *graph, kd_sym sym, float *value);
 /* A hash of ops, attributes, shapes and connections: equal graphs have equal hashes on all ranks. */
 uint64_t kd_graph_hash(const kd_graph *graph);
 /* A listing with shapes and scopes for --dump graph, in the pool. */
