@@ -82,7 +82,8 @@ kd_sym kd_value_sym(kd_graph *g, kd_dtype dtype, kd_shape shape, int index, cons
 
 /* Appends a node of any op: runs the op's rule for shapes. The attribute is copied. outputs receives
  * n_outputs of the op (may be NULL); returns the first output. */
-kd_sym kd_append(kd_graph *g, kd_op op, const void *attr, int n_inputs, const kd_sym *inputs, kd_sym *outputs);
+kd_sym kd_append(kd_graph *g, kd_op op, const void *attr, int n_inputs, const kd_sym *inputs,
+                 kd_sym *outputs);
 
 /* Pointwise. Operands broadcast (NumPy's rule). Constants fold into the steps that use them. */
 kd_sym kd_const(kd_graph *g, double value); /* a scalar */
@@ -142,7 +143,8 @@ kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids);
 kd_sym kd_matmul(kd_graph *g, kd_sym a, kd_sym b, bool transpose_a, bool transpose_b);
 kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr);
 kd_sym kd_pool_op(kd_graph *g, kd_sym x, const kd_pool_attr *attr);
-kd_sym kd_batch_norm(kd_graph *g, kd_sym x, kd_sym gamma, kd_sym beta, double epsilon, kd_sym *mean, kd_sym *variance);
+kd_sym kd_batch_norm(kd_graph *g, kd_sym x, kd_sym gamma, kd_sym beta, double epsilon, kd_sym *mean,
+                     kd_sym *variance);
 kd_sym kd_layer_norm(kd_graph *g, kd_sym x, kd_sym gamma, kd_sym beta, double epsilon);
 kd_sym kd_softmax(kd_graph *g, kd_sym x, bool log); /* last axis */
 kd_sym kd_sparse_xent(kd_graph *g, kd_sym logits, kd_sym labels, int ignore);

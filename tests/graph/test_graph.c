@@ -127,7 +127,8 @@ static void test_shapes(void **state) {
   assert_shape(g, kd_transpose(g, x, (int[]){0, 3, 1, 2}), KD_SHAPE(2, 4, 9, 7));
   assert_shape(g, kd_reshape(g, x, KD_SHAPE(2, 252)), KD_SHAPE(2, 252));
   assert_shape(g, kd_slice_axis(g, x, -1, 1, 2), KD_SHAPE(2, 9, 7, 2));
-  assert_shape(g, kd_slice(g, x, &(kd_slice_attr){{0, 1, 0, 0}, {2, 3, 4, 4}, {1, 3, 2, 1}}), KD_SHAPE(2, 3, 4, 4));
+  assert_shape(g, kd_slice(g, x, &(kd_slice_attr){{0, 1, 0, 0}, {2, 3, 4, 4}, {1, 3, 2, 1}}),
+               KD_SHAPE(2, 3, 4, 4));
   assert_shape(g, kd_pad(g, x, &(kd_pad_attr){{0, 1, 0, 0}, {0, 2, 3, 0}, 0}), KD_SHAPE(2, 12, 10, 4));
   assert_shape(g, kd_concat(g, 2, (kd_sym[]){x, x}, -1), KD_SHAPE(2, 9, 7, 8));
   assert_shape(g, kd_reduce(g, KD_REDUCE_MEAN, x, 2, (int[]){1, -2}, false), KD_SHAPE(2, 4));
@@ -139,7 +140,8 @@ static void test_shapes(void **state) {
   assert_shape(g, kd_gather(g, input(g, KD_SHAPE(10, 6)), ids(g, KD_SHAPE(2, 3))), KD_SHAPE(2, 3, 6));
   assert_shape(g, kd_softmax(g, x, false), KD_SHAPE(2, 9, 7, 4));
   assert_shape(g, kd_sparse_xent(g, x, ids(g, KD_SHAPE(2, 9, 7)), INT32_MIN), KD_SHAPE(2, 9, 7));
-  assert_shape(g, kd_layer_norm(g, x, input(g, KD_SHAPE(4)), input(g, KD_SHAPE(4)), 1e-3), KD_SHAPE(2, 9, 7, 4));
+  assert_shape(g, kd_layer_norm(g, x, input(g, KD_SHAPE(4)), input(g, KD_SHAPE(4)), 1e-3),
+               KD_SHAPE(2, 9, 7, 4));
 }
 
 static void test_matmul_shapes(void **state) {
@@ -149,11 +151,11 @@ static void test_matmul_shapes(void **state) {
   assert_shape(g, kd_matmul(g, a, input(g, KD_SHAPE(7, 4)), false, true), KD_SHAPE(5, 1, 3, 7));
   assert_shape(g, kd_matmul(g, a, input(g, KD_SHAPE(3, 7)), true, false), KD_SHAPE(5, 1, 4, 7));
   kd_matmul(g, input(g, KD_SHAPE(32, 784)), input(g, KD_SHAPE(512, 10)), false, false);
-  assert_fails(kd_graph_status(g), KD_ERR_USAGE, "matmul of (32, 784) and (512, 10): inner sizes 784 and 512 differ");
+  assert_fails(kd_graph_status(g), KD_ERR_USAGE,
+               "matmul of (32, 784) and (512, 10): inner sizes 784 and 512 differ");
 }
 
-static const kd_conv_attr plain_conv = {
-    .spatial = 2, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
+static const kd_conv_attr plain_conv = {.spatial = 2, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
 
 static void test_conv_shapes(void **state) {
   kd_graph *g = *state;
@@ -172,7 +174,8 @@ static void test_conv_shapes(void **state) {
   kd_sym dy = input(g, KD_SHAPE(2, 5, 3, 8));
   assert_shape(g, kd_append(g, KD_OP_CONV_GRAD_DATA, &attr, 2, (kd_sym[]){dy, k}, NULL), attr.shape);
   kd_conv(g, input(g, KD_SHAPE(2, 2, 9, 4)), k, &plain_conv);
-  assert_fails(kd_graph_status(g), KD_ERR_USAGE, "the window covers 3 along spatial axis 0, but the input has only 2");
+  assert_fails(kd_graph_status(g), KD_ERR_USAGE,
+               "the window covers 3 along spatial axis 0, but the input has only 2");
 }
 
 static void test_conv_channels(void **state) {
@@ -222,7 +225,8 @@ static void build_sample(kd_graph *g, double slope) {
   kd_graph_scope(g, "conv1");
   kd_sym x = kd_input(g, KD_F32, KD_SHAPE(2, 4, 4, 3), 0, "image");
   kd_sym y = kd_conv(g, x, kd_weight_sym(g, KD_F32, KD_SHAPE(3, 3, 3, 2), 0, "kernel"), &plain_conv);
-  y = kd_unary(g, KD_PW_RELU, kd_add(g, kd_scale(g, y, slope), kd_weight_sym(g, KD_F32, KD_SHAPE(2), 1, "bias")));
+  y = kd_unary(g, KD_PW_RELU,
+               kd_add(g, kd_scale(g, y, slope), kd_weight_sym(g, KD_F32, KD_SHAPE(2), 1, "bias")));
   kd_graph_scope(g, "loss");
   kd_reduce_all(g, KD_REDUCE_MEAN, y);
 }
@@ -236,7 +240,8 @@ static void test_text_and_hash(void **state) {
   assert_true(kd_graph_hash(g) != kd_graph_hash(other));
   const char *text = kd_graph_text(g, g->pool);
   assert_non_null(strstr(text, "%0 float32(2, 4, 4, 3) = input 0 \"image\""));
-  assert_non_null(strstr(text, "conv(%0, %1) stride=(1, 1) dilation=(1, 1) before=(0, 0) after=(0, 0) groups=1  [conv1]"));
+  assert_non_null(strstr(
+      text, "conv(%0, %1) stride=(1, 1) dilation=(1, 1) before=(0, 0) after=(0, 0) groups=1  [conv1]"));
   assert_non_null(strstr(text, "mul(%2, 0.5)"));
   assert_non_null(strstr(text, "reduce(%7) mean axes=(0, 1, 2, 3)  [loss]"));
   kd_graph_destroy(same);

@@ -7,8 +7,8 @@
 
 /* values[sym] is an array of doubles, one per element, for every tensor of the graph. The caller fills the
  * entries of fed tensors (integers and random words as doubles); entries of computed tensors must be NULL and
- * are allocated here (release all of them with interpret_free). Values of integer type are truncated toward 0;
- * values of float types are never rounded. */
+ * are allocated here (release all of them with interpret_free). Values of integer type are truncated toward
+ * 0; values of float types are never rounded. */
 kd_status interpret(const kd_graph *graph, double **values);
 /* Frees the computed entries and sets them to NULL; fed ones stay the caller's. */
 void interpret_free(const kd_graph *graph, double **values);
