@@ -30,6 +30,7 @@ struct kd_exchange {
   MPI_Request *requests;
   int *peers;
   int n_requests;
+  kd_patience patience;
   void *block; /* own and received, when they are buffers */
   size_t block_bytes;
 };
@@ -87,6 +88,8 @@ kd_status kd_exchange_create(kd_comm *comm, const kd_reduce_memory *memory, cons
                      .part = memory->part};
   x->direct = kd_layout_members(layout, x->domain) == 1;
   x->own = memory->part[x->place];
+  /* A counterpart may be waiting for a rank of its own host, which that host will report. */
+  x->patience = layout->n_domains == comm->size ? KD_WAIT_DIRECT : KD_WAIT_INDIRECT;
   size_t n = (size_t)layout->n_domains, own = (size_t)n_partials[x->domain], messages = 2 * n + n * own;
   for (size_t d = 0; d < n; d++) messages += (size_t)n_partials[d];
   x->received = kd_calloc(n, sizeof *x->received);
@@ -201,7 +204,7 @@ kd_status kd_exchange_run(kd_exchange *x, int64_t from, int64_t to, int bucket, 
     if (s.begin < s.end) KD_TRY(start_scatter(x, s));
     if (previous.begin < previous.end) KD_TRY(start_gather(x, previous));
     kd_watch watch;
-    kd_watch_start(&watch, x->comm, KD_WAIT_DIRECT, urgent);
+    kd_watch_start(&watch, x->comm, x->patience, urgent);
     KD_TRY(kd_watch_requests(&watch, x->comm, x->n_requests, x->requests, x->peers, what));
     if (s.begin < s.end) join_share(x, s);
     spread(x, previous);

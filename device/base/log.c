@@ -1,7 +1,9 @@
 #include "device/base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static struct {
   int rank, size;
@@ -21,18 +23,17 @@ void kd_log_set_level(kd_log_level level) {
 
 void kd_log(kd_log_level level, const char *format, ...) {
   if (level > identity.level || (identity.rank != 0 && level != KD_LOG_ERROR)) return;
-  /* One write per message, so that lines of several ranks do not mix. */
-  char text[8192];
-  int used = 0;
-  if (identity.size > 1 && level == KD_LOG_ERROR)
-    used = snprintf(text, sizeof text, "[rank %d @ %s] ", identity.rank, identity.host);
-  if (level == KD_LOG_WARNING) used += snprintf(text + used, sizeof text - (size_t)used, "warning: ");
+  char body[8000], text[sizeof body + 128], prefix[112] = "";
   va_list args;
   va_start(args, format);
-  int length = vsnprintf(text + used, sizeof text - (size_t)used - 1, format, args);
+  if (vsnprintf(body, sizeof body, format, args) < 0) body[0] = '\0';
   va_end(args);
-  used += length < 0 ? 0 : length;
-  if (used > (int)sizeof text - 2) used = (int)sizeof text - 2;
-  text[used++] = '\n';
-  fwrite(text, 1, (size_t)used, stderr);
+  /* An error that ranks have shared names the rank it comes from. */
+  bool named = strncmp(body, "[rank ", 6) == 0;
+  if (identity.size > 1 && level == KD_LOG_ERROR && !named)
+    snprintf(prefix, sizeof prefix, "[rank %d @ %s] ", identity.rank, identity.host);
+  if (level == KD_LOG_WARNING) snprintf(prefix, sizeof prefix, "warning: ");
+  /* One write per message, so that lines of several ranks do not mix. */
+  int used = snprintf(text, sizeof text, "%s%s\n", prefix, body);
+  if (used > 0) fwrite(text, 1, (size_t)used, stderr);
 }
