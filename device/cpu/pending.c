@@ -5,7 +5,6 @@ static kd_status refuse(kd_launch *launch) {
   return kd_fail(KD_ERR_INTERNAL, "the CPU has no kernel for %s", kd_op_get(launch->op)->name);
 }
 
-const kd_kernel kd_cpu_pointwise = {.prepare = refuse};
 const kd_kernel kd_cpu_reshape = {.prepare = refuse};
 const kd_kernel kd_cpu_transpose = {.prepare = refuse};
 const kd_kernel kd_cpu_broadcast = {.prepare = refuse};

@@ -22,6 +22,13 @@ typedef void kd_step_fn(float *out, const float *a, const float *b, const float 
 typedef void kd_load_fn(float *out, const void *from, int64_t n);
 typedef void kd_store_fn(void *out, const float *from, int64_t n);
 
+/* Counters of random blocks, word by word (device/base/rng.h: the low words count blocks of four numbers, the
+ * high words name the sample). */
+enum { KD_MAX_COUNTERS = 80 };
+typedef struct kd_counters {
+  uint32_t word[4][KD_MAX_COUNTERS];
+} kd_counters;
+
 typedef struct kd_vector_table {
 #define KD_VECTOR(result, name, ...) result (*name)(__VA_ARGS__);
 #include "device/cpu/vector.def"

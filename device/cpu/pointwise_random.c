@@ -1,0 +1,70 @@
+#include <string.h>
+
+#include "device/base/memory.h"
+#include "device/base/rng.h"
+#include "device/cpu/pointwise_program.h"
+
+enum { BLOCK = 4 }; /* numbers that one counter gives */
+
+/* Consecutive elements of one row among the numbers drawn. */
+typedef struct run {
+  int64_t from, length;
+} run;
+
+/* Runs that are drawn together: rows of a few elements alone would leave most lanes of a vector idle. */
+typedef struct draw {
+  kd_counters counters;
+  run runs[KD_MAX_COUNTERS];
+  int64_t n_runs, n_blocks;
+} draw;
+
+static void add_run(draw *d, int64_t e, int64_t length, uint64_t sample) {
+  int64_t first = e / BLOCK, count = (e + length + BLOCK - 1) / BLOCK - first;
+  for (int64_t i = 0; i < count; i++) {
+    uint64_t block = (uint64_t)(first + i);
+    int64_t at = d->n_blocks + i;
+    d->counters.word[0][at] = (uint32_t)block;
+    d->counters.word[1][at] = (uint32_t)(block >> 32);
+    d->counters.word[2][at] = (uint32_t)sample;
+    d->counters.word[3][at] = (uint32_t)(sample >> 32);
+  }
+  d->runs[d->n_runs++] = (run){BLOCK * d->n_blocks + e % BLOCK, length};
+  d->n_blocks += count;
+}
+
+/* Takes as many of the n elements from `start` on as the counters have room for; returns their number. */
+static int64_t plan_draw(draw *d, int64_t row_elements, int64_t start, int64_t n, uint64_t first_sample) {
+  d->n_runs = d->n_blocks = 0;
+  int64_t row = start / row_elements, e = start % row_elements, planned = 0;
+  while (planned < n) {
+    int64_t length = row_elements - e < n - planned ? row_elements - e : n - planned;
+    int64_t blocks = (e + length + BLOCK - 1) / BLOCK - e / BLOCK;
+    if (d->n_blocks + blocks > KD_MAX_COUNTERS) break;
+    add_run(d, e, length, first_sample + (uint64_t)row);
+    planned += length;
+    e = 0;
+    row++;
+  }
+  return planned;
+}
+
+void kd_pw_random(const kd_pw_program *program, const kd_pw_command *command, const uint32_t *rng,
+                  const kd_tile *tile, float *out) {
+  uint64_t key = kd_rng_key(rng, command->node);
+  draw d;
+  _Alignas(KD_ALIGNMENT) float numbers[BLOCK * KD_MAX_COUNTERS];
+  for (int64_t done = 0; done < tile->n;) {
+    int64_t planned =
+        plan_draw(&d, program->row_elements, tile->start + done, tile->n - done, rng[KD_RNG_SAMPLE]);
+    /* One run of whole blocks is drawn where it belongs. */
+    bool in_place = d.n_runs == 1 && d.runs[0].from == 0 && d.runs[0].length == BLOCK * d.n_blocks;
+    float *to = in_place ? out + done : numbers;
+    (command->normal ? program->vector->normal : program->vector->uniform)(to, &d.counters, d.n_blocks, key);
+    float *next = out + done;
+    for (int64_t i = 0; i < d.n_runs && !in_place; i++) {
+      memcpy(next, numbers + d.runs[i].from, (size_t)d.runs[i].length * sizeof(float));
+      next += d.runs[i].length;
+    }
+    done += planned;
+  }
+}
