@@ -135,8 +135,7 @@ static kd_status pointwise_bind(kd_launch *launch) {
  * first tile is the longest. */
 static void fill_once(const kd_pw_program *p, float **reg) {
   kd_tile first = kd_tiling_tile(&p->tiling, 0);
-  for (int i = 0; i < p->n_constants; i++)
-    p->vector->fill(reg[p->constant_reg[i]], p->constant[i], first.n);
+  for (int i = 0; i < p->n_constants; i++) p->vector->fill(reg[p->constant_reg[i]], p->constant[i], first.n);
   for (int i = 0; i < p->n_inputs; i++)
     if (p->input[i].access == KD_ACCESS_ONCE) kd_pw_load(p, &p->input[i], &first, reg[i]);
   for (int i = 0; i < p->n_once; i++) {
@@ -177,7 +176,8 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
   char scratch[(size_t)(p->n_slots * KD_TILE) * sizeof(float) + KD_ALIGNMENT];
   float *slots = (float *)(scratch + KD_ALIGNMENT - (uintptr_t)scratch % KD_ALIGNMENT);
   float *reg[KD_MAX_REGISTERS];
-  for (int r = 0; r < p->n_registers; r++) reg[r] = p->slot[r] == KD_NO_SLOT ? NULL : slots + p->slot[r] * KD_TILE;
+  for (int r = 0; r < p->n_registers; r++)
+    reg[r] = p->slot[r] == KD_NO_SLOT ? NULL : slots + p->slot[r] * KD_TILE;
   fill_once(p, reg);
   for (int64_t i = begin; i < end; i++) {
     kd_tile tile = kd_tiling_tile(&p->tiling, i);
@@ -198,8 +198,8 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
 static kd_status pointwise_run(const kd_launch *launch) {
   const kd_pw_program *p = launch->handle;
   int64_t work = p->n_inputs + p->n_outputs + p->n_each;
-  kd_cpu_parallel(launch->device, p->tiling.tiles, kd_cpu_grain(work * KD_TILE * (int64_t)sizeof(float)), run_tiles,
-                  launch->handle);
+  kd_cpu_parallel(launch->device, p->tiling.tiles, kd_cpu_grain(work * KD_TILE * (int64_t)sizeof(float)),
+                  run_tiles, launch->handle);
   return KD_OK;
 }
 

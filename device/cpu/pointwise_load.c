@@ -2,7 +2,8 @@
 
 /* Rows of a broadcast operand, one after the other: copied when the last axis is its own, else one value is
  * repeated. `index` counts the outer dimensions like an odometer. */
-static void load_rows(const kd_pw_program *program, const kd_pw_input *input, const kd_tile *tile, float *slot) {
+static void load_rows(const kd_pw_program *program, const kd_pw_input *input, const kd_tile *tile,
+                      float *slot) {
   const kd_tiling *t = &program->tiling;
   int last = t->rank - 1;
   int64_t index[KD_MAX_RANK] = {0}, offset = 0, rest = tile->row;

@@ -1,9 +1,9 @@
 /* A pointwise program bound to shapes and addresses, as the tile interpreter runs it.
  *
- * The program's elements are cut into tiles of at most 256. Each operand number (input or step) is a register:
- * a pointer to the tile's values, which lie in place (float32 tensors) or in a slot, a scratch tile that is
- * reused as soon as its value is dead. Tiles of 256 floats with operands in place were within 5 to 12 % of
- * hand-written loops; 64 were 38 % and 1024 were 90 % slower. */
+ * The program's elements are cut into tiles of at most 256. Each operand number (input or step) is a
+ * register: a pointer to the tile's values, which lie in place (float32 tensors) or in a slot, a scratch tile
+ * that is reused as soon as its value is dead. Tiles of 256 floats with operands in place were within 5 to 12
+ * % of hand-written loops; 64 were 38 % and 1024 were 90 % slower. */
 #ifndef KD_CPU_POINTWISE_PROGRAM_H
 #define KD_CPU_POINTWISE_PROGRAM_H
 
@@ -11,8 +11,8 @@
 
 enum { KD_TILE = 256, KD_MAX_REGISTERS = KD_MAX_INPUTS + KD_MAX_STEPS, KD_NO_SLOT = -1 };
 
-/* How the elements are cut. The dimensions are those of the program with neighbours merged where every operand
- * allows it. */
+/* How the elements are cut. The dimensions are those of the program with neighbours merged where every
+ * operand allows it. */
 typedef struct kd_tiling {
   int rank; /* at least 1 */
   int64_t dim[KD_MAX_RANK];
@@ -32,7 +32,7 @@ typedef enum kd_access {
   KD_ACCESS_NONE,   /* no step reads it, or it is the rng tensor */
   KD_ACCESS_DIRECT, /* read in place */
   KD_ACCESS_LOAD,   /* converted or repeated into a slot for each tile */
-  KD_ACCESS_ONCE,   /* equal for all tiles: scalars, and vectors over the last axis when tiles are whole rows */
+  KD_ACCESS_ONCE, /* equal for all tiles: scalars, and vectors over the last axis when tiles are whole rows */
 } kd_access;
 
 typedef struct kd_pw_input {
@@ -53,8 +53,8 @@ typedef struct kd_pw_command {
 
 typedef struct kd_pw_output {
   int reg, index; /* register that holds it; which output of the launch */
-  bool direct; /* the step writes to the tensor itself */
-  bool raw;    /* a copy of an input of the same type: bytes are moved */
+  bool direct;    /* the step writes to the tensor itself */
+  bool raw;       /* a copy of an input of the same type: bytes are moved */
   size_t size;
   kd_store_fn *store;
   char *data;
@@ -75,7 +75,8 @@ typedef struct kd_pw_program {
   int16_t slot[KD_MAX_REGISTERS]; /* KD_NO_SLOT: in place */
 } kd_pw_program;
 
-/* pointwise_tiling.c: merges dimensions and cuts tiles. input[i].access tells which inputs count (not NONE). */
+/* pointwise_tiling.c: merges dimensions and cuts tiles. input[i].access tells which inputs count (not NONE).
+ */
 void kd_tiling_make(const kd_launch *launch, kd_pw_input *input, kd_tiling *tiling);
 kd_tile kd_tiling_tile(const kd_tiling *tiling, int64_t index);
 /* Offset in elements of a row's first element in an operand. */

@@ -97,7 +97,8 @@ static inline void draw_normal(vf number[4], vu word[4]) {
   v_normal_pair(word[2], word[3], &number[2], &number[3]);
 }
 
-static inline void draw_blocks(float *out, const kd_counters *counters, int64_t n, uint64_t key, draw_fn *draw) {
+static inline void draw_blocks(float *out, const kd_counters *counters, int64_t n, uint64_t key,
+                               draw_fn *draw) {
   for (int64_t i = 0; i < n; i += KD_W) {
     int64_t left = n - i < KD_W ? n - i : KD_W;
     vu word[4];
