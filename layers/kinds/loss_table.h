@@ -1,0 +1,31 @@
+/* Rows that every loss's and metric's option table holds. */
+#ifndef KD_LOSS_TABLE_H
+#define KD_LOSS_TABLE_H
+
+#include "layers/loss.h"
+
+#define KD_LOSS_COMMON(S)                                                                                    \
+  {.name = "reduction",                                                                                      \
+   .type = KD_OPT_CHOICE,                                                                                    \
+   .offset = offsetof(S, common.reduction),                                                                  \
+   .initial = "sum_over_batch_size",                                                                         \
+   .help = "how the values of all samples become one",                                                       \
+   .choices = "sum_over_batch_size|sum|mean",                                                                \
+   .flags = KD_OPT_KEY_ONLY},                                                                                \
+  {                                                                                                          \
+    .name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",              \
+    .help = "name in logs", .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY                                        \
+  }
+
+#define KD_METRIC_COMMON(S)                                                                                  \
+  {                                                                                                          \
+    .name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",              \
+    .help = "name in logs", .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY                                        \
+  }
+
+#define KD_KERAS_EPSILON 1e-7 /* keras.config.epsilon() */
+
+/* Mean over the last axis: the values of a loss whose terms stand in it. A rank-1 prediction keeps its values. */
+kd_sym kd_mean_last(kd_graph *graph, kd_sym terms);
+
+#endif

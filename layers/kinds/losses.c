@@ -1,0 +1,62 @@
+#include <string.h>
+
+#include "layers/kinds/loss_table.h"
+
+extern const kd_loss_kind kd_loss_bce, kd_loss_cce, kd_loss_scce, kd_loss_huber, kd_loss_mae, kd_loss_mse;
+
+static const kd_kind *const kinds[] = {&kd_loss_bce.base, &kd_loss_cce.base, &kd_loss_huber.base,
+                                       &kd_loss_mae.base, &kd_loss_mse.base, &kd_loss_scce.base};
+
+const kd_family kd_loss_family = {"loss", kinds, sizeof kinds / sizeof *kinds};
+
+kd_sym kd_mean_last(kd_graph *g, kd_sym terms) {
+  if (terms == KD_NO_SYM || kd_sym_shape(g, terms)->rank < 2) return terms;
+  return kd_reduce_last(g, KD_REDUCE_MEAN, terms, false);
+}
+
+static bool is_sigmoid(const kd_node *node) {
+  if (node->op != KD_OP_POINTWISE) return false;
+  const kd_pointwise_attr *program = node->attr;
+  return program->n_steps == 1 && program->step[0].op == KD_PW_SIGMOID;
+}
+
+kd_prediction kd_find_logits(const kd_graph *graph, kd_sym y_pred) {
+  kd_prediction prediction = {.y_pred = y_pred, .logits = KD_NO_SYM};
+  const kd_node *node = kd_producer(graph, y_pred, false);
+  if (!node) return prediction;
+  if (node->op == KD_OP_SOFTMAX && !((const kd_softmax_attr *)node->attr)->log) {
+    prediction.probability = KD_PROB_SOFTMAX;
+    prediction.logits = node->input[0];
+  } else if (is_sigmoid(node)) {
+    prediction.probability = KD_PROB_SIGMOID;
+    prediction.logits = node->input[0];
+  }
+  return prediction;
+}
+
+kd_sym kd_align_labels(kd_graph *g, kd_sym y_true, kd_sym y_pred, bool sparse) {
+  if (y_true == KD_NO_SYM || y_pred == KD_NO_SYM) return KD_NO_SYM;
+  kd_shape truth = *kd_sym_shape(g, y_true);
+  int wanted = kd_sym_shape(g, y_pred)->rank - (sparse ? 1 : 0);
+  if (truth.rank == wanted + 1 && truth.dim[truth.rank - 1] == 1)
+    truth.rank--;
+  else if (truth.rank == wanted - 1)
+    truth.dim[truth.rank++] = 1;
+  return kd_reshape(g, y_true, truth);
+}
+
+static bool accuracy_is_sparse(const kd_shape *y_true, const kd_shape *y_pred) {
+  bool column = y_true->rank == y_pred->rank && y_true->dim[y_true->rank - 1] == 1;
+  return y_true->rank < y_pred->rank || column;
+}
+
+const char *kd_metric_resolve(const char *name, const kd_shape *y_true, const kd_shape *y_pred) {
+  bool accuracy = strcmp(name, "accuracy") == 0 || strcmp(name, "acc") == 0;
+  bool entropy = strcmp(name, "crossentropy") == 0 || strcmp(name, "ce") == 0;
+  if (!accuracy && !entropy) return name;
+  if (y_pred->rank == 0 || y_pred->dim[y_pred->rank - 1] == 1)
+    return accuracy ? "BinaryAccuracy" : "BinaryCrossentropy";
+  if (accuracy_is_sparse(y_true, y_pred))
+    return accuracy ? "SparseCategoricalAccuracy" : "SparseCategoricalCrossentropy";
+  return accuracy ? "CategoricalAccuracy" : "CategoricalCrossentropy";
+}

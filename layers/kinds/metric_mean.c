@@ -1,0 +1,102 @@
+#include "layers/kinds/metric_mean.h"
+
+#include <math.h>
+
+int kd_mean_n_state(const void *options, const kd_shape *y_pred) {
+  (void)options, (void)y_pred;
+  return 2;
+}
+
+double kd_mean_result(const void *options, int n_state, const double *state) {
+  (void)options, (void)n_state;
+  return state[1] != 0 ? state[0] / state[1] : 0;
+}
+
+static double root_result(const void *options, int n_state, const double *state) {
+  return sqrt(kd_mean_result(options, n_state, state));
+}
+
+kd_sym kd_mean_update(kd_graph *g, kd_sym values, kd_sym weight) {
+  if (values == KD_NO_SYM) return KD_NO_SYM;
+  kd_shape shape = *kd_sym_shape(g, values);
+  int64_t rows = shape.dim[0];
+  if (shape.rank > 1) {
+    int axes[KD_MAX_RANK];
+    for (int i = 1; i < shape.rank; i++) axes[i - 1] = i;
+    values = kd_reduce(g, KD_REDUCE_MEAN, values, shape.rank - 1, axes, false);
+  }
+  kd_sym count = kd_full(g, KD_SHAPE(1), (double)rows);
+  if (weight != KD_NO_SYM) {
+    values = kd_mul(g, values, weight);
+    count = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, weight), KD_SHAPE(1));
+  }
+  kd_sym sum = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, values), KD_SHAPE(1));
+  return kd_concat(g, 2, (kd_sym[]){sum, count}, 0);
+}
+
+/* Losses as metrics: keras.metrics.MeanMetricWrapper around the loss function. The options are the loss's own. */
+typedef struct wrapped_options {
+  kd_metric_common common;
+  double label_smoothing;
+  bool from_logits;
+} wrapped_options;
+
+static const kd_option plain_table[] = {KD_METRIC_COMMON(wrapped_options), {0}};
+static const kd_option entropy_table[] = {
+    {.name = "from_logits",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(wrapped_options, from_logits),
+     .initial = "false",
+     .help = "predictions are logits, not probabilities",
+     .flags = KD_OPT_KEY_ONLY},
+    KD_METRIC_COMMON(wrapped_options),
+    {0},
+};
+
+extern const kd_loss_kind kd_loss_bce, kd_loss_cce, kd_loss_scce, kd_loss_mae, kd_loss_mse;
+
+/* The layout of the losses' options (loss_xent.c) for the fields that a metric hands on. */
+typedef struct loss_options {
+  kd_loss_common common;
+  bool from_logits;
+  double label_smoothing;
+} loss_options;
+
+static kd_sym wrapped(kd_graph *g, const kd_loss_kind *loss, const void *options, kd_sym y_true,
+                      const kd_prediction *p, kd_sym weight) {
+  const wrapped_options *o = options;
+  loss_options passed = {.from_logits = o->from_logits, .label_smoothing = o->label_smoothing};
+  kd_sym truth = kd_align_labels(g, y_true, p->y_pred, loss->sparse_labels);
+  return kd_mean_update(g, loss->values(g, &passed, truth, p), weight);
+}
+
+#define WRAPPED(id, function, loss_kind, class, other_names, text, options_table, value, log)                \
+  static kd_sym function(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p,            \
+                         kd_sym weight) {                                                                    \
+    return wrapped(g, &loss_kind, options, y_true, p, weight);                                               \
+  }                                                                                                          \
+  extern const kd_metric_kind id;                                                                            \
+  const kd_metric_kind id = {.base = {.name = class,                                                         \
+                                      .aliases = other_names,                                                \
+                                      .help = text,                                                          \
+                                      .options = options_table,                                              \
+                                      .options_size = sizeof(wrapped_options)},                              \
+                             .n_state = kd_mean_n_state,                                                     \
+                             .update = function,                                                             \
+                             .result = value,                                                                \
+                             .direction = -1,                                                                \
+                             .log_name = log}
+
+WRAPPED(kd_metric_mse, update_mse, kd_loss_mse, "MeanSquaredError", "mean_squared_error|mse|MSE",
+        "mean of squared errors", plain_table, kd_mean_result, "mean_squared_error");
+WRAPPED(kd_metric_rmse, update_rmse, kd_loss_mse, "RootMeanSquaredError", NULL,
+        "root of the mean of squared errors", plain_table, root_result, "root_mean_squared_error");
+WRAPPED(kd_metric_mae, update_mae, kd_loss_mae, "MeanAbsoluteError", "mean_absolute_error|mae|MAE",
+        "mean of absolute errors", plain_table, kd_mean_result, "mean_absolute_error");
+WRAPPED(kd_metric_bce, update_bce, kd_loss_bce, "BinaryCrossentropy", "binary_crossentropy|bce|BCE",
+        "cross-entropy of yes-or-no labels", entropy_table, kd_mean_result, "binary_crossentropy");
+WRAPPED(kd_metric_cce, update_cce, kd_loss_cce, "CategoricalCrossentropy", "categorical_crossentropy",
+        "cross-entropy of one-hot labels", entropy_table, kd_mean_result, "categorical_crossentropy");
+WRAPPED(kd_metric_scce, update_scce, kd_loss_scce, "SparseCategoricalCrossentropy",
+        "sparse_categorical_crossentropy", "cross-entropy of class numbers", entropy_table, kd_mean_result,
+        "sparse_categorical_crossentropy");
