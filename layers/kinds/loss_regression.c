@@ -52,8 +52,8 @@ static kd_sym huber(kd_graph *g, const void *options, kd_sym y_true, const kd_pr
                            .values = function,                                                               \
                            .log_name = log}
 
-REGRESSION(kd_loss_mse, "MeanSquaredError", "mean_squared_error|mse|MSE", "mean of squared errors", plain_table,
-           squared, "mean_squared_error");
+REGRESSION(kd_loss_mse, "MeanSquaredError", "mean_squared_error|mse|MSE", "mean of squared errors",
+           plain_table, squared, "mean_squared_error");
 REGRESSION(kd_loss_mae, "MeanAbsoluteError", "mean_absolute_error|mae|MAE", "mean of absolute errors",
            plain_table, absolute, "mean_absolute_error");
 REGRESSION(kd_loss_huber, "Huber", "huber|huber_loss", "squared near zero, linear beyond delta", huber_table,

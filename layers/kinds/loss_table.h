@@ -25,7 +25,8 @@
 
 #define KD_KERAS_EPSILON 1e-7 /* keras.config.epsilon() */
 
-/* Mean over the last axis: the values of a loss whose terms stand in it. A rank-1 prediction keeps its values. */
+/* Mean over the last axis: the values of a loss whose terms stand in it. A rank-1 prediction keeps its
+ * values. */
 kd_sym kd_mean_last(kd_graph *graph, kd_sym terms);
 
 #endif

@@ -1,7 +1,7 @@
 #include "layers/kinds/loss_table.h"
 
-/* The cross-entropies of keras.losses. A probability whose last activation is known is replaced by its logits, as TensorFlow
- * does: exact gradients and no clipping (keras.md 4.2). */
+/* The cross-entropies of keras.losses. A probability whose last activation is known is replaced by its
+ * logits, as TensorFlow does: exact gradients and no clipping (keras.md 4.2). */
 typedef struct xent_options {
   kd_loss_common common;
   bool from_logits;

@@ -98,13 +98,16 @@ static kd_sym top_sparse(kd_graph *g, const void *options, kd_sym y_true, const 
 
 ACCURACY(kd_metric_accuracy, "Accuracy", NULL, "predictions that equal their labels", plain_table, equal,
          "accuracy");
-ACCURACY(kd_metric_binary_accuracy, "BinaryAccuracy", "binary_accuracy", "yes-or-no predictions that are right",
-         binary_table, binary, "binary_accuracy");
+ACCURACY(kd_metric_binary_accuracy, "BinaryAccuracy", "binary_accuracy",
+         "yes-or-no predictions that are right", binary_table, binary, "binary_accuracy");
 ACCURACY(kd_metric_categorical_accuracy, "CategoricalAccuracy", "categorical_accuracy",
-         "one-hot labels whose class has the best prediction", plain_table, categorical, "categorical_accuracy");
+         "one-hot labels whose class has the best prediction", plain_table, categorical,
+         "categorical_accuracy");
 ACCURACY(kd_metric_sparse_accuracy, "SparseCategoricalAccuracy", "sparse_categorical_accuracy",
          "class numbers that have the best prediction", plain_table, sparse, "sparse_categorical_accuracy");
 ACCURACY(kd_metric_top_k, "TopKCategoricalAccuracy", "top_k_categorical_accuracy",
-         "one-hot labels among the k best predictions", top_table, top_categorical, "top_k_categorical_accuracy");
+         "one-hot labels among the k best predictions", top_table, top_categorical,
+         "top_k_categorical_accuracy");
 ACCURACY(kd_metric_sparse_top_k, "SparseTopKCategoricalAccuracy", "sparse_top_k_categorical_accuracy",
-         "class numbers among the k best predictions", top_table, top_sparse, "sparse_top_k_categorical_accuracy");
+         "class numbers among the k best predictions", top_table, top_sparse,
+         "sparse_top_k_categorical_accuracy");

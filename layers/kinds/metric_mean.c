@@ -34,7 +34,8 @@ kd_sym kd_mean_update(kd_graph *g, kd_sym values, kd_sym weight) {
   return kd_concat(g, 2, (kd_sym[]){sum, count}, 0);
 }
 
-/* Losses as metrics: keras.metrics.MeanMetricWrapper around the loss function. The options are the loss's own. */
+/* Losses as metrics: keras.metrics.MeanMetricWrapper around the loss function. The options are the loss's
+ * own. */
 typedef struct wrapped_options {
   kd_metric_common common;
   double label_smoothing;
