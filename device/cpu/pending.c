@@ -20,7 +20,3 @@ const kd_kernel kd_cpu_batch_norm = {.prepare = refuse};
 const kd_kernel kd_cpu_batch_norm_grad = {.prepare = refuse};
 const kd_kernel kd_cpu_layer_norm = {.prepare = refuse};
 const kd_kernel kd_cpu_layer_norm_grad = {.prepare = refuse};
-const kd_kernel kd_cpu_softmax = {.prepare = refuse};
-const kd_kernel kd_cpu_softmax_grad = {.prepare = refuse};
-const kd_kernel kd_cpu_sparse_xent = {.prepare = refuse};
-const kd_kernel kd_cpu_sparse_xent_grad = {.prepare = refuse};

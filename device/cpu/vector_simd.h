@@ -184,27 +184,40 @@ static inline vf v_min(vf a, vf b) {
   return v_select(v_lt(a, b) | v_nan(a), a, b);
 }
 
-/* Sum, largest and smallest of the lanes, in a fixed order (halves are folded). */
+/* Lane i gets lane i + half of the first lanes; the other lanes are of no use. */
+#if defined(__AVX512F__)
+#define KD_FOLD_(x, half)                                                                                    \
+  __builtin_shufflevector(x, x, half, half + 1, half + 2, half + 3, half + 4, half + 5, half + 6, half + 7,  \
+                          8, 9, 10, 11, 12, 13, 14, 15)
+#elif defined(__AVX2__)
+#define KD_FOLD_(x, half) __builtin_shufflevector(x, x, half, half + 1, half + 2, half + 3, 4, 5, 6, 7)
+#else
+#define KD_FOLD_(x, half) __builtin_shufflevector(x, x, half, half + 1, 2, 3)
+#endif
+
+/* Halves are folded onto each other until one lane is left: a fixed order. */
+#define KD_FOLD_ALL_(combine)                                                                                \
+  if (KD_W > 8) combine(8 % KD_W);                                                                           \
+  if (KD_W > 4) combine(4 % KD_W);                                                                           \
+  combine(2);                                                                                                \
+  combine(1);                                                                                                \
+  return x[0]
+
+/* Sum, largest and smallest of the lanes. A NaN in any lane gives NaN. */
 static inline float v_sum(vf x) {
-  float lane[KD_W];
-  memcpy(lane, &x, sizeof lane);
-  for (int half = KD_W / 2; half; half /= 2)
-    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-  return lane[0];
+#define KD_SUM_(half) x += (vf)KD_FOLD_(x, half)
+  KD_FOLD_ALL_(KD_SUM_);
+#undef KD_SUM_
 }
 static inline float v_largest(vf x) {
-  float lane[KD_W], best;
-  memcpy(lane, &x, sizeof lane);
-  best = lane[0];
-  for (int i = 1; i < KD_W; i++) best = lane[i] > best || lane[i] != lane[i] ? lane[i] : best;
-  return best;
+#define KD_LARGEST_(half) x = v_max(x, (vf)KD_FOLD_(x, half))
+  KD_FOLD_ALL_(KD_LARGEST_);
+#undef KD_LARGEST_
 }
 static inline float v_smallest(vf x) {
-  float lane[KD_W], best;
-  memcpy(lane, &x, sizeof lane);
-  best = lane[0];
-  for (int i = 1; i < KD_W; i++) best = lane[i] < best || lane[i] != lane[i] ? lane[i] : best;
-  return best;
+#define KD_SMALLEST_(half) x = v_min(x, (vf)KD_FOLD_(x, half))
+  KD_FOLD_ALL_(KD_SMALLEST_);
+#undef KD_SMALLEST_
 }
 
 #endif

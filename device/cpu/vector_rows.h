@@ -1,0 +1,49 @@
+/* Maximum and sum of exponentials of a row, for vector_softmax.c and vector_xent.c. Four accumulators hide
+ * the latency of the additions; their order depends on the length of the row only. */
+#ifndef KD_CPU_VECTOR_ROWS_H
+#define KD_CPU_VECTOR_ROWS_H
+
+#include "device/cpu/vector_math.h"
+
+/* The first n elements, and `fill` in the other lanes. */
+static inline vf row_part(const float *x, int64_t n, float fill) {
+  static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return v_select(v_lt(v_load(lanes), v_set((float)n)), v_load_part(x, n), v_set(fill));
+}
+
+/* NaN when there is one in the row. */
+static inline float row_largest(const float *x, int64_t n) {
+  vf low = v_set(-__builtin_inff());
+  vf best[4] = {low, low, low, low};
+  int64_t i = 0;
+  for (; i + 4 * KD_W <= n; i += 4 * KD_W)
+    for (int k = 0; k < 4; k++) best[k] = v_max(best[k], v_load(x + i + k * KD_W));
+  for (; i + KD_W <= n; i += KD_W) best[0] = v_max(best[0], v_load(x + i));
+  if (i < n) best[1] = v_max(best[1], row_part(x + i, n - i, low[0]));
+  return v_largest(v_max(v_max(best[0], best[1]), v_max(best[2], best[3])));
+}
+
+/* Sum of exp(x - shift); the terms are stored in e unless it is NULL. */
+KD_INLINE float row_exp_sum(const float *x, float shift, int64_t n, float *e) {
+  vf sum[4] = {v_set(0.0f), v_set(0.0f), v_set(0.0f), v_set(0.0f)}, by = v_set(shift);
+  int64_t i = 0;
+  for (; i + 4 * KD_W <= n; i += 4 * KD_W)
+    for (int k = 0; k < 4; k++) {
+      vf term = v_exp(v_load(x + i + k * KD_W) - by);
+      if (e) v_store(e + i + k * KD_W, term);
+      sum[k] += term;
+    }
+  for (; i + KD_W <= n; i += KD_W) {
+    vf term = v_exp(v_load(x + i) - by);
+    if (e) v_store(e + i, term);
+    sum[0] += term;
+  }
+  if (i < n) {
+    vf term = v_exp(row_part(x + i, n - i, -__builtin_inff()) - by);
+    if (e) v_store_part(e + i, term, n - i);
+    sum[1] += term;
+  }
+  return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* Softmax and log-softmax of rows. A row is read again from the cache for each pass over it. */
+#include "device/cpu/vector_rows.h"
+
+/* y = x * factor + add; y may be x. */
+KD_INLINE void scale_row(const float *x, float factor, float add, int64_t n, float *y) {
+  int64_t i = 0;
+  for (; i + KD_W <= n; i += KD_W) v_store(y + i, v_load(x + i) * v_set(factor) + v_set(add));
+  if (i < n) v_store_part(y + i, v_load_part(x + i, n - i) * v_set(factor) + v_set(add), n - i);
+}
+
+void KD_V(softmax)(int64_t n, bool log, const float *x, float *y, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; row++) {
+    const float *from = x + row * n;
+    float *to = y + row * n, shift = row_largest(from, n);
+    if (log) {
+      float sum = row_exp_sum(from, shift, n, NULL);
+      vf minus = v_set(-shift) - v_log(v_set(sum));
+      scale_row(from, 1.0f, minus[0], n, to);
+    } else {
+      float sum = row_exp_sum(from, shift, n, to);
+      scale_row(to, 1.0f / sum, 0.0f, n, to);
+    }
+  }
+}
+
+/* Sum of dy * y, or of dy alone. */
+KD_INLINE float dot_row(const float *y, const float *dy, int64_t n, bool alone) {
+  vf sum[4] = {v_set(0.0f), v_set(0.0f), v_set(0.0f), v_set(0.0f)};
+  int64_t i = 0;
+  for (; i + 4 * KD_W <= n; i += 4 * KD_W)
+    for (int k = 0; k < 4; k++) {
+      vf term = v_load(dy + i + k * KD_W);
+      if (!alone) term *= v_load(y + i + k * KD_W);
+      sum[k] += term;
+    }
+  for (; i < n; i += KD_W) {
+    int64_t part = n - i < KD_W ? n - i : KD_W;
+    vf term = v_load_n(dy + i, part);
+    if (!alone) term *= v_load_n(y + i, part);
+    sum[0] += term;
+  }
+  return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+KD_INLINE void grad_part(const float *y, const float *dy, float dot, bool log, float *dx, int64_t n) {
+  vf value = v_load_n(y, n), slope = v_load_n(dy, n);
+  if (log)
+    slope = slope - v_exp(value) * v_set(dot);
+  else
+    slope = (slope - v_set(dot)) * value;
+  v_store_n(dx, slope, n);
+}
+
+KD_INLINE void grad_rows(int64_t n, bool log, const float *y, const float *dy, float *dx, int64_t begin,
+                         int64_t end) {
+  for (int64_t row = begin; row < end; row++) {
+    const float *values = y + row * n, *slopes = dy + row * n;
+    float dot = dot_row(values, slopes, n, log);
+    int64_t i = 0;
+    for (; i + KD_W <= n; i += KD_W) grad_part(values + i, slopes + i, dot, log, dx + row * n + i, KD_W);
+    if (i < n) grad_part(values + i, slopes + i, dot, log, dx + row * n + i, n - i);
+  }
+}
+
+/* softmax: y (dy - sum(dy y)); log-softmax: dy - exp(y) sum(dy) */
+void KD_V(softmax_grad)(int64_t n, bool log, const float *y, const float *dy, float *dx, int64_t begin,
+                        int64_t end) {
+  if (log)
+    grad_rows(n, true, y, dy, dx, begin, end);
+  else
+    grad_rows(n, false, y, dy, dx, begin, end);
+}
