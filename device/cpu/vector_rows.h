@@ -1,5 +1,5 @@
-/* Maximum and sum of exponentials of a row, for vector_softmax.c and vector_xent.c. Four accumulators hide
- * the latency of the additions; their order depends on the length of the row only. */
+/* Maximum, sum of exponentials and scaling of a row, for vector_softmax.c and vector_xent.c. Four
+ * accumulators hide the latency of the additions; their order depends on the length of the row only. */
 #ifndef KD_CPU_VECTOR_ROWS_H
 #define KD_CPU_VECTOR_ROWS_H
 
@@ -44,6 +44,12 @@ KD_INLINE float row_exp_sum(const float *x, float shift, int64_t n, float *e) {
     sum[1] += term;
   }
   return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+KD_INLINE void scale_row(float *y, float factor, int64_t n) {
+  int64_t i = 0;
+  for (; i + KD_W <= n; i += KD_W) v_store(y + i, v_load(y + i) * v_set(factor));
+  if (i < n) v_store_part(y + i, v_load_part(y + i, n - i) * v_set(factor), n - i);
 }
 
 #endif

@@ -1,25 +1,23 @@
 /* Softmax and log-softmax of rows. A row is read again from the cache for each pass over it. */
 #include "device/cpu/vector_rows.h"
 
-/* y = x * factor + add; y may be x. */
-KD_INLINE void scale_row(const float *x, float factor, float add, int64_t n, float *y) {
+/* y = (x - shift) - log(sum): two steps, because the sum of both numbers would lose the logarithm's last
+ * bits. */
+KD_INLINE void log_row(const float *x, float shift, float sum, int64_t n, float *y) {
+  vf largest = v_set(shift), logarithm = v_log(v_set(sum));
   int64_t i = 0;
-  for (; i + KD_W <= n; i += KD_W) v_store(y + i, v_load(x + i) * v_set(factor) + v_set(add));
-  if (i < n) v_store_part(y + i, v_load_part(x + i, n - i) * v_set(factor) + v_set(add), n - i);
+  for (; i + KD_W <= n; i += KD_W) v_store(y + i, (v_load(x + i) - largest) - logarithm);
+  if (i < n) v_store_part(y + i, (v_load_part(x + i, n - i) - largest) - logarithm, n - i);
 }
 
 void KD_V(softmax)(int64_t n, bool log, const float *x, float *y, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; row++) {
     const float *from = x + row * n;
-    float *to = y + row * n, shift = row_largest(from, n);
-    if (log) {
-      float sum = row_exp_sum(from, shift, n, NULL);
-      vf minus = v_set(-shift) - v_log(v_set(sum));
-      scale_row(from, 1.0f, minus[0], n, to);
-    } else {
-      float sum = row_exp_sum(from, shift, n, to);
-      scale_row(to, 1.0f / sum, 0.0f, n, to);
-    }
+    float *to = y + row * n, shift = row_largest(from, n), sum = row_exp_sum(from, shift, n, log ? NULL : to);
+    if (log)
+      log_row(from, shift, sum, n, to);
+    else
+      scale_row(to, 1.0f / sum, n);
   }
 }
 

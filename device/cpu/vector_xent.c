@@ -49,9 +49,7 @@ void KD_V(xent_grad)(int64_t n, int ignore, const float *x, const kd_tensor *lab
     }
     factor = dloss[row] / row_exp_sum(logits, row_largest(logits, n), n, to);
     if (outside(label, n)) factor = __builtin_nanf("");
-    int64_t i = 0;
-    for (; i + KD_W <= n; i += KD_W) v_store(to + i, v_load(to + i) * v_set(factor));
-    if (i < n) v_store_part(to + i, v_load_part(to + i, n - i) * v_set(factor), n - i);
+    scale_row(to, factor, n);
     if (!outside(label, n)) to[label] -= dloss[row];
   }
 }

@@ -35,7 +35,7 @@ static void check_softmax(int64_t n, bool log_of, float size) {
   for (int64_t i = 0; i < ROWS * n; i++) {
     double expected = (double)x[i] - log_sum_exp(x + i / n * n, n);
     if (log_of)
-      near("log-softmax", n, i, y[i], expected, 1e-6 * (1.0 + fabs(expected)));
+      near("log-softmax", n, i, y[i], expected, 1e-6 + 1.2e-7 * fabs(expected));
     else
       near("softmax", n, i, y[i], exp(expected), (2e-6 + 1.2e-7 * fabs(expected)) * exp(expected) + 1e-37);
   }
