@@ -16,12 +16,22 @@ typedef struct kd_field {
   size_t bytes;    /* of one sample */
 } kd_field;
 
+/* One file behind a data set, for resume ("the data have changed: FILE"). */
+typedef struct kd_data_file {
+  const char *path;
+  int64_t size;
+  uint64_t checksum; /* of the contents, see io/fingerprint.h */
+} kd_data_file;
+
 typedef struct kd_dataset kd_dataset;
 typedef struct kd_dataset_ops {
   /* Reads `count` samples with the given numbers into out (count * bytes of the field, in the order of
    * `index`). One thread reads a data set at a time. */
   kd_status (*read)(kd_dataset *data, int field, int64_t count, const int64_t *index, void *out);
   void (*close)(kd_dataset *data);
+  /* The file that holds a sample of a field and the sample's number in that file, for messages. NULL: data
+   * that are in no file. */
+  const char *(*file_of)(const kd_dataset *data, int field, int64_t sample, int64_t *row);
 } kd_dataset_ops;
 
 struct kd_dataset {
@@ -31,6 +41,9 @@ struct kd_dataset {
   int n_fields;
   kd_field *fields;
   uint64_t fingerprint; /* of names, sizes and contents' checksums of the files: equal data, equal number */
+  int64_t chunk; /* > 1: samples are stored in compressed blocks of that many; pass it to kd_sampler_start */
+  int n_files;
+  kd_data_file *files;
   void *state;
 };
 
@@ -70,6 +83,8 @@ kd_dataset *kd_dataset_arrays(int64_t count, int n_fields, const kd_field *field
                               const void *const *field_data);
 
 int kd_dataset_field(const kd_dataset *data, const char *name); /* -1: none */
+/* Reads samples by number, in the order of `index`. Safe from several threads. KD_ERR_USAGE when a file turns
+ * out to be damaged or has changed. */
 kd_status kd_dataset_read(kd_dataset *data, int field, int64_t count, const int64_t *index, void *out);
 
 /* Every label of the field lies in [0, classes): KD_ERR_USAGE with label, row and file. Reads in blocks. */

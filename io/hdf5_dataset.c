@@ -1,0 +1,123 @@
+/* HDF5: one file or shards. Where rows have addresses, the library is asked for them once and then left out.
+ */
+#include "io/hdf5_dataset.h"
+
+#include "device/base/text.h"
+
+#include <string.h>
+
+static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, void *context) {
+  (void)group, (void)info;
+  enum { SHOWN = 400 };
+  char *list = context;
+  size_t used = strlen(list), length = strlen(name);
+  if (used + length + 6 > SHOWN) {
+    strcat(list, ", ...");
+    return 1;
+  }
+  if (used) strcat(list, ", ");
+  strcat(list, name);
+  return 0;
+}
+
+static void no_such_set(hid_t file, const char *path, int count, const char **names, kd_diag *diag,
+                        kd_origin origin) {
+  char list[512] = "";
+  H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, list);
+  kd_diag_error(diag, origin, "%s: there is no data set %s%s%s in it; it holds %s", kd_quoted(path),
+                kd_quoted(names[0]), count > 1 ? " or " : "", count > 1 ? names[1] : "",
+                list[0] ? kd_quoted(list) : "nothing");
+}
+
+/* The field's data set, or -1 with an error. */
+static hid_t open_set(hid_t file, const char *path, int field, const kd_data_source *source, kd_diag *diag,
+                      const char **item) {
+  const char *names[2];
+  int count = kd_item_names(source, field, names);
+  for (int i = 0; i < count; i++) {
+    hid_t data = H5Dopen2(file, names[i], H5P_DEFAULT);
+    *item = names[i];
+    if (data >= 0) return data;
+  }
+  H5Eclear2(H5E_DEFAULT);
+  no_such_set(file, path, count, names, diag, source->origin);
+  return -1;
+}
+
+static void open_fields(kd_file_set *set, hid_t h5, int file, const kd_data_source *source, kd_diag *diag) {
+  for (int f = 0; f < source->n_fields; f++) {
+    const char *item;
+    hid_t data = open_set(h5, set->base.files[file].path, f, source, diag, &item);
+    if (data < 0) continue;
+    if (kd_h5_describe(set, f, file, data, kd_pool_strdup(set->base.pool, item)) != KD_OK)
+      kd_diag_error(diag, source->origin, "%s", kd_status_text());
+    H5Dclose(data);
+  }
+}
+
+static void open_file(kd_file_set *set, const char *path, const kd_data_source *source, kd_diag *diag) {
+  int file = kd_file_set_add_file(set, path, diag, source->origin);
+  if (file < 0) return;
+  kd_h5_enter();
+  hid_t h5;
+  if (kd_h5_open(path, &h5) == KD_OK) {
+    open_fields(set, h5, file, source, diag);
+    H5Fclose(h5);
+  } else {
+    kd_diag_error(diag, source->origin, "%s", kd_status_text());
+  }
+  kd_h5_leave();
+}
+
+static void hdf5_open(kd_file_set *set, const kd_data_source *source, kd_diag *diag) {
+  kd_open_shards(set, source, diag, open_file);
+}
+
+kd_status kd_h5_read_raw(hid_t data, const kd_piece *piece, const char *path, int64_t row, int64_t rows,
+                         void *out) {
+  hsize_t start[KD_MAX_RANK + 1] = {(hsize_t)row}, count[KD_MAX_RANK + 1] = {(hsize_t)rows};
+  int rank = piece->sample.rank + 1;
+  for (int i = 1; i < rank; i++) count[i] = (hsize_t)piece->sample.dim[i - 1];
+  hid_t type = H5Dget_type(data), from = H5Dget_space(data), to = H5Screate_simple(rank, count, NULL);
+  kd_status status = KD_OK;
+  if (H5Tget_size(type) != (size_t)piece->element.size || H5Sget_simple_extent_ndims(from) != rank)
+    status = kd_fail(KD_ERR_USAGE, "%s (%s): the file has changed since it was checked", kd_quoted(path),
+                     kd_quoted(piece->item));
+  else if (H5Sselect_hyperslab(from, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ||
+           H5Dread(data, type, to, from, H5P_DEFAULT, out) < 0)
+    status = kd_h5_fail(KD_ERR_USAGE, "%s (%s): cannot read rows %lld to %lld", kd_quoted(path),
+                        kd_quoted(piece->item), (long long)row, (long long)(row + rows - 1));
+  H5Sclose(to);
+  H5Sclose(from);
+  H5Tclose(type);
+  return status;
+}
+
+static kd_status load_raw(kd_file_set *set, const kd_piece *piece, void *raw) {
+  const char *path = kd_piece_path(set, piece);
+  hid_t file, data;
+  KD_TRY(kd_h5_open(path, &file));
+  kd_status status = KD_OK;
+  data = H5Dopen2(file, piece->item, H5P_DEFAULT);
+  if (data < 0)
+    status = kd_h5_fail(KD_ERR_USAGE, "%s (%s): cannot open", kd_quoted(path), kd_quoted(piece->item));
+  else
+    status = kd_h5_read_raw(data, piece, path, 0, piece->rows, raw);
+  if (data >= 0) H5Dclose(data);
+  H5Fclose(file);
+  return status;
+}
+
+static kd_status hdf5_load(kd_file_set *set, int field, kd_piece *piece) {
+  size_t bytes = (size_t)(piece->rows * kd_piece_stride(piece));
+  void *raw;
+  KD_TRY(kd_large_alloc(bytes, &raw));
+  kd_h5_enter();
+  kd_status status = load_raw(set, piece, raw);
+  kd_h5_leave();
+  if (status == KD_OK) status = kd_piece_fill(set, field, piece, raw);
+  kd_large_free(raw, bytes);
+  return status;
+}
+
+const kd_format kd_hdf5_format = {"hdf5", hdf5_open, hdf5_load, kd_h5_read_blocks, kd_h5_close_blocks};
