@@ -1,6 +1,10 @@
 #include "device/base/diag.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+
+enum { REPEAT_WINDOW = 64 }; /* messages that a new one is compared with */
 
 kd_diag *kd_diag_create(void) {
   kd_diag *diag = kd_calloc(1, sizeof *diag);
@@ -21,21 +25,33 @@ static char *message(kd_diag *diag, kd_origin origin, const char *format, va_lis
   return kd_pool_printf(diag->pool, "%s:%d: %s", origin.file, origin.line, text);
 }
 
+/* Blocks and shared texts would repeat one mistake for each copy. */
+static bool said_already(char *const *messages, size_t count, const char *text) {
+  size_t first = count > REPEAT_WINDOW ? count - REPEAT_WINDOW : 0;
+  for (size_t i = first; i < count; i++)
+    if (!strcmp(messages[i], text)) return true;
+  return false;
+}
+
 void kd_diag_error(kd_diag *diag, kd_origin origin, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  diag->messages = kd_pool_grow(diag->pool, diag->messages, diag->count, &diag->capacity, sizeof(char *));
-  diag->messages[diag->count++] = message(diag, origin, format, args);
+  char *text = message(diag, origin, format, args);
   va_end(args);
+  if (said_already(diag->messages, diag->count, text)) return;
+  diag->messages = kd_pool_grow(diag->pool, diag->messages, diag->count, &diag->capacity, sizeof(char *));
+  diag->messages[diag->count++] = text;
 }
 
 void kd_diag_warn(kd_diag *diag, kd_origin origin, const char *format, ...) {
   va_list args;
   va_start(args, format);
+  char *text = message(diag, origin, format, args);
+  va_end(args);
+  if (said_already(diag->warnings, diag->n_warnings, text)) return;
   diag->warnings =
       kd_pool_grow(diag->pool, diag->warnings, diag->n_warnings, &diag->warning_capacity, sizeof(char *));
-  diag->warnings[diag->n_warnings++] = message(diag, origin, format, args);
-  va_end(args);
+  diag->warnings[diag->n_warnings++] = text;
 }
 
 kd_status kd_diag_status(const kd_diag *diag) {
