@@ -1,0 +1,58 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "device/base/log.h"
+#include "device/base/text.h"
+#include "launch/cli.h"
+
+static int fail(kd_status status) {
+  fprintf(stderr, "kdist: %s\n", kd_status_text());
+  return kd_status_exit_code(status);
+}
+
+static int unknown_command(const char *name) {
+  const char *near = NULL;
+  int best = (int)strlen(name) / 3 < 1 ? 1 : (int)strlen(name) / 3;
+  for (const kd_command *const *c = kd_commands; *c; c++) {
+    int distance = kd_edit_distance(name, (*c)->name);
+    if (distance > best) continue;
+    best = distance - 1;
+    near = (*c)->name;
+  }
+  fprintf(stderr, "kdist: there is no command '%s'%s%s%s; see 'kdist help'\n", kd_quoted(name),
+          near ? "; did you mean '" : "", near ? near : "", near ? "'" : "");
+  return 2;
+}
+
+static bool asks_help(int argc, char **argv) {
+  for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+  return false;
+}
+
+static int run(kd_pool *pool, int argc, char **argv) {
+  if (argc < 2) {
+    fputs(kd_cli_usage(pool, NULL), stderr);
+    return 2;
+  }
+  const char *name = argv[1];
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+  if (strcmp(name, "--version") == 0) name = "version";
+  const kd_command *command = kd_command_find(name);
+  if (!command) return unknown_command(name);
+  if (asks_help(argc - 2, argv + 2)) {
+    fputs(kd_cli_usage(pool, command), stdout);
+    return 0;
+  }
+  kd_cli cli;
+  kd_status status = kd_cli_parse(pool, command, argc - 2, argv + 2, &cli);
+  if (status == KD_OK) status = command->run(&cli);
+  return status == KD_OK ? 0 : fail(status);
+}
+
+int main(int argc, char **argv) {
+  kd_pool *pool = kd_pool_create();
+  int code = run(pool, argc, argv);
+  kd_pool_destroy(pool);
+  return code;
+}
