@@ -33,6 +33,9 @@ void kd_comm_close(kd_comm *comm);
  * KD_ERR_USAGE as kd_comm_open. */
 kd_status kd_comm_promised_size(int *size);
 
+/* The MPI library's name and version, for `kdist info`; MPI need not be initialised. */
+const char *kd_comm_library(void);
+
 /* Ends the whole job now with that exit code; any thread of any rank. Prints nothing itself. */
 _Noreturn void kd_comm_abort(kd_comm *comm, int exit_code);
 /* This rank cannot go on while others wait for it: prints the present status text as an error of this rank

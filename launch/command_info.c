@@ -1,0 +1,33 @@
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "comm/comm.h"
+#include "device/backend.h"
+#include "io/library.h"
+#include "launch/commands.h"
+
+static kd_status run_info(kd_cli *cli) {
+  (void)cli;
+  struct utsname system;
+  kd_device device;
+  int ranks;
+  printf("kdist %s\n", KDIST_VERSION);
+  if (uname(&system) == 0) printf("  host       %s, %s %s\n", system.nodename, system.sysname, system.release);
+  printf("  cores      %ld online\n", sysconf(_SC_NPROCESSORS_ONLN));
+  KD_TRY(kd_device_open("cpu", 0, 0, true, &device));
+  printf("  cpu        usable: %s\n", device.backend->describe(&device));
+  kd_device_close(&device);
+  printf("  mpi        usable: %s\n", kd_comm_library());
+  printf("  files      usable: %s\n", kd_io_library());
+  KD_TRY(kd_comm_promised_size(&ranks));
+  printf("  ranks      %d\n", ranks);
+  return KD_OK;
+}
+
+const kd_command kd_command_info = {
+    .name = "info",
+    .arguments = "",
+    .help = "versions, devices, and what is usable here",
+    .run = run_info,
+};

@@ -1,0 +1,75 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "device/base/text.h"
+#include "launch/commands.h"
+#include "layers/layer.h"
+#include "layers/loss.h"
+#include "trainer/callback.h"
+#include "trainer/optimizer.h"
+
+/* What exists, from the option tables: nothing here is written twice. */
+static const kd_family *const families[] = {
+    &kd_layer_family, &kd_activation_family, &kd_initializer_family, &kd_regularizer_family, &kd_loss_family,
+    &kd_metric_family, &kd_optimizer_family, &kd_schedule_family,    &kd_callback_family,
+};
+enum { N_FAMILIES = sizeof families / sizeof *families };
+
+static void print_kind(kd_pool *pool, const kd_family *family, const kd_kind *kind) {
+  printf("%s (%s): %s\n", kind->name, family->noun, kind->help);
+  if (kind->aliases) printf("  also: %s\n", kind->aliases);
+  bool any = false;
+  for (const kd_option *option = kind->options; option && option->name; option++, any = true) {
+    const char *initial = option->initial ? option->initial : "required";
+    printf("  %-28s %-34s %-18s %s\n", option->name, kd_option_type_text(pool, option), initial, option->help);
+  }
+  if (!any) printf("  no options\n");
+}
+
+static void print_all(void) {
+  for (int f = 0; f < N_FAMILIES; f++) {
+    printf("%s%ss:\n", f ? "\n" : "", families[f]->noun);
+    for (size_t i = 0; i < families[f]->count; i++)
+      printf("  %-30s %s\n", families[f]->kinds[i]->name, families[f]->kinds[i]->help);
+  }
+  printf("\n'kdist layers NAME' lists the options of one of them.\n");
+}
+
+static kd_status unknown(const char *name) {
+  const char *near = NULL;
+  int best = (int)strlen(name) / 3 < 1 ? 1 : (int)strlen(name) / 3;
+  for (int f = 0; f < N_FAMILIES; f++) {
+    for (size_t i = 0; i < families[f]->count; i++) {
+      int distance = kd_edit_distance(name, families[f]->kinds[i]->name);
+      if (distance > best) continue;
+      best = distance - 1;
+      near = families[f]->kinds[i]->name;
+    }
+  }
+  return kd_fail(KD_ERR_USAGE, "there is nothing named '%s'%s%s%s; see 'kdist layers'", kd_quoted(name),
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'" : "");
+}
+
+static kd_status run_layers(kd_cli *cli) {
+  if (cli->n_files == 0) print_all();
+  for (int n = 0; n < cli->n_files; n++) {
+    int found = 0;
+    for (int f = 0; f < N_FAMILIES; f++) {
+      const kd_kind *kind = kd_family_find(families[f], cli->files[n]);
+      if (!kind) continue;
+      if (found++ || n) printf("\n");
+      print_kind(cli->pool, families[f], kind);
+    }
+    if (!found) return unknown(cli->files[n]);
+  }
+  return KD_OK;
+}
+
+const kd_command kd_command_layers = {
+    .name = "layers",
+    .arguments = "[NAME ...]",
+    .help = "what exists, and the options of one thing",
+    .details = "Without a name: all layers, activations, initializers, regularizers, losses, metrics, optimizers,\n"
+               "schedules and callbacks. With a name: every option with type, default and meaning.",
+    .run = run_layers,
+};
