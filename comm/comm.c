@@ -117,9 +117,9 @@ static kd_status introduce(kd_comm *comm) {
     }
     color[r] = all[r].domain;
   }
-  hidden->shared = kd_layout_make(hidden->pool, comm->size, color);
+  hidden->shared = kd_domains_make(hidden->pool, comm->size, color);
   for (int r = 0; r < comm->size; r++) color[r] = r;
-  hidden->single = kd_layout_make(hidden->pool, comm->size, color);
+  hidden->single = kd_domains_make(hidden->pool, comm->size, color);
   return KD_OK;
 }
 
@@ -141,7 +141,7 @@ static kd_status join(kd_comm *comm, const kd_launcher *launcher) {
 
 static void alone(kd_comm *comm) {
   int *color = kd_pool_alloc(comm->hidden->pool, 1, sizeof(int));
-  comm->hidden->shared = comm->hidden->single = kd_layout_make(comm->hidden->pool, 1, color);
+  comm->hidden->shared = comm->hidden->single = kd_domains_make(comm->hidden->pool, 1, color);
   comm->hidden->hosts = kd_pool_alloc(comm->hidden->pool, 1, sizeof *comm->hidden->hosts);
   memcpy(comm->hidden->hosts[0], comm->host, KD_HOST_LENGTH);
 }

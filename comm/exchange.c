@@ -14,7 +14,7 @@ enum {
 
 struct kd_exchange {
   kd_comm *comm;
-  const kd_layout *layout;
+  const kd_domains *layout;
   int domain, place; /* of this rank */
   const int *n_partials;
   const kd_tree_combine *root;
@@ -74,7 +74,7 @@ static kd_status allocate_buffers(kd_exchange *x) {
 kd_status kd_exchange_create(kd_comm *comm, const kd_reduce_memory *memory, const int *n_partials,
                              const kd_tree_combine *root, int64_t stride, kd_local_sum local_sum,
                              void *context, kd_exchange **exchange) {
-  const kd_layout *layout = memory->layout;
+  const kd_domains *layout = memory->layout;
   kd_exchange *x = kd_calloc(1, sizeof *x);
   *x = (kd_exchange){.comm = comm,
                      .layout = layout,
@@ -86,7 +86,7 @@ kd_status kd_exchange_create(kd_comm *comm, const kd_reduce_memory *memory, cons
                      .context = context,
                      .stride = stride,
                      .part = memory->part};
-  x->direct = kd_layout_members(layout, x->domain) == 1;
+  x->direct = kd_domains_members(layout, x->domain) == 1;
   x->own = memory->part[x->place];
   /* A counterpart may be waiting for a rank of its own host, which that host will report. */
   x->patience = layout->n_domains == comm->size ? KD_WAIT_DIRECT : KD_WAIT_INDIRECT;
@@ -124,7 +124,7 @@ static float *own_partial(const kd_exchange *x, int k, int64_t begin, int64_t at
 
 static kd_status receive(kd_exchange *x, int domain, float *into, int64_t count, int tag) {
   if (count == 0) return KD_OK;
-  int peer = kd_layout_rank(x->layout, domain, x->place);
+  int peer = kd_domains_rank(x->layout, domain, x->place);
   x->peers[x->n_requests] = peer;
   KD_MPI(MPI_Irecv(into, (int)count, MPI_FLOAT, peer, tag, x->comm->hidden->reduce,
                    &x->requests[x->n_requests]));
@@ -134,7 +134,7 @@ static kd_status receive(kd_exchange *x, int domain, float *into, int64_t count,
 
 static kd_status send(kd_exchange *x, int domain, const float *from, int64_t count, int tag) {
   if (count == 0) return KD_OK;
-  int peer = kd_layout_rank(x->layout, domain, x->place);
+  int peer = kd_domains_rank(x->layout, domain, x->place);
   x->peers[x->n_requests] = peer;
   KD_MPI(MPI_Isend(from, (int)count, MPI_FLOAT, peer, tag, x->comm->hidden->reduce,
                    &x->requests[x->n_requests]));
@@ -189,7 +189,7 @@ static kd_status start_gather(kd_exchange *x, segment s) {
 }
 
 static void spread(const kd_exchange *x, segment s) {
-  for (int i = 0; i < kd_layout_members(x->layout, x->domain); i++)
+  for (int i = 0; i < kd_domains_members(x->layout, x->domain); i++)
     kd_sum_copy(x->part[i] + s.begin, x->part[x->place] + s.begin, s.end - s.begin);
 }
 

@@ -11,8 +11,8 @@ static int number_domains(int n_ranks, const int *color, int *domain) {
   return count;
 }
 
-kd_layout kd_layout_make(kd_pool *pool, int n_ranks, const int *color) {
-  kd_layout layout = {.n_ranks = n_ranks};
+kd_domains kd_domains_make(kd_pool *pool, int n_ranks, const int *color) {
+  kd_domains layout = {.n_ranks = n_ranks};
   layout.domain = kd_pool_alloc(pool, (size_t)n_ranks, sizeof(int));
   layout.index = kd_pool_alloc(pool, (size_t)n_ranks, sizeof(int));
   layout.member = kd_pool_alloc(pool, (size_t)n_ranks, sizeof(int));
@@ -33,10 +33,10 @@ kd_layout kd_layout_make(kd_pool *pool, int n_ranks, const int *color) {
   return layout;
 }
 
-int kd_layout_rank(const kd_layout *layout, int domain, int index) {
+int kd_domains_rank(const kd_domains *layout, int domain, int index) {
   return layout->member[layout->first[domain] + index];
 }
 
-int kd_layout_members(const kd_layout *layout, int domain) {
+int kd_domains_members(const kd_domains *layout, int domain) {
   return layout->first[domain + 1] - layout->first[domain];
 }

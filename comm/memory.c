@@ -75,8 +75,8 @@ static void release(kd_reduce_memory *memory) {
 }
 
 static kd_status window_for_all(kd_comm *comm, kd_reduce_memory *memory, int64_t *all_have_it) {
-  const kd_layout *layout = &comm->hidden->shared;
-  int place = layout->index[comm->rank], members = kd_layout_members(layout, layout->domain[comm->rank]);
+  const kd_domains *layout = &comm->hidden->shared;
+  int place = layout->index[comm->rank], members = kd_domains_members(layout, layout->domain[comm->rank]);
   memory->layout = layout;
   kd_status status =
       members > 1 ? alloc_window(comm, memory, place, members) : alloc_plain(memory, place, members);

@@ -19,7 +19,7 @@ struct kd_reduce_memory {
   size_t bytes;
   bool window; /* from MPI; else from kd_large_alloc */
   MPI_Win handle;
-  const kd_layout *layout; /* of the communicator: which ranks share it */
+  const kd_domains *layout; /* of the communicator: which ranks share it */
   kd_progress **progress;  /* by place in the domain */
   float **part;            /* by place in the domain: where that rank's range starts, in this process */
   uint64_t rounds;         /* buckets that passed through, as far as finished by wait */

@@ -54,7 +54,7 @@ static kd_status wait_members(kd_reducer *r, int (*missing)(const kd_reducer *, 
     if (kd_watch_pause(&watch)) continue;
     char what[64];
     snprintf(what, sizeof what, "bucket %d of %d", bucket, r->n_buckets);
-    return kd_watch_late(&watch, r->comm, kd_layout_rank(r->memory->layout, r->domain, late), what);
+    return kd_watch_late(&watch, r->comm, kd_domains_rank(r->memory->layout, r->domain, late), what);
   }
   return KD_OK;
 }

@@ -32,7 +32,7 @@ typedef struct leaves {
   int *owner, *domain, *all; /* all: one group */
 } leaves;
 
-static kd_status place_leaves(kd_pool *pool, const kd_comm *comm, const kd_layout *layout, int n_leaves,
+static kd_status place_leaves(kd_pool *pool, const kd_comm *comm, const kd_domains *layout, int n_leaves,
                               leaves *result) {
   leaves l = {.count = n_leaves ? n_leaves : comm->size};
   KD_CHECK(l.count >= 1 && l.count <= KD_TREE_LEAVES, KD_ERR_USAGE, "%d micro-shards or ranks: at most %d",
@@ -51,7 +51,7 @@ static kd_status place_leaves(kd_pool *pool, const kd_comm *comm, const kd_layou
 }
 
 static void plan_local(kd_reducer *r, const leaves *l, int64_t stride) {
-  const kd_layout *layout = r->memory->layout;
+  const kd_domains *layout = r->memory->layout;
   kd_tree_join(r->pool, l->count, l->owner, l->domain, r->domain, &r->local);
   size_t n = (size_t)r->local.n_ops;
   r->starts = kd_pool_alloc(r->pool, n, sizeof *r->starts);
@@ -65,7 +65,7 @@ static void plan_local(kd_reducer *r, const leaves *l, int64_t stride) {
 }
 
 static kd_status plan_exchange(kd_reducer *r, const leaves *l, int64_t stride) {
-  const kd_layout *layout = r->memory->layout;
+  const kd_domains *layout = r->memory->layout;
   int *n_partials = kd_pool_alloc(r->pool, (size_t)layout->n_domains, sizeof(int));
   for (int d = 0; d < layout->n_domains; d++) n_partials[d] = kd_tree_partials(l->count, l->domain, d);
   kd_tree_join(r->pool, l->count, l->domain, l->all, 0, &r->root);
@@ -75,7 +75,7 @@ static kd_status plan_exchange(kd_reducer *r, const leaves *l, int64_t stride) {
 
 static kd_status plan(kd_reducer *r, const kd_reduce_spec *spec) {
   leaves l = {0};
-  const kd_layout *layout = r->memory->layout;
+  const kd_domains *layout = r->memory->layout;
   KD_TRY(place_leaves(r->pool, r->comm, layout, spec->n_leaves, &l));
   KD_TRY(check_spec(r->memory, spec, kd_tree_partials(l.count, l.owner, r->comm->rank)));
   size_t n = (size_t)spec->n_buckets;
@@ -89,7 +89,7 @@ static kd_status plan(kd_reducer *r, const kd_reduce_spec *spec) {
   }
   r->domain = layout->domain[r->comm->rank];
   r->place = layout->index[r->comm->rank];
-  r->members = kd_layout_members(layout, r->domain);
+  r->members = kd_domains_members(layout, r->domain);
   plan_local(r, &l, spec->stride);
   if (layout->n_domains > 1) KD_TRY(plan_exchange(r, &l, spec->stride));
   if (r->comm->size > 1 && r->n_buckets > 1) KD_TRY(kd_reducer_start_thread(r));
