@@ -1,0 +1,63 @@
+#include "support/tiny.h"
+
+kd_value *tiny_value(tiny *t, const char *text) {
+  kd_value *value = kd_value_parse(t->pool, t->diag, (kd_origin){"test", 1}, text, true);
+  assert_ok(kd_diag_status(t->diag));
+  return value;
+}
+
+static kd_tap add_layer(tiny *t, kd_tap from, const char *text, int number) {
+  kd_value *value = tiny_value(t, text);
+  const kd_layer_kind *kind = (const kd_layer_kind *)kd_family_find(&kd_layer_family, value->text);
+  if (!kind) fail_msg("no layer %s", value->text);
+  void *options = kd_pool_alloc(t->pool, 1, kind->base.options_size + 1);
+  const kd_value **values = kd_pool_alloc(t->pool, (size_t)value->count + 1, sizeof *values);
+  for (int i = 0; i < value->count; i++) values[i] = &value->items[i];
+  kd_options_fill(t->pool, t->diag, text, value->origin, &kind->base, value->count, value->keys, values, options);
+  assert_ok(kd_diag_status(t->diag));
+  const char *name = kd_pool_printf(t->pool, "layer%d", number);
+  int layer = kd_model_add_layer(t->model, kind, name, options, true, value->origin);
+  int call = kd_model_add_call(t->model, layer, name, 1, &from, 0, NULL, NULL, value->origin);
+  return (kd_tap){call, 0};
+}
+
+void tiny_create(tiny *t, const tiny_spec *spec) {
+  *t = (tiny){.pool = kd_pool_create(), .diag = kd_diag_create()};
+  kd_origin origin = {"test", 1};
+  assert_ok(kd_comm_open(&t->comm));
+  assert_ok(kd_device_open("cpu", 0, 1, true, &t->device));
+  t->model = kd_model_create("tiny");
+  kd_tap tap = kd_model_add_input(t->model, "x", KD_F32, spec->input, 0, origin);
+  for (int i = 0; spec->layers[i]; i++) tap = add_layer(t, tap, spec->layers[i], i);
+  kd_model_add_output(t->model, "y", tap);
+  assert_ok(kd_model_finish(t->model, t->diag));
+  kd_output_goal goal = {.loss = tiny_value(t, spec->loss),
+                         .loss_weight = 1,
+                         .metrics = spec->metrics ? tiny_value(t, spec->metrics) : NULL,
+                         .label_dtype = spec->label_dtype,
+                         .label_sample = spec->label};
+  kd_objective_make(t->pool, t->diag, t->model, &goal, &t->objective);
+  kd_optimizer_make(t->pool, t->diag, tiny_value(t, spec->optimizer), &t->optimizer);
+  assert_ok(kd_diag_status(t->diag));
+  t->spec = (kd_replica_spec){.comm = t->comm,
+                              .device = &t->device,
+                              .model = t->model,
+                              .objective = &t->objective,
+                              .optimizer = &t->optimizer,
+                              .batch_size = spec->batch,
+                              .largest_batch = spec->batch,
+                              .micro_batch = spec->micro_batch,
+                              .determinism = spec->determinism,
+                              .micro_shards = spec->micro_shards ? spec->micro_shards : 8,
+                              .seed = 7};
+  assert_ok(kd_replica_create(&t->spec, &t->replica));
+}
+
+void tiny_destroy(tiny *t) {
+  kd_replica_destroy(t->replica);
+  kd_model_destroy(t->model);
+  kd_device_close(&t->device);
+  kd_comm_close(t->comm);
+  kd_diag_destroy(t->diag);
+  kd_pool_destroy(t->pool);
+}

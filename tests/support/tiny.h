@@ -1,0 +1,37 @@
+/* Small sequential models and replicas for tests of the trainer. */
+#ifndef KD_TEST_TINY_H
+#define KD_TEST_TINY_H
+
+#include "layers/model.h"
+#include "support/check.h"
+#include "trainer/replica.h"
+
+typedef struct tiny {
+  kd_pool *pool;
+  kd_diag *diag;
+  kd_comm *comm;
+  kd_device device;
+  kd_model *model;
+  kd_objective objective;
+  kd_optimizer optimizer;
+  kd_replica_spec spec;
+  kd_replica *replica;
+} tiny;
+
+typedef struct tiny_spec {
+  kd_shape input;                  /* without the batch */
+  const char *const *layers;       /* values as in [layers], ends with NULL */
+  const char *loss, *metrics, *optimizer;
+  kd_dtype label_dtype;
+  kd_shape label;
+  int64_t batch, micro_batch;
+  kd_determinism determinism;
+  int micro_shards;
+} tiny_spec;
+
+/* Fails the test on any error. Collective. */
+void tiny_create(tiny *t, const tiny_spec *spec);
+void tiny_destroy(tiny *t);
+kd_value *tiny_value(tiny *t, const char *text);
+
+#endif
