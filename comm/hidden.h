@@ -19,8 +19,8 @@ struct kd_comm_hidden {
   MPI_Comm reduce;               /* messages of reducers */
   MPI_Comm domain;               /* ranks that share memory with this one */
   char (*hosts)[KD_HOST_LENGTH]; /* by rank */
-  kd_domains shared;              /* ranks that can share memory stand together */
-  kd_domains single;              /* every rank for itself */
+  kd_domains shared;             /* ranks that can share memory stand together */
+  kd_domains single;             /* every rank for itself */
   double timeout, step_seconds;
   _Atomic int64_t step;
   kd_reduce_memory *memories;

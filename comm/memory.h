@@ -20,9 +20,9 @@ struct kd_reduce_memory {
   bool window; /* from MPI; else from kd_large_alloc */
   MPI_Win handle;
   const kd_domains *layout; /* of the communicator: which ranks share it */
-  kd_progress **progress;  /* by place in the domain */
-  float **part;            /* by place in the domain: where that rank's range starts, in this process */
-  uint64_t rounds;         /* buckets that passed through, as far as finished by wait */
+  kd_progress **progress;   /* by place in the domain */
+  float **part;             /* by place in the domain: where that rank's range starts, in this process */
+  uint64_t rounds;          /* buckets that passed through, as far as finished by wait */
   kd_reduce_memory *next;
 };
 

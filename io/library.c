@@ -9,7 +9,7 @@ const char *kd_io_library(void) {
   static char text[128];
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
-  snprintf(text, sizeof text, "HDF5 %u.%u.%u, libzip %s, zlib %s", major, minor, release, zip_libzip_version(),
-           zlibVersion());
+  snprintf(text, sizeof text, "HDF5 %u.%u.%u, libzip %s, zlib %s", major, minor, release,
+           zip_libzip_version(), zlibVersion());
   return text;
 }

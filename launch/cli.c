@@ -81,7 +81,8 @@ static kd_status parse_flag(kd_cli *cli, int argc, char **argv, int *i) {
 /* An override has an '=' behind "section.key" or "key"; anything else is a file. */
 static bool is_override(const char *text) {
   size_t name = strcspn(text, "=");
-  return text[name] == '=' && name > 0 && strcspn(text, "/") > name && strchr(text, '.') && strchr(text, '.') < text + name;
+  return text[name] == '=' && name > 0 && strcspn(text, "/") > name && strchr(text, '.') &&
+         strchr(text, '.') < text + name;
 }
 
 kd_status kd_cli_parse(kd_pool *pool, const kd_command *command, int argc, char **argv, kd_cli *cli) {
@@ -120,7 +121,8 @@ const char *kd_cli_flag(const kd_cli *cli, const char *name) {
   return NULL;
 }
 
-kd_status kd_cli_int(const kd_cli *cli, const char *name, long long least, long long initial, long long *value) {
+kd_status kd_cli_int(const kd_cli *cli, const char *name, long long least, long long initial,
+                     long long *value) {
   const char *text = kd_cli_flag(cli, name);
   *value = initial;
   if (!text) return KD_OK;
@@ -135,13 +137,15 @@ static const char *flag_usage(kd_pool *pool, const kd_flag *flag) {
   const char *value = flag->choices && flag->value ? flag->choices : flag->value ? flag->value : "";
   const char *join = !flag->value ? "" : flag->value[0] == '[' ? "[=" : "=";
   const char *end = flag->value && flag->value[0] == '[' ? "]" : "";
-  const char *left = flag->letter ? kd_pool_printf(pool, "-%c, --%s%s%s%s", flag->letter, flag->name, join, value, end)
-                                  : kd_pool_printf(pool, "    --%s%s%s%s", flag->name, join, value, end);
+  const char *left = flag->letter
+                         ? kd_pool_printf(pool, "-%c, --%s%s%s%s", flag->letter, flag->name, join, value, end)
+                         : kd_pool_printf(pool, "    --%s%s%s%s", flag->name, join, value, end);
   return kd_pool_printf(pool, "  %-34s %s\n", left, flag->help);
 }
 
 static const char *command_usage(kd_pool *pool, const kd_command *command) {
-  const char *text = kd_pool_printf(pool, "usage: kdist %s %s\n\n%s\n", command->name, command->arguments, command->help);
+  const char *text =
+      kd_pool_printf(pool, "usage: kdist %s %s\n\n%s\n", command->name, command->arguments, command->help);
   if (command->details) text = kd_pool_printf(pool, "%s\n%s\n", text, command->details);
   if (command->flags && command->flags->name) text = kd_pool_printf(pool, "%s\noptions:\n", text);
   for (const kd_flag *flag = command->flags; flag && flag->name; flag++)

@@ -7,9 +7,10 @@
 #include "device/base/memory.h"
 
 typedef struct kd_flag {
-  const char *name;  /* without dashes: "progress"; NULL ends a table */
-  char letter;       /* short form, or 0 */
-  const char *value; /* name of its value in the help: "FILE"; NULL: a switch; "[MODE]": the value may be left out */
+  const char *name; /* without dashes: "progress"; NULL ends a table */
+  char letter;      /* short form, or 0 */
+  const char
+      *value; /* name of its value in the help: "FILE"; NULL: a switch; "[MODE]": the value may be left out */
   const char *help;
   const char *choices; /* "a|b|c", or NULL */
 } kd_flag;
@@ -22,7 +23,7 @@ typedef struct kd_command {
   const char *help;      /* one line */
   const char *details;   /* paragraphs for `kdist help NAME`; NULL: none */
   const kd_flag *flags;
-  bool takes_files;      /* configuration files and overrides; else plain words */
+  bool takes_files; /* configuration files and overrides; else plain words */
   kd_status (*run)(kd_cli *cli);
 } kd_command;
 
@@ -48,7 +49,8 @@ kd_status kd_cli_parse(kd_pool *pool, const kd_command *command, int argc, char 
 /* The value of a flag; NULL when it was not given. The last one given wins. */
 const char *kd_cli_flag(const kd_cli *cli, const char *name);
 /* An integer flag >= least, or `initial` when it was not given. */
-kd_status kd_cli_int(const kd_cli *cli, const char *name, long long least, long long initial, long long *value);
+kd_status kd_cli_int(const kd_cli *cli, const char *name, long long least, long long initial,
+                     long long *value);
 /* Usage of one command, or of all with NULL, in the pool. */
 const char *kd_cli_usage(kd_pool *pool, const kd_command *command);
 

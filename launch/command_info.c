@@ -13,7 +13,8 @@ static kd_status run_info(kd_cli *cli) {
   kd_device device;
   int ranks;
   printf("kdist %s\n", KDIST_VERSION);
-  if (uname(&system) == 0) printf("  host       %s, %s %s\n", system.nodename, system.sysname, system.release);
+  if (uname(&system) == 0)
+    printf("  host       %s, %s %s\n", system.nodename, system.sysname, system.release);
   printf("  cores      %ld online\n", sysconf(_SC_NPROCESSORS_ONLN));
   KD_TRY(kd_device_open("cpu", 0, 0, true, &device));
   printf("  cpu        usable: %s\n", device.backend->describe(&device));

@@ -10,8 +10,8 @@
 
 /* What exists, from the option tables: nothing here is written twice. */
 static const kd_family *const families[] = {
-    &kd_layer_family, &kd_activation_family, &kd_initializer_family, &kd_regularizer_family, &kd_loss_family,
-    &kd_metric_family, &kd_optimizer_family, &kd_schedule_family,    &kd_callback_family,
+    &kd_layer_family,  &kd_activation_family, &kd_initializer_family, &kd_regularizer_family, &kd_loss_family,
+    &kd_metric_family, &kd_optimizer_family,  &kd_schedule_family,    &kd_callback_family,
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
@@ -21,7 +21,8 @@ static void print_kind(kd_pool *pool, const kd_family *family, const kd_kind *ki
   bool any = false;
   for (const kd_option *option = kind->options; option && option->name; option++, any = true) {
     const char *initial = option->initial ? option->initial : "required";
-    printf("  %-28s %-34s %-18s %s\n", option->name, kd_option_type_text(pool, option), initial, option->help);
+    printf("  %-28s %-34s %-18s %s\n", option->name, kd_option_type_text(pool, option), initial,
+           option->help);
   }
   if (!any) printf("  no options\n");
 }
@@ -69,7 +70,8 @@ const kd_command kd_command_layers = {
     .name = "layers",
     .arguments = "[NAME ...]",
     .help = "what exists, and the options of one thing",
-    .details = "Without a name: all layers, activations, initializers, regularizers, losses, metrics, optimizers,\n"
-               "schedules and callbacks. With a name: every option with type, default and meaning.",
+    .details =
+        "Without a name: all layers, activations, initializers, regularizers, losses, metrics, optimizers,\n"
+        "schedules and callbacks. With a name: every option with type, default and meaning.",
     .run = run_layers,
 };

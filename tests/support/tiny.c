@@ -13,7 +13,8 @@ static kd_tap add_layer(tiny *t, kd_tap from, const char *text, int number) {
   void *options = kd_pool_alloc(t->pool, 1, kind->base.options_size + 1);
   const kd_value **values = kd_pool_alloc(t->pool, (size_t)value->count + 1, sizeof *values);
   for (int i = 0; i < value->count; i++) values[i] = &value->items[i];
-  kd_options_fill(t->pool, t->diag, text, value->origin, &kind->base, value->count, value->keys, values, options);
+  kd_options_fill(t->pool, t->diag, text, value->origin, &kind->base, value->count, value->keys, values,
+                  options);
   assert_ok(kd_diag_status(t->diag));
   const char *name = kd_pool_printf(t->pool, "layer%d", number);
   int layer = kd_model_add_layer(t->model, kind, name, options, true, value->origin);

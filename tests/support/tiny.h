@@ -19,8 +19,8 @@ typedef struct tiny {
 } tiny;
 
 typedef struct tiny_spec {
-  kd_shape input;                  /* without the batch */
-  const char *const *layers;       /* values as in [layers], ends with NULL */
+  kd_shape input;            /* without the batch */
+  const char *const *layers; /* values as in [layers], ends with NULL */
   const char *loss, *metrics, *optimizer;
   kd_dtype label_dtype;
   kd_shape label;

@@ -1,15 +1,22 @@
 // ctest: ranks=1,2,3,4 timeout=60
-/* determinism = world: the same weights, bit for bit, on any number of ranks. Each case trains a few steps with an uneven last
- * batch; rank 0 compares the hash with the one that a run on one rank left in the build's temporary folder. The hashes of one
- * rank are recomputed here by a second replica that is told to be alone. */
+/* determinism = world: the same weights, bit for bit, on any number of ranks. Each case trains a few steps
+ * with an uneven last batch; rank 0 compares the hash with the one that a run on one rank left in the build's
+ * temporary folder. The hashes of one rank are recomputed here by a second replica that is told to be alone.
+ */
 #include "device/base/rng.h"
 #include "support/tiny.h"
 
 enum { BATCH = 21, STEPS = 6 };
 
 static const char *const dense[] = {"Dense(16, activation=relu)", "Dropout(0.3)", "Dense(4)", NULL};
-static const char *const conv[] = {"Reshape((6, 6, 1))", "Conv2D(4, 3, padding=same)", "BatchNormalization()",
-                                   "Activation(relu)", "MaxPooling2D(2)", "Flatten()", "Dense(4)", NULL};
+static const char *const conv[] = {"Reshape((6, 6, 1))",
+                                   "Conv2D(4, 3, padding=same)",
+                                   "BatchNormalization()",
+                                   "Activation(relu)",
+                                   "MaxPooling2D(2)",
+                                   "Flatten()",
+                                   "Dense(4)",
+                                   NULL};
 
 static const struct {
   const char *name;
@@ -64,8 +71,8 @@ static uint64_t train(const char *const *layers, const char *optimizer, double *
   return hash;
 }
 
-/* MPI may be initialised once in a process, so all cases run in one communicator's life: the hashes are printed and compared by
- * tests/trainer/test_world.sh; here every rank must agree and the loss must fall. */
+/* MPI may be initialised once in a process, so all cases run in one communicator's life: the hashes are
+ * printed and compared by tests/trainer/test_world.sh; here every rank must agree and the loss must fall. */
 static void all_cases(void **state) {
   (void)state;
   const char *path = getenv("KDIST_TEST_HASHES");
