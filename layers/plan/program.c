@@ -1,0 +1,121 @@
+#include "layers/plan/program.h"
+
+#include <string.h>
+
+void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand) {
+  *program = (kd_program){.graph = graph, .operand = operand, .attr.shape = *shape};
+}
+
+static const kd_pointwise_attr *pointwise_producer(const kd_graph *graph, kd_sym sym) {
+  const kd_node *node = kd_producer(graph, sym, false);
+  return node && node->op == KD_OP_POINTWISE && node->n_outputs == 1 ? node->attr : NULL;
+}
+
+/* Steps are compared by all their bits: equal constants, equal random draws. */
+static int add_step(kd_program *program, kd_pw_step step) {
+  kd_pointwise_attr *attr = &program->attr;
+  for (int s = 0; s < attr->n_steps; s++)
+    if (memcmp(&attr->step[s], &step, sizeof step) == 0) return KD_MAX_INPUTS + s;
+  if (attr->n_steps == KD_MAX_STEPS) {
+    program->full = true;
+    return 0;
+  }
+  attr->step[attr->n_steps] = step;
+  return KD_MAX_INPUTS + attr->n_steps++;
+}
+
+static int add_input(kd_program *program, kd_sym sym) {
+  kd_pointwise_attr *attr = &program->attr;
+  for (int i = 0; i < attr->n_inputs; i++)
+    if (program->input[i] == sym) return i;
+  if (attr->n_inputs == KD_MAX_INPUTS) {
+    program->full = true;
+    return 0;
+  }
+  program->input[attr->n_inputs] = sym;
+  return attr->n_inputs++;
+}
+
+/* The tensor that a chain of casts to float32 reads. */
+static kd_sym skip_casts(const kd_graph *graph, kd_sym sym) {
+  for (;;) {
+    const kd_pointwise_attr *attr = pointwise_producer(graph, sym);
+    bool cast = attr && attr->n_inputs == 1 && attr->n_steps == 1 && attr->step[0].op == KD_PW_COPY;
+    if (!cast || graph->syms[sym].dtype != KD_F32) return sym;
+    kd_sym from = kd_producer(graph, sym, false)->input[0];
+    if (!kd_shape_equal(&graph->syms[from].shape, &graph->syms[sym].shape)) return sym;
+    sym = from;
+  }
+}
+
+static int find_operand(kd_program *program, kd_sym sym) {
+  const kd_graph *graph = program->graph;
+  if (program->operand[sym] >= 0) return program->operand[sym];
+  const kd_pointwise_attr *attr = pointwise_producer(graph, sym);
+  if (attr && attr->n_steps == 1 && attr->step[0].op == KD_PW_CONST && graph->syms[sym].dtype == KD_F32)
+    return add_step(program, attr->step[0]);
+  return add_input(program, skip_casts(graph, sym));
+}
+
+void kd_program_join(kd_program *program, const kd_node *node) {
+  const kd_pointwise_attr *attr = node->attr;
+  int number[KD_MAX_INPUTS + KD_MAX_STEPS];
+  for (int i = 0; i < attr->n_inputs; i++) number[i] = find_operand(program, node->input[i]);
+  for (int s = 0; s < attr->n_steps && !program->full; s++) {
+    kd_pw_step step = attr->step[s];
+    for (int a = 0; a < kd_pw_operands(step.op); a++) step.arg[a] = (uint8_t)number[step.arg[a]];
+    number[attr->n_inputs + s] = step.op == KD_PW_COPY ? step.arg[0] : add_step(program, step);
+  }
+  for (int o = 0; o < attr->n_outputs && !program->full; o++)
+    program->operand[node->output[o]] = number[attr->output[o]];
+}
+
+void kd_program_output(kd_program *program, kd_sym sym) {
+  kd_pointwise_attr *attr = &program->attr;
+  if (program->full || attr->n_outputs == KD_MAX_OUTPUTS) {
+    program->full = true;
+    return;
+  }
+  int operand = program->operand[sym];
+  if (operand < KD_MAX_INPUTS) /* an input as it is: outputs come from steps */
+    operand = add_step(program, (kd_pw_step){.op = KD_PW_COPY, .arg = {(uint8_t)operand}});
+  program->output[attr->n_outputs] = sym;
+  attr->output_dtype[attr->n_outputs] = program->graph->syms[sym].dtype;
+  attr->output[attr->n_outputs++] = (uint8_t)operand;
+}
+
+bool kd_program_finish(kd_program *program) {
+  kd_pointwise_attr *attr = &program->attr;
+  if (program->full) return false;
+  bool used[KD_MAX_INPUTS + KD_MAX_STEPS] = {false};
+  for (int o = 0; o < attr->n_outputs; o++) used[attr->output[o]] = true;
+  for (int s = attr->n_steps - 1; s >= 0; s--)
+    for (int a = 0; used[KD_MAX_INPUTS + s] && a < kd_pw_operands(attr->step[s].op); a++)
+      used[attr->step[s].arg[a]] = true;
+
+  uint8_t number[KD_MAX_INPUTS + KD_MAX_STEPS];
+  int n_inputs = 0, n_steps = 0;
+  for (int i = 0; i < attr->n_inputs; i++) {
+    if (!used[i]) continue;
+    program->input[n_inputs] = program->input[i];
+    number[i] = (uint8_t)n_inputs++;
+  }
+  for (int s = 0; s < attr->n_steps; s++) {
+    if (!used[KD_MAX_INPUTS + s]) continue;
+    kd_pw_step step = attr->step[s];
+    for (int a = 0; a < kd_pw_operands(step.op); a++) step.arg[a] = number[step.arg[a]];
+    number[KD_MAX_INPUTS + s] = (uint8_t)(n_inputs + n_steps);
+    attr->step[n_steps++] = step;
+  }
+  for (int o = 0; o < attr->n_outputs; o++) attr->output[o] = number[attr->output[o]];
+  attr->n_inputs = n_inputs;
+  attr->n_steps = n_steps;
+  return true;
+}
+
+void kd_program_clear(kd_program *program, int n_nodes, const int *nodes) {
+  for (int n = 0; n < n_nodes; n++) {
+    const kd_node *node = &program->graph->nodes[nodes[n]];
+    for (int o = 0; o < node->n_outputs; o++) program->operand[node->output[o]] = -1;
+  }
+}
