@@ -84,9 +84,23 @@ void kd_program_output(kd_program *program, kd_sym sym) {
   attr->output[attr->n_outputs++] = (uint8_t)operand;
 }
 
+/* The random state is read as words, all other inputs as numbers: one input cannot be both. */
+static bool reads_words_as_numbers(const kd_pointwise_attr *attr) {
+  bool words[KD_MAX_INPUTS] = {false}, numbers[KD_MAX_INPUTS] = {false};
+  for (int s = 0; s < attr->n_steps; s++) {
+    const kd_pw_step *step = &attr->step[s];
+    bool random = step->op == KD_PW_UNIFORM || step->op == KD_PW_NORMAL;
+    for (int a = 0; a < kd_pw_operands(step->op); a++)
+      if (step->arg[a] < KD_MAX_INPUTS) (random ? words : numbers)[step->arg[a]] = true;
+  }
+  for (int i = 0; i < attr->n_inputs; i++)
+    if (words[i] && numbers[i]) return true;
+  return false;
+}
+
 bool kd_program_finish(kd_program *program) {
   kd_pointwise_attr *attr = &program->attr;
-  if (program->full) return false;
+  if (program->full || reads_words_as_numbers(attr)) return false;
   bool used[KD_MAX_INPUTS + KD_MAX_STEPS] = {false};
   for (int o = 0; o < attr->n_outputs; o++) used[attr->output[o]] = true;
   for (int s = attr->n_steps - 1; s >= 0; s--)

@@ -23,7 +23,8 @@ void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape
 void kd_program_join(kd_program *program, const kd_node *node);
 /* Makes a joined result an output of the program. */
 void kd_program_output(kd_program *program, kd_sym sym);
-/* Drops steps and inputs that no output needs and gives the operands their final numbers. False when full. */
+/* Drops steps and inputs that no output needs and gives the operands their final numbers. False when full, or
+ * when the random state would be read as a number too. */
 bool kd_program_finish(kd_program *program);
 /* Forgets the operands of the joined nodes. */
 void kd_program_clear(kd_program *program, int n_nodes, const int *nodes);

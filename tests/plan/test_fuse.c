@@ -1,0 +1,355 @@
+/* What fusion makes of graphs: counts of nodes and attributes. */
+#include "layers/plan/plan.h"
+#include "support/check.h"
+
+typedef struct fused {
+  kd_graph *g, *result;
+  bool keep[256];
+  kd_sym map[256];
+} fused;
+
+static fused *begin(void) {
+  fused *f = kd_calloc(1, sizeof *f);
+  f->g = kd_graph_create();
+  return f;
+}
+
+static void fuse(fused *f) {
+  assert_ok(kd_graph_status(f->g));
+  assert_in_range(f->g->n_syms, 0, 256);
+  f->result = kd_fuse(f->g, f->keep, f->map);
+  assert_ok(kd_graph_status(f->result));
+}
+
+static void end(fused *f) {
+  kd_graph_destroy(f->result);
+  kd_graph_destroy(f->g);
+  kd_free(f);
+}
+
+static int count(const fused *f, kd_op op) {
+  int n = 0;
+  for (int i = 0; i < f->result->n_nodes; i++) n += f->result->nodes[i].op == op;
+  return n;
+}
+
+/* The node that computes an old tensor now. */
+static const kd_node *node_of(const fused *f, kd_sym old) {
+  assert_int_not_equal(f->map[old], KD_NO_SYM);
+  return kd_producer(f->result, f->map[old], false);
+}
+
+static const kd_pointwise_attr *program_of(const fused *f, kd_sym old) {
+  const kd_node *node = node_of(f, old);
+  assert_int_equal(node->op, KD_OP_POINTWISE);
+  return node->attr;
+}
+
+static kd_sym input(fused *f, kd_shape shape) {
+  return kd_input(f->g, KD_F32, shape, f->g->n_syms, "x");
+}
+
+static void test_chain_is_one_program(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4)), b = input(f, KD_SHAPE(4));
+  kd_sym y = kd_unary(f->g, KD_PW_TANH, kd_scale(f->g, kd_add(f->g, x, b), 2));
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 1);
+  assert_int_equal(program_of(f, y)->n_inputs, 2);
+  assert_int_equal(program_of(f, y)->n_steps, 4); /* add, const, mul, tanh */
+  end(f);
+}
+
+static void test_equal_steps_are_done_once(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4));
+  kd_sym a = kd_unary(f->g, KD_PW_EXP, x), b = kd_unary(f->g, KD_PW_EXP, x);
+  kd_sym y = kd_add(f->g, kd_scale(f->g, a, 3), kd_scale(f->g, b, 3));
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 1);
+  assert_int_equal(program_of(f, y)->n_steps, 4); /* exp, const, mul, add */
+  end(f);
+}
+
+/* Both outputs of a diamond that others read come from one program. */
+static void test_several_outputs(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym g = input(f, KD_SHAPE(64)), m = input(f, KD_SHAPE(64)), w = input(f, KD_SHAPE(64));
+  kd_sym moment = kd_add(f->g, kd_scale(f->g, m, 0.9), g);
+  kd_sym weight = kd_sub(f->g, w, kd_scale(f->g, moment, 0.1));
+  f->keep[moment] = f->keep[weight] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 1);
+  assert_int_equal(program_of(f, weight)->n_outputs, 2);
+  assert_ptr_equal(node_of(f, weight), node_of(f, moment));
+  end(f);
+}
+
+/* exp(x) is read by a reduction whose result the sum needs: the two cannot be one program. */
+static void test_no_cycle_through_a_reduction(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4));
+  kd_sym e = kd_unary(f->g, KD_PW_EXP, x);
+  kd_sym y = kd_div(f->g, e, kd_reduce_last(f->g, KD_REDUCE_SUM, e, true));
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(count(f, KD_OP_POINTWISE), 2);
+  assert_int_equal(count(f, KD_OP_REDUCE), 1);
+  end(f);
+}
+
+/* A result read through a view by a later kernel does not stop fusion; one read before does. */
+static void test_views_between(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4)), w = input(f, KD_SHAPE(32, 2));
+  kd_sym a = kd_unary(f->g, KD_PW_EXP, x);
+  kd_sym flat = kd_reshape(f->g, a, KD_SHAPE(1, 32));
+  kd_sym b = kd_unary(f->g, KD_PW_NEG, a);
+  kd_sym product = kd_matmul(f->g, flat, w, false, false);
+  f->keep[b] = f->keep[product] = true;
+  fuse(f);
+  assert_int_equal(count(f, KD_OP_POINTWISE), 1);
+  end(f);
+}
+
+/* A rounding to another type between two programs stays; reading pixels as floats costs nothing. */
+static void test_types(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym pixels = kd_input(f->g, KD_U8, KD_SHAPE(8, 4), 0, "pixels");
+  kd_sym scaled = kd_scale(f->g, kd_cast(f->g, pixels, KD_F32), 1.0 / 255);
+  kd_sym whole = kd_cast(f->g, kd_scale(f->g, scaled, 7), KD_I32);
+  kd_sym y = kd_mul(f->g, whole, scaled);
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(count(f, KD_OP_POINTWISE), 2);
+  const kd_node *first = node_of(f, scaled);
+  assert_int_equal(f->result->syms[first->input[0]].dtype, KD_U8);
+  for (int s = 0; s < ((const kd_pointwise_attr *)first->attr)->n_steps; s++)
+    assert_int_not_equal(((const kd_pointwise_attr *)first->attr)->step[s].op, KD_PW_COPY);
+  end(f);
+}
+
+/* Two readers of a cast that cannot be merged each read the pixels; the cast itself is gone. */
+static void test_cast_is_folded_into_all_readers(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym pixels = kd_input(f->g, KD_U8, KD_SHAPE(4), 0, "pixels"), wide = input(f, KD_SHAPE(8, 4));
+  kd_sym x = kd_cast(f->g, pixels, KD_F32);
+  kd_sym a = kd_add(f->g, x, wide), b = kd_unary(f->g, KD_PW_EXP, x);
+  f->keep[a] = f->keep[b] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 2);
+  end(f);
+}
+
+static void test_limits(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym s = input(f, KD_SHAPE(16));
+  for (int i = 0; i < 120; i++) s = kd_unary(f->g, KD_PW_EXP, s);
+  f->keep[s] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 2);
+  end(f);
+  f = begin();
+  s = input(f, KD_SHAPE(16));
+  for (int i = 0; i < 40; i++) s = kd_add(f->g, s, input(f, KD_SHAPE(16)));
+  f->keep[s] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 2);
+  end(f);
+}
+
+/* A gradient that somebody waits for does not move behind a product. */
+static void test_kept_results_are_not_delayed(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(4, 4));
+  kd_sym grad = kd_scale(f->g, x, 0.5);
+  kd_sym product = kd_matmul(f->g, x, x, false, false);
+  kd_sym y = kd_add(f->g, grad, product);
+  f->keep[grad] = f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(count(f, KD_OP_POINTWISE), 2);
+  assert_int_equal(f->result->nodes[0].op, KD_OP_POINTWISE);
+  end(f);
+}
+
+static kd_sym dense(fused *f, kd_sym x, int units, kd_pw activation) {
+  kd_shape shape = *kd_sym_shape(f->g, x);
+  kd_sym kernel = kd_weight_sym(f->g, KD_F32, KD_SHAPE(shape.dim[shape.rank - 1], units), 0, "kernel");
+  kd_sym bias = kd_weight_sym(f->g, KD_F32, KD_SHAPE(units), 1, "bias");
+  kd_sym y = kd_add(f->g, kd_matmul(f->g, x, kernel, false, false), bias);
+  return activation == KD_PW_COPY ? y : kd_unary(f->g, activation, y);
+}
+
+static void test_dense_is_one_product(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym a = dense(f, input(f, KD_SHAPE(8, 4)), 16, KD_PW_RELU), b = dense(f, a, 3, KD_PW_COPY);
+  f->keep[b] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 2);
+  assert_int_equal(((const kd_matmul_attr *)node_of(f, a)->attr)->epilogue, KD_EPI_RELU);
+  assert_int_equal(node_of(f, b)->n_inputs, 3);
+  assert_int_equal(((const kd_matmul_attr *)node_of(f, b)->attr)->epilogue, KD_EPI_NONE);
+  end(f);
+}
+
+/* Training reads the activation's result only, so the epilogue stays; a second reader of its operand ends it.
+ */
+static void test_epilogue_in_training(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4));
+  kd_sym y = dense(f, x, 16, KD_PW_TANH), grad;
+  kd_sym loss = kd_reduce_all(f->g, KD_REDUCE_SUM, kd_unary(f->g, KD_PW_SQUARE, y));
+  assert_ok(kd_autodiff(f->g, loss, 1, &x, &grad));
+  f->keep[grad] = true;
+  fuse(f);
+  assert_int_equal(((const kd_matmul_attr *)node_of(f, y)->attr)->epilogue, KD_EPI_TANH);
+  end(f);
+  f = begin();
+  kd_sym z = dense(f, input(f, KD_SHAPE(8, 4)), 16, KD_PW_COPY);
+  y = kd_unary(f->g, KD_PW_SIGMOID, z);
+  f->keep[y] = f->keep[z] = true;
+  fuse(f);
+  assert_int_equal(node_of(f, z)->op, KD_OP_MATMUL);
+  assert_int_equal(node_of(f, z)->n_inputs, 3);
+  assert_int_equal(node_of(f, y)->op, KD_OP_POINTWISE);
+  end(f);
+}
+
+/* A residual of the same shape is no bias. */
+static void test_residual_is_no_bias(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(1, 4)), w = input(f, KD_SHAPE(4, 4));
+  kd_sym y = kd_add(f->g, kd_matmul(f->g, x, w, false, false), x);
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 2);
+  end(f);
+}
+
+/* A bias that is computed after the product cannot be an input of it. */
+static void test_late_bias(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4)), w = input(f, KD_SHAPE(4, 4)), b = input(f, KD_SHAPE(4));
+  kd_sym product = kd_matmul(f->g, x, w, false, false);
+  kd_sym y = kd_add(f->g, product, kd_unary(f->g, KD_PW_EXP, b));
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_equal(node_of(f, y)->op, KD_OP_POINTWISE);
+  end(f);
+}
+
+typedef struct block {
+  kd_sym x, kernel, gamma, beta, y, loss;
+} block;
+
+static const kd_conv_attr conv_3x3 = {.spatial = 2,
+                                      .stride = {1, 1},
+                                      .dilation = {1, 1},
+                                      .pad_before = {1, 1},
+                                      .pad_after = {1, 1},
+                                      .groups = 1};
+
+/* convolution, normalisation, relu, twice, with a residual of the first */
+static block residual_block(fused *f) {
+  block b = {.x = input(f, KD_SHAPE(2, 6, 6, 4))};
+  b.kernel = kd_weight_sym(f->g, KD_F32, KD_SHAPE(3, 3, 4, 4), 0, "kernel");
+  b.gamma = kd_weight_sym(f->g, KD_F32, KD_SHAPE(4), 1, "gamma");
+  b.beta = kd_weight_sym(f->g, KD_F32, KD_SHAPE(4), 2, "beta");
+  kd_sym mean, variance;
+  kd_sym conv = kd_conv(f->g, b.x, b.kernel, &conv_3x3);
+  b.y = kd_unary(f->g, KD_PW_RELU, kd_batch_norm(f->g, conv, b.gamma, b.beta, 1e-3, &mean, &variance));
+  conv = kd_conv(f->g, b.y, b.kernel, &conv_3x3);
+  kd_sym second = kd_batch_norm(f->g, conv, b.gamma, b.beta, 1e-3, &mean, &variance);
+  kd_sym out = kd_unary(f->g, KD_PW_RELU, kd_add(f->g, second, b.y));
+  b.loss = kd_reduce_all(f->g, KD_REDUCE_SUM, kd_unary(f->g, KD_PW_SQUARE, out));
+  return b;
+}
+
+static void test_norm_and_relu(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  block b = residual_block(f);
+  kd_sym grads[3], wanted[3] = {b.kernel, b.gamma, b.beta};
+  assert_ok(kd_autodiff(f->g, b.loss, 3, wanted, grads));
+  for (int i = 0; i < 3; i++) f->keep[grads[i]] = true;
+  fuse(f);
+  int relu_norms = 0, relu_grads = 0;
+  for (int n = 0; n < f->result->n_nodes; n++) {
+    const kd_node *node = &f->result->nodes[n];
+    if (node->op == KD_OP_BATCH_NORM) relu_norms += ((const kd_norm_attr *)node->attr)->relu;
+    if (node->op == KD_OP_BATCH_NORM_GRAD) relu_grads += ((const kd_norm_attr *)node->attr)->relu;
+  }
+  assert_int_equal(count(f, KD_OP_BATCH_NORM), 2);
+  assert_int_equal(relu_norms, 1); /* the other is followed by the sum */
+  assert_int_equal(relu_grads, 1);
+  assert_int_equal(node_of(f, b.y)->op, KD_OP_BATCH_NORM);
+  end(f);
+}
+
+/* Batch 1 must not change which nodes are matched: shapes (1, n) and (n) differ by rank. */
+static void test_structure_is_the_same_for_batch_1(void **unused) {
+  (void)unused;
+  int nodes[2];
+  for (int i = 0; i < 2; i++) {
+    fused *f = begin();
+    kd_sym x = input(f, KD_SHAPE(i ? 8 : 1, 4));
+    kd_sym y = dense(f, dense(f, x, 16, KD_PW_RELU), 3, KD_PW_SIGMOID), grad;
+    kd_sym loss = kd_reduce_all(f->g, KD_REDUCE_SUM, kd_unary(f->g, KD_PW_LOG, y));
+    assert_ok(kd_autodiff(f->g, loss, 1, &x, &grad));
+    f->keep[grad] = f->keep[loss] = true;
+    fuse(f);
+    nodes[i] = f->result->n_nodes;
+    end(f);
+  }
+  assert_int_equal(nodes[0], nodes[1]);
+}
+
+static void test_dead_graph(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym x = input(f, KD_SHAPE(8, 4));
+  kd_sym dead = kd_unary(f->g, KD_PW_EXP, x);
+  f->keep[x] = true;
+  fuse(f);
+  assert_int_equal(f->result->n_nodes, 0);
+  assert_int_equal(f->map[dead], KD_NO_SYM);
+  assert_int_not_equal(f->map[x], KD_NO_SYM);
+  end(f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_chain_is_one_program),
+      cmocka_unit_test(test_equal_steps_are_done_once),
+      cmocka_unit_test(test_several_outputs),
+      cmocka_unit_test(test_no_cycle_through_a_reduction),
+      cmocka_unit_test(test_views_between),
+      cmocka_unit_test(test_types),
+      cmocka_unit_test(test_cast_is_folded_into_all_readers),
+      cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_kept_results_are_not_delayed),
+      cmocka_unit_test(test_dense_is_one_product),
+      cmocka_unit_test(test_epilogue_in_training),
+      cmocka_unit_test(test_residual_is_no_bias),
+      cmocka_unit_test(test_late_bias),
+      cmocka_unit_test(test_norm_and_relu),
+      cmocka_unit_test(test_structure_is_the_same_for_batch_1),
+      cmocka_unit_test(test_dead_graph),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
