@@ -66,8 +66,19 @@ static bool reads_cell_by_cell(const kd_layout *layout, const kd_node *node, kd_
   return true;
 }
 
+/* Outputs that are copies of inputs could swap two tensors: no order of writes gets that right in place. */
+static bool copies_an_input(const kd_node *node, int output) {
+  const kd_pointwise_attr *attr = node->attr;
+  int operand = attr->output[output];
+  while (operand >= attr->n_inputs && attr->step[operand - attr->n_inputs].op == KD_PW_COPY)
+    operand = attr->step[operand - attr->n_inputs].arg[0];
+  return operand < attr->n_inputs;
+}
+
 bool kd_layout_in_place(const kd_layout *layout, const kd_node *node, kd_sym root, kd_sym output) {
-  return (kd_op_get(node->op)->flags & KD_OP_INPLACE) && reads_cell_by_cell(layout, node, root, output);
+  if (!(kd_op_get(node->op)->flags & KD_OP_INPLACE)) return false;
+  if (node->op == KD_OP_POINTWISE && copies_an_input(node, layout->graph->syms[output].out)) return false;
+  return reads_cell_by_cell(layout, node, root, output);
 }
 
 /* The block of an input that dies at step t and that output may take, or -1. taken[block] is the last step

@@ -223,6 +223,29 @@ static void test_unsafe_update_is_staged(void **unused) {
   end(f);
 }
 
+/* Two copies in one program, each over the other's operand. */
+static void test_swap_in_one_program(void **unused) {
+  (void)unused;
+  fixture *f = begin();
+  float a[4] = {1, 2, 3, 4}, b[4] = {5, 6, 7, 8}, old_a[4], old_b[4];
+  memcpy(old_a, a, sizeof a);
+  memcpy(old_b, b, sizeof b);
+  kd_sym x = kd_input(f->g, KD_F32, vector4, 0, "x"), y = kd_input(f->g, KD_F32, vector4, 1, "y");
+  kd_pointwise_attr swap = {.n_inputs = 2, .n_steps = 2, .n_outputs = 2, .shape = vector4, .output = {2, 3}};
+  swap.step[0] = (kd_pw_step){.op = KD_PW_COPY, .arg = {1}};
+  swap.step[1] = (kd_pw_step){.op = KD_PW_COPY, .arg = {0}};
+  kd_sym out[KD_MAX_OUTPUTS];
+  kd_append(f->g, KD_OP_POINTWISE, &swap, 2, (kd_sym[]){x, y}, out);
+  bind(f, x, a);
+  bind(f, y, b);
+  bind(f, out[0], a);
+  bind(f, out[1], b);
+  compile_and_run(f);
+  assert_memory_equal(a, old_b, sizeof a);
+  assert_memory_equal(b, old_a, sizeof b);
+  end(f);
+}
+
 static void test_swap_is_refused(void **unused) {
   (void)unused;
   fixture *f = begin();
@@ -394,6 +417,7 @@ int main(void) {
       cmocka_unit_test(test_weight_updated_in_its_place),
       cmocka_unit_test(test_weight_read_after_update),
       cmocka_unit_test(test_unsafe_update_is_staged),
+      cmocka_unit_test(test_swap_in_one_program),
       cmocka_unit_test(test_swap_is_refused),
       cmocka_unit_test(test_wrong_bindings),
       cmocka_unit_test(test_marks_fire_when_ready),
