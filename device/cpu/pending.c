@@ -5,17 +5,6 @@ static kd_status refuse(kd_launch *launch) {
   return kd_fail(KD_ERR_INTERNAL, "the CPU has no kernel for %s", kd_op_get(launch->op)->name);
 }
 
-const kd_kernel kd_cpu_reshape = {.prepare = refuse};
-const kd_kernel kd_cpu_transpose = {.prepare = refuse};
-const kd_kernel kd_cpu_broadcast = {.prepare = refuse};
-const kd_kernel kd_cpu_slice = {.prepare = refuse};
-const kd_kernel kd_cpu_pad = {.prepare = refuse};
-const kd_kernel kd_cpu_concat = {.prepare = refuse};
-const kd_kernel kd_cpu_reduce = {.prepare = refuse};
-const kd_kernel kd_cpu_argmax = {.prepare = refuse};
-const kd_kernel kd_cpu_in_top_k = {.prepare = refuse};
-const kd_kernel kd_cpu_gather = {.prepare = refuse};
-const kd_kernel kd_cpu_scatter_add = {.prepare = refuse};
 const kd_kernel kd_cpu_batch_norm = {.prepare = refuse};
 const kd_kernel kd_cpu_batch_norm_grad = {.prepare = refuse};
 const kd_kernel kd_cpu_layer_norm = {.prepare = refuse};

@@ -70,20 +70,12 @@ static inline void v_normal_pair(vu bits0, vu bits1, vf *even, vf *odd) {
 
 /* Lanes of four vectors, in turn: x[0][0], x[1][0], x[2][0], x[3][0], x[0][1] ... */
 static inline void v_store_interleaved(float *out, const vf x[4]) {
-#if defined(__AVX512F__)
-  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  __m512 a = (__m512)x[0], b = (__m512)x[1], c = (__m512)x[2], d = (__m512)x[3];
-  __m512 ac0 = _mm512_permutex2var_ps(a, low, c), ac1 = _mm512_permutex2var_ps(a, high, c);
-  __m512 bd0 = _mm512_permutex2var_ps(b, low, d), bd1 = _mm512_permutex2var_ps(b, high, d);
-  _mm512_storeu_ps(out, _mm512_permutex2var_ps(ac0, low, bd0));
-  _mm512_storeu_ps(out + 16, _mm512_permutex2var_ps(ac0, high, bd0));
-  _mm512_storeu_ps(out + 32, _mm512_permutex2var_ps(ac1, low, bd1));
-  _mm512_storeu_ps(out + 48, _mm512_permutex2var_ps(ac1, high, bd1));
-#else
-  for (int lane = 0; lane < KD_W; lane++)
-    for (int i = 0; i < 4; i++) out[4 * lane + i] = x[i][lane];
-#endif
+  vf ac0 = v_zip_low(x[0], x[2]), ac1 = v_zip_high(x[0], x[2]);
+  vf bd0 = v_zip_low(x[1], x[3]), bd1 = v_zip_high(x[1], x[3]);
+  v_store(out, v_zip_low(ac0, bd0));
+  v_store(out + KD_W, v_zip_high(ac0, bd0));
+  v_store(out + 2 * KD_W, v_zip_low(ac1, bd1));
+  v_store(out + 3 * KD_W, v_zip_high(ac1, bd1));
 }
 
 typedef void draw_fn(vf number[4], vu word[4]);

@@ -48,6 +48,10 @@ static inline vf v_select(vm mask, vf yes, vf no) {
 static inline vf v_load_part(const float *p, int64_t n) {
   return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 }
+/* As v_load_part, with `other` in the lanes behind. */
+static inline vf v_load_part_or(const float *p, int64_t n, vf other) {
+  return (vf)_mm512_mask_loadu_ps((__m512)other, (__mmask16)((1u << n) - 1), p);
+}
 static inline void v_store_part(float *p, vf x, int64_t n) {
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
 }
@@ -66,6 +70,15 @@ static inline vi v_to_int(vf x) { /* nearest */
 static inline vf v_from_int(vi x) {
   return (vf)_mm512_cvtepi32_ps((__m512i)x);
 }
+/* Lanes of a and b in turn: the lower half of each, the upper half of each. */
+static inline vf v_zip_low(vf a, vf b) {
+  const __m512i order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return (vf)_mm512_permutex2var_ps((__m512)a, order, (__m512)b);
+}
+static inline vf v_zip_high(vf a, vf b) {
+  const __m512i order = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return (vf)_mm512_permutex2var_ps((__m512)a, order, (__m512)b);
+}
 #elif defined(__AVX2__)
 typedef vi vm;
 #define KD_COMPARE_(a, b, predicate) ((vm)_mm256_cmp_ps((__m256)(a), (__m256)(b), predicate))
@@ -77,6 +90,9 @@ static inline __m256i v_part_mask(int64_t n) {
 }
 static inline vf v_load_part(const float *p, int64_t n) {
   return (vf)_mm256_maskload_ps(p, v_part_mask(n));
+}
+static inline vf v_load_part_or(const float *p, int64_t n, vf other) {
+  return v_select((vm)v_part_mask(n), v_load_part(p, n), other);
 }
 static inline void v_store_part(float *p, vf x, int64_t n) {
   _mm256_maskstore_ps(p, v_part_mask(n), (__m256)x);
@@ -96,6 +112,14 @@ static inline vi v_to_int(vf x) {
 static inline vf v_from_int(vi x) {
   return (vf)_mm256_cvtepi32_ps((__m256i)x);
 }
+static inline vf v_zip_low(vf a, vf b) {
+  __m256 low = _mm256_unpacklo_ps((__m256)a, (__m256)b), high = _mm256_unpackhi_ps((__m256)a, (__m256)b);
+  return (vf)_mm256_permute2f128_ps(low, high, 0x20);
+}
+static inline vf v_zip_high(vf a, vf b) {
+  __m256 low = _mm256_unpacklo_ps((__m256)a, (__m256)b), high = _mm256_unpackhi_ps((__m256)a, (__m256)b);
+  return (vf)_mm256_permute2f128_ps(low, high, 0x31);
+}
 #else
 typedef vi vm;
 static inline vf v_select(vm mask, vf yes, vf no) {
@@ -105,6 +129,10 @@ static inline vf v_load_part(const float *p, int64_t n) {
   vf x = {0};
   for (int64_t i = 0; i < n; i++) x[i] = p[i];
   return x;
+}
+static inline vf v_load_part_or(const float *p, int64_t n, vf other) {
+  for (int64_t i = 0; i < n; i++) other[i] = p[i];
+  return other;
 }
 static inline void v_store_part(float *p, vf x, int64_t n) {
   for (int64_t i = 0; i < n; i++) p[i] = x[i];
@@ -128,7 +156,24 @@ static inline vf v_floor(vf x) {
 static inline vf v_sqrt(vf x) {
   return (vf)_mm_sqrt_ps((__m128)x);
 }
+static inline vf v_zip_low(vf a, vf b) {
+  return (vf)_mm_unpacklo_ps((__m128)a, (__m128)b);
+}
+static inline vf v_zip_high(vf a, vf b) {
+  return (vf)_mm_unpackhi_ps((__m128)a, (__m128)b);
+}
 #endif
+
+/* One bit per lane. */
+static inline unsigned v_bits(vm mask) {
+#if defined(__AVX512F__)
+  return mask;
+#elif defined(__AVX2__)
+  return (unsigned)_mm256_movemask_ps((__m256)mask);
+#else
+  return (unsigned)_mm_movemask_ps((__m128)mask);
+#endif
+}
 
 #if defined(__AVX2__)
 static inline vm v_lt(vf a, vf b) {
@@ -168,6 +213,18 @@ KD_INLINE void v_store_n(float *p, vf x, int64_t n) {
     v_store_part(p, x, n);
   else
     v_store(p, x);
+}
+
+/* Transposes KD_W vectors: zipping row i with row i + KD_W/2 as often as KD_W can be halved does it. */
+static inline void v_transpose(vf x[KD_W]) {
+  vf y[KD_W];
+  for (int width = 1; width < KD_W; width *= 2) {
+    for (int i = 0; i < KD_W / 2; i++) {
+      y[2 * i] = v_zip_low(x[i], x[i + KD_W / 2]);
+      y[2 * i + 1] = v_zip_high(x[i], x[i + KD_W / 2]);
+    }
+    for (int i = 0; i < KD_W; i++) x[i] = y[i];
+  }
 }
 
 static inline vf v_abs(vf x) {
