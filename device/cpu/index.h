@@ -28,7 +28,8 @@ static inline int64_t kd_index_at(const kd_tensor *ids, int64_t i) {
 static inline kd_status kd_index_check(const kd_tensor *ids) {
   KD_CHECK(ids->dtype == KD_I32 || ids->dtype == KD_I64 || ids->dtype == KD_U8 || ids->dtype == KD_U32 ||
                ids->dtype == KD_F32,
-           KD_ERR_INTERNAL, "indices of type %s are not supported on the CPU; use int32", kd_dtype_name(ids->dtype));
+           KD_ERR_INTERNAL, "indices of type %s are not supported on the CPU; use int32",
+           kd_dtype_name(ids->dtype));
   return KD_OK;
 }
 

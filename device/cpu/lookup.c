@@ -70,8 +70,8 @@ static kd_status scatter_prepare(kd_launch *launch) {
   const kd_tensor *y = &launch->output[0];
   launch->note = "rows in order";
   if (y->dtype != KD_F32)
-    launch->workspace_bytes = (size_t)(kd_shape_count(&y->shape) + kd_shape_span(&y->shape, 1, y->shape.rank)) *
-                              sizeof(float);
+    launch->workspace_bytes =
+        (size_t)(kd_shape_count(&y->shape) + kd_shape_span(&y->shape, 1, y->shape.rank)) * sizeof(float);
   KD_CHECK(y->dtype == KD_F32 || kd_dtype_is_float(y->dtype), KD_ERR_INTERNAL, "scatter_add of %s",
            kd_dtype_name(y->dtype));
   return kd_index_check(&launch->input[0]);

@@ -98,7 +98,9 @@ static kd_status reshape_run(const kd_launch *launch) {
 }
 
 const kd_kernel kd_cpu_reshape = {.run = reshape_run};
-const kd_kernel kd_cpu_transpose = {.prepare = transpose_prepare, .run = pieces_run, .release = pieces_release};
-const kd_kernel kd_cpu_broadcast = {.prepare = broadcast_prepare, .run = pieces_run, .release = pieces_release};
+const kd_kernel kd_cpu_transpose = {
+    .prepare = transpose_prepare, .run = pieces_run, .release = pieces_release};
+const kd_kernel kd_cpu_broadcast = {
+    .prepare = broadcast_prepare, .run = pieces_run, .release = pieces_release};
 const kd_kernel kd_cpu_slice = {.prepare = slice_prepare, .run = pieces_run, .release = pieces_release};
 const kd_kernel kd_cpu_concat = {.prepare = concat_prepare, .run = pieces_run, .release = pieces_release};

@@ -56,7 +56,8 @@ static void pad_axis(const pad *p, int d, char *to, const char *from) {
     memcpy(to, from, (size_t)(p->in.dim[d] * p->block[d]));
     to += p->in.dim[d] * p->span[d];
   } else {
-    for (int64_t i = 0; i < p->in.dim[d]; i++, to += p->span[d], from += p->block[d]) pad_axis(p, d + 1, to, from);
+    for (int64_t i = 0; i < p->in.dim[d]; i++, to += p->span[d], from += p->block[d])
+      pad_axis(p, d + 1, to, from);
   }
   put_value(p, to, after);
 }

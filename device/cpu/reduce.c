@@ -119,7 +119,7 @@ static kd_status reduce_prepare(kd_launch *launch) {
 /* The result of no elements: 0, 1 or an infinity; a mean of nothing is NaN. */
 static void write_empty(const kd_launch *launch) {
   static const float value[] = {
-      [KD_REDUCE_SUM] = 0.0f,      [KD_REDUCE_MEAN] = NAN,    [KD_REDUCE_MAX] = -INFINITY,
+      [KD_REDUCE_SUM] = 0.0f,     [KD_REDUCE_MEAN] = NAN,  [KD_REDUCE_MAX] = -INFINITY,
       [KD_REDUCE_MIN] = INFINITY, [KD_REDUCE_PROD] = 1.0f, [KD_REDUCE_SUMSQ] = 0.0f,
   };
   const kd_tensor *y = &launch->output[0];

@@ -103,7 +103,8 @@ void kd_reduce_pass_run(const kd_reduce_pass *p, const kd_device *device, const 
   pass_run run = {p, kd_cpu_vector(device), x, p->blocks > 1 ? partial : y};
   int64_t word = (int64_t)sizeof(float);
   if (p->inner == 1)
-    kd_cpu_parallel(device, p->outer * p->blocks, kd_cpu_grain(p->n / p->blocks * word), reduce_row_items, &run);
+    kd_cpu_parallel(device, p->outer * p->blocks, kd_cpu_grain(p->n / p->blocks * word), reduce_row_items,
+                    &run);
   else
     kd_cpu_parallel(device, p->outer * p->blocks * p->pieces, kd_cpu_grain(p->block * p->piece * word),
                     reduce_column_items, &run);

@@ -9,10 +9,10 @@
 typedef struct kd_reduce_pass {
   kd_reduce_kind kind; /* MEAN sums */
   int64_t outer, n, inner;
-  int64_t blocks, block;   /* of n: their number, and elements of one */
-  int64_t pieces, piece;   /* of inner: columns that one item takes */
-  int64_t wide;            /* columns of few elements: rows that are taken as one, else 1 */
-  int64_t partial_floats;  /* room that a run needs */
+  int64_t blocks, block;  /* of n: their number, and elements of one */
+  int64_t pieces, piece;  /* of inner: columns that one item takes */
+  int64_t wide;           /* columns of few elements: rows that are taken as one, else 1 */
+  int64_t partial_floats; /* room that a run needs */
 } kd_reduce_pass;
 
 void kd_reduce_pass_plan(kd_reduce_pass *pass, kd_reduce_kind kind, int64_t outer, int64_t n, int64_t inner);

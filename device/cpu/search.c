@@ -1,10 +1,10 @@
 /* ARGMAX and IN_TOP_K. Other types than float32 are converted first. */
 #include <math.h>
 
+#include "device/cpu/cpu.h"
 #include "device/cpu/index.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
-#include "device/cpu/cpu.h"
 
 typedef struct search {
   const kd_launch *launch;
@@ -49,7 +49,8 @@ static kd_status argmax_run(const kd_launch *launch) {
   s.n = shape->dim[axis];
   s.inner = kd_shape_span(shape, axis + 1, shape->rank);
   int64_t bytes = s.n * s.inner * (int64_t)sizeof(float);
-  if (bytes) kd_cpu_parallel(launch->device, kd_shape_span(shape, 0, axis), kd_cpu_grain(bytes), argmax_items, &s);
+  if (bytes)
+    kd_cpu_parallel(launch->device, kd_shape_span(shape, 0, axis), kd_cpu_grain(bytes), argmax_items, &s);
   return KD_OK;
 }
 

@@ -120,7 +120,8 @@ static void copy_single(char *to, int64_t to_stride, const char *from, int64_t f
 #undef COPY_ELEMENTS
 }
 
-static void repeat_element(const kd_vector_table *vector, char *to, const char *from, int64_t n, size_t size) {
+static void repeat_element(const kd_vector_table *vector, char *to, const char *from, int64_t n,
+                           size_t size) {
   float value;
   if (size == 1) {
     memset(to, *(const unsigned char *)from, (size_t)n);
@@ -158,8 +159,8 @@ static void copy_bytes(void *context, int64_t begin, int64_t end) {
 static void transpose_any(char *to, const char *from, const kd_strided *c, int64_t rows) {
   int last = c->rank - 1;
   for (int64_t r = 0; r < rows; r++)
-    copy_single(to + r * c->to[c->across], c->to[last], from + r * (int64_t)c->size, c->from[last], c->dim[last],
-                c->size);
+    copy_single(to + r * c->to[c->across], c->to[last], from + r * (int64_t)c->size, c->from[last],
+                c->dim[last], c->size);
 }
 
 static void transpose_strips(void *context, int64_t begin, int64_t end) {
@@ -178,8 +179,8 @@ static void transpose_strips(void *context, int64_t begin, int64_t end) {
     }
     int64_t rows = c->dim[c->across] - row < STRIP ? c->dim[c->across] - row : STRIP;
     if (c->size == sizeof(float))
-      range->vector->transpose4(range->to + to, c->to[c->across] / word, range->from + from, c->from[last] / word,
-                                rows, c->dim[last]);
+      range->vector->transpose4(range->to + to, c->to[c->across] / word, range->from + from,
+                                c->from[last] / word, rows, c->dim[last]);
     else
       transpose_any(range->to + to, range->from + from, c, rows);
   }

@@ -42,7 +42,8 @@ static inline vf row_lanes(kd_reduce_kind kind, const float *x, int64_t n) {
 }
 
 /* KD_W rows at a time: their lanes are transposed, so that joining lanes takes whole vectors. */
-static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride, float *out) {
+static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride,
+                           float *out) {
   for (int64_t r = 0; r < rows; r += KD_W) {
     int64_t here = rows - r < KD_W ? rows - r : KD_W;
     vf lane[KD_W];
@@ -58,7 +59,8 @@ static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, in
   }
 }
 
-void KD_V(reduce_rows)(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride, float *out) {
+void KD_V(reduce_rows)(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride,
+                       float *out) {
   if (kind == KD_REDUCE_MAX)
     rows_of(KD_REDUCE_MAX, x, rows, n, stride, out);
   else if (kind == KD_REDUCE_MIN)
@@ -82,8 +84,8 @@ static inline vf column_of_eight(kd_reduce_kind kind, const vf row[DEEP]) {
   return join(kind, join(kind, part[0], part[1]), join(kind, part[2], part[3]));
 }
 
-static inline void columns_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t stride, int64_t columns,
-                              float *out) {
+static inline void columns_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t stride,
+                              int64_t columns, float *out) {
   int64_t whole = columns / KD_W * KD_W, rest = columns - whole;
   for (int64_t c = 0; c < whole; c += KD_W) v_store(out + c, identity(kind));
   if (rest) v_store_part(out + whole, identity(kind), rest);
