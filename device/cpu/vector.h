@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "device/cpu/batch_norm.h"
 #include "device/cpu/pool_shape.h"
 
 #define KD_VECTOR_JOIN_(name, isa)  kd_##name##_##isa
