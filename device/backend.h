@@ -16,14 +16,15 @@ typedef struct kd_backend {
   kd_status (*download)(kd_device *device, void *host, const void *from, size_t bytes);
   kd_status (*finish)(kd_device *device); /* waits for all launches */
   const kd_kernel *(*kernel)(kd_op op);   /* never NULL */
-  const char *(*describe)(kd_device *device); /* one line for `kdist info` and logs: instruction set, threads */
+  const char *(*describe)(
+      kd_device *device); /* one line for `kdist info` and logs: instruction set, threads */
 } kd_backend;
 
 struct kd_device {
   const kd_backend *backend;
-  int threads;  /* CPU: compute threads of this rank, at least 1 */
+  int threads;       /* CPU: compute threads of this rank, at least 1 */
   bool reproducible; /* determinism is run or world: kernels keep a fixed order of sums */
-  void *state;  /* the backend's own */
+  void *state;       /* the backend's own */
 };
 
 extern const kd_backend kd_cpu_backend;

@@ -69,7 +69,7 @@ typedef struct kd_matmul_attr {
 
 enum { KD_MAX_SPATIAL = 3 };
 typedef struct kd_conv_attr {
-  int spatial; /* 1, 2 or 3 spatial axes */
+  int spatial;                                              /* 1, 2 or 3 spatial axes */
   int64_t stride[KD_MAX_SPATIAL], dilation[KD_MAX_SPATIAL]; /* dilation 1: none */
   int64_t pad_before[KD_MAX_SPATIAL], pad_after[KD_MAX_SPATIAL];
   int64_t groups;
@@ -127,15 +127,16 @@ typedef struct kd_launch {
   void *handle;           /* what prepare made (library objects); freed by release */
   const char *note;       /* set by prepare: the implementation, for `kdist plan` and warnings; static text */
   bool slow;              /* set by prepare: the library fell to reference or im2col code */
-  kd_status (*run)(const struct kd_launch *launch); /* set by the plan from the kernel; prepare may replace it */
+  kd_status (*run)(
+      const struct kd_launch *launch); /* set by the plan from the kernel; prepare may replace it */
 } kd_launch;
 
 typedef struct kd_kernel {
-  kd_status (*prepare)(kd_launch *launch);     /* may be NULL */
-  kd_status (*bind)(kd_launch *launch);        /* may be NULL: addresses are known now */
+  kd_status (*prepare)(kd_launch *launch);       /* may be NULL */
+  kd_status (*bind)(kd_launch *launch);          /* may be NULL: addresses are known now */
   kd_status (*refresh)(const kd_launch *launch); /* may be NULL: weights have changed */
-  kd_status (*run)(const kd_launch *launch);   /* allocates nothing, formats nothing */
-  void (*release)(kd_launch *launch);          /* may be NULL */
+  kd_status (*run)(const kd_launch *launch);     /* allocates nothing, formats nothing */
+  void (*release)(kd_launch *launch);            /* may be NULL */
 } kd_kernel;
 
 #endif

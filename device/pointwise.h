@@ -34,8 +34,8 @@ enum { KD_MAX_INPUTS = 24, KD_MAX_OUTPUTS = 12, KD_MAX_STEPS = 96 };
   KD_PW(FLOOR, floor, 1)                                                                                     \
   KD_PW(ROUND, round, 1) /* half to even */                                                                  \
   KD_PW(RELU, relu, 1)                                                                                       \
-  KD_PW(NOT, not, 1)           /* 1 where x == 0, else 0 */                                                  \
-  KD_PW(FINITE, finite, 1)     /* 1 where x is finite, else 0 */                                             \
+  KD_PW(NOT, not, 1)       /* 1 where x == 0, else 0 */                                                      \
+  KD_PW(FINITE, finite, 1) /* 1 where x is finite, else 0 */                                                 \
   KD_PW(ADD, add, 2)                                                                                         \
   KD_PW(SUB, sub, 2)                                                                                         \
   KD_PW(MUL, mul, 2)                                                                                         \
@@ -68,8 +68,8 @@ typedef enum kd_pw {
 } kd_pw;
 
 typedef struct kd_pw_step {
-  uint8_t op;      /* kd_pw */
-  uint8_t arg[3];  /* operand numbers; unused ones are 0 */
+  uint8_t op;     /* kd_pw */
+  uint8_t arg[3]; /* operand numbers; unused ones are 0 */
   union {
     float value;   /* CONST */
     uint32_t node; /* UNIFORM, NORMAL */
@@ -78,8 +78,8 @@ typedef struct kd_pw_step {
 
 typedef struct kd_pointwise_attr {
   int n_inputs, n_steps, n_outputs;
-  kd_shape shape;                      /* the program's shape */
-  uint8_t output[KD_MAX_OUTPUTS];      /* operand number of each output */
+  kd_shape shape;                 /* the program's shape */
+  uint8_t output[KD_MAX_OUTPUTS]; /* operand number of each output */
   kd_dtype output_dtype[KD_MAX_OUTPUTS];
   kd_pw_step step[KD_MAX_STEPS];
 } kd_pointwise_attr;

@@ -46,7 +46,8 @@ static const char *commas(int64_t value, char buffer[32]) {
   return buffer;
 }
 
-/* Column widths as the library behind Keras's table (rich) shrinks them: the excess is spread evenly, rounding half to even. */
+/* Column widths as the library behind Keras's table (rich) shrinks them: the excess is spread evenly,
+ * rounding half to even. */
 static void set_widths(table *t, int line, const double *position) {
   int current = 0, wanted = 0;
   for (int i = 0; i < t->n; i++) {
@@ -187,7 +188,8 @@ static int64_t optimizer_params(const kd_model *model, const kd_optimizer *optim
 
 static void total_line(FILE *out, const char *label, int64_t count) {
   char number[32], size[32];
-  fprintf(out, " %s params: %s (%s)\n", label, commas(count, number), kd_bytes_text(4.0 * (double)count, size));
+  fprintf(out, " %s params: %s (%s)\n", label, commas(count, number),
+          kd_bytes_text(4.0 * (double)count, size));
 }
 
 void kd_summary_print(FILE *out, const kd_model *model, const kd_optimizer *optimizer, int columns) {

@@ -26,7 +26,8 @@ double kd_since_process_start(void) {
   const char *after_name = strrchr(text, ')');
   unsigned long long start = 0;
   if (!after_name ||
-      sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+      sscanf(after_name + 1,
+             " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
              &start) != 1)
     return 0.0;
   return read_clock(CLOCK_BOOTTIME) - (double)start / (double)sysconf(_SC_CLK_TCK);

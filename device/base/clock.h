@@ -2,7 +2,7 @@
 #ifndef KD_BASE_CLOCK_H
 #define KD_BASE_CLOCK_H
 
-double kd_now(void);               /* monotonic */
+double kd_now(void);                 /* monotonic */
 double kd_since_process_start(void); /* seconds since the process was started by the system */
 
 #endif

@@ -24,9 +24,12 @@ enum { KD_DIAG_LIMIT = 20 }; /* messages shown; the rest are counted */
 
 kd_diag *kd_diag_create(void);
 void kd_diag_destroy(kd_diag *diag);
-void kd_diag_error(kd_diag *diag, kd_origin origin, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void kd_diag_warn(kd_diag *diag, kd_origin origin, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* KD_OK without errors; else KD_ERR_USAGE with all messages (at most KD_DIAG_LIMIT), one a line, as status text. */
+void kd_diag_error(kd_diag *diag, kd_origin origin, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void kd_diag_warn(kd_diag *diag, kd_origin origin, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* KD_OK without errors; else KD_ERR_USAGE with all messages (at most KD_DIAG_LIMIT), one a line, as status
+ * text. */
 kd_status kd_diag_status(const kd_diag *diag);
 
 #endif

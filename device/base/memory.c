@@ -46,7 +46,8 @@ void kd_free(void *block) {
 kd_status kd_large_alloc(size_t bytes, void **block) {
   *block = NULL;
   if (bytes == 0) bytes = 1;
-  KD_CHECK(bytes <= PTRDIFF_MAX - HUGE_PAGE, KD_ERR_NOMEM, "not enough memory: %zu bytes were asked for", bytes);
+  KD_CHECK(bytes <= PTRDIFF_MAX - HUGE_PAGE, KD_ERR_NOMEM, "not enough memory: %zu bytes were asked for",
+           bytes);
   size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : 4096;
   size_t wide = bytes + align;
   char *map = mmap(NULL, wide, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -10,13 +10,18 @@ static _Thread_local char record[TEXT_LIMIT];
 
 int kd_status_exit_code(kd_status status) {
   switch (status) {
-  case KD_OK: return 0;
-  case KD_ERR_USAGE: return 2;
-  case KD_ERR_DIVERGED: return 3;
-  case KD_ERR_STOPPED: return 75;
+  case KD_OK:
+    return 0;
+  case KD_ERR_USAGE:
+    return 2;
+  case KD_ERR_DIVERGED:
+    return 3;
+  case KD_ERR_STOPPED:
+    return 75;
   case KD_ERR_RUN:
   case KD_ERR_NOMEM:
-  case KD_ERR_INTERNAL: break;
+  case KD_ERR_INTERNAL:
+    break;
   }
   return 1;
 }

@@ -78,7 +78,8 @@ const char *kd_shape_text(const kd_shape *shape, char buffer[KD_SHAPE_TEXT]) {
     if (shape->dim[i] < 0)
       used += snprintf(buffer + used, (size_t)(KD_SHAPE_TEXT - used), "%sNone", separator);
     else
-      used += snprintf(buffer + used, (size_t)(KD_SHAPE_TEXT - used), "%s%lld", separator, (long long)shape->dim[i]);
+      used += snprintf(buffer + used, (size_t)(KD_SHAPE_TEXT - used), "%s%lld", separator,
+                       (long long)shape->dim[i]);
   }
   snprintf(buffer + used, (size_t)(KD_SHAPE_TEXT - used), shape->rank == 1 ? ",)" : ")");
   return buffer;

@@ -8,7 +8,17 @@
 
 #include "device/base/status.h"
 
-typedef enum kd_dtype { KD_F32, KD_BF16, KD_F16, KD_F64, KD_I32, KD_I64, KD_U8, KD_U32, KD_N_DTYPES } kd_dtype;
+typedef enum kd_dtype {
+  KD_F32,
+  KD_BF16,
+  KD_F16,
+  KD_F64,
+  KD_I32,
+  KD_I64,
+  KD_U8,
+  KD_U32,
+  KD_N_DTYPES
+} kd_dtype;
 
 size_t kd_dtype_size(kd_dtype dtype);
 const char *kd_dtype_name(kd_dtype dtype); /* Keras's names: "float32", "bfloat16", "int32", "uint8" ... */
@@ -23,8 +33,9 @@ typedef struct kd_shape {
   int64_t dim[KD_MAX_RANK];
 } kd_shape;
 
-#define KD_SHAPE(...) kd_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
-#define KD_SCALAR     ((kd_shape){0})
+#define KD_SHAPE(...)                                                                                        \
+  kd_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+#define KD_SCALAR ((kd_shape){0})
 
 kd_shape kd_shape_make(int rank, const int64_t *dims);
 int64_t kd_shape_count(const kd_shape *shape); /* number of elements; 1 for a scalar */

@@ -12,9 +12,11 @@ enum { QUOTE_LIMIT = 200, NAME_LIMIT = 64, NUMBER_LIMIT = 64 };
 /* Length of the UTF-8 sequence at text, or 0 when it is invalid. Rejects overlong forms and surrogates. */
 static size_t utf8_length(const unsigned char *text, size_t left) {
   unsigned char lead = text[0];
-  size_t need = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3
-                                                                : lead >= 0xF0 && lead < 0xF5   ? 4
-                                                                                                : 0;
+  size_t need = lead < 0x80                   ? 1
+                : lead >= 0xC2 && lead < 0xE0 ? 2
+                : lead >= 0xE0 && lead < 0xF0 ? 3
+                : lead >= 0xF0 && lead < 0xF5 ? 4
+                                              : 0;
   if (need == 0 || need > left) return 0;
   for (size_t i = 1; i < need; i++)
     if ((text[i] & 0xC0) != 0x80) return 0;
@@ -116,7 +118,8 @@ static bool strip_number(const char *text, char out[NUMBER_LIMIT]) {
   size_t used = 0;
   for (size_t i = 0; text[i]; i++) {
     if (text[i] == '_') {
-      if (i == 0 || !isdigit((unsigned char)text[i - 1]) || !isdigit((unsigned char)text[i + 1])) return false;
+      if (i == 0 || !isdigit((unsigned char)text[i - 1]) || !isdigit((unsigned char)text[i + 1]))
+        return false;
       continue;
     }
     if (!isalnum((unsigned char)text[i]) && !strchr("+-.", text[i])) return false;
@@ -168,7 +171,7 @@ void kd_format_float(double value, bool single, char buffer[32]) {
     return;
   }
   if (isinf(value)) {
-    strcpy(buffer, value > 0 ? "inf" : "-inf");
+    snprintf(buffer, 32, "%s", value > 0 ? "inf" : "-inf");
     return;
   }
   int digits = 1;

@@ -45,6 +45,7 @@ static void quoting(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(nearest), cmocka_unit_test(quoting)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(numbers), cmocka_unit_test(nearest),
+                                     cmocka_unit_test(quoting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
