@@ -3,14 +3,21 @@
 
 /* --- reshape --------------------------------------------------------------------------------------- */
 
+/* Elements of a shape that may come from a configuration; -1 when they cannot be counted. */
+static long long checked_count(const kd_shape *shape) {
+  long long count = 1;
+  for (int i = 0; i < shape->rank; i++)
+    if (kd_size_mul(count, shape->dim[i], &count) != KD_OK) return -1;
+  return count;
+}
+
 static kd_status reshape_infer(const void *attr_, int n_inputs, const kd_sym_info *const *x, kd_sym_info *y) {
   const kd_shape_attr *attr = attr_;
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
+  long long from = checked_count(&x[0]->shape), to = checked_count(&attr->shape);
   (void)n_inputs;
-  KD_CHECK(kd_shape_count(&x[0]->shape) == kd_shape_count(&attr->shape), KD_ERR_USAGE,
-           "reshape of %s to %s: %lld and %lld elements", kd_shape_text(&x[0]->shape, a),
-           kd_shape_text(&attr->shape, b), (long long)kd_shape_count(&x[0]->shape),
-           (long long)kd_shape_count(&attr->shape));
+  KD_CHECK(from == to, KD_ERR_USAGE, "reshape of %s to %s: %lld and %lld elements",
+           kd_shape_text(&x[0]->shape, a), kd_shape_text(&attr->shape, b), from, to);
   y->dtype = x[0]->dtype;
   y->shape = attr->shape;
   return KD_OK;
