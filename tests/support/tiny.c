@@ -25,7 +25,7 @@ static kd_tap add_layer(tiny *t, kd_tap from, const char *text, int number) {
 void tiny_create(tiny *t, const tiny_spec *spec) {
   *t = (tiny){.pool = kd_pool_create(), .diag = kd_diag_create()};
   kd_origin origin = {"test", 1};
-  assert_ok(kd_comm_open(&t->comm));
+  t->comm = spec->comm;
   assert_ok(kd_device_open("cpu", 0, 1, true, &t->device));
   t->model = kd_model_create("tiny");
   kd_tap tap = kd_model_add_input(t->model, "x", KD_F32, spec->input, 0, origin);
@@ -58,7 +58,6 @@ void tiny_destroy(tiny *t) {
   kd_replica_destroy(t->replica);
   kd_model_destroy(t->model);
   kd_device_close(&t->device);
-  kd_comm_close(t->comm);
   kd_diag_destroy(t->diag);
   kd_pool_destroy(t->pool);
 }
