@@ -1,6 +1,6 @@
 // ctest: ranks=1,2,3,4 timeout=60
-/* determinism = world: the same weights, bit for bit, on any number of ranks. Each case trains a few steps with an uneven last
- * batch. Rank 0 then trains the same case again alone, and the hashes must be equal. */
+/* determinism = world: the same weights, bit for bit, on any number of ranks. Each case trains a few steps
+ * with an uneven last batch. Rank 0 then trains the same case again alone, and the hashes must be equal. */
 #include "device/base/rng.h"
 #include "support/tiny.h"
 
