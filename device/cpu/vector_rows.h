@@ -5,12 +5,6 @@
 
 #include "device/cpu/vector_math.h"
 
-/* The first n elements, and `fill` in the other lanes. */
-static inline vf row_part(const float *x, int64_t n, float fill) {
-  static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return v_select(v_lt(v_load(lanes), v_set((float)n)), v_load_part(x, n), v_set(fill));
-}
-
 /* NaN when there is one in the row. */
 static inline float row_largest(const float *x, int64_t n) {
   vf low = v_set(-__builtin_inff());
@@ -19,7 +13,7 @@ static inline float row_largest(const float *x, int64_t n) {
   for (; i + 4 * KD_W <= n; i += 4 * KD_W)
     for (int k = 0; k < 4; k++) best[k] = v_max(best[k], v_load(x + i + k * KD_W));
   for (; i + KD_W <= n; i += KD_W) best[0] = v_max(best[0], v_load(x + i));
-  if (i < n) best[1] = v_max(best[1], row_part(x + i, n - i, low[0]));
+  if (i < n) best[1] = v_max(best[1], v_load_part_or(x + i, n - i, low));
   return v_largest(v_max(v_max(best[0], best[1]), v_max(best[2], best[3])));
 }
 
@@ -39,7 +33,7 @@ KD_INLINE float row_exp_sum(const float *x, float shift, int64_t n, float *e) {
     sum[0] += term;
   }
   if (i < n) {
-    vf term = v_exp(row_part(x + i, n - i, -__builtin_inff()) - by);
+    vf term = v_exp(v_load_part_or(x + i, n - i, v_set(-__builtin_inff())) - by);
     if (e) v_store_part(e + i, term, n - i);
     sum[1] += term;
   }
