@@ -2,8 +2,41 @@
 
 #include <string.h>
 
-void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand) {
-  *program = (kd_program){.graph = graph, .operand = operand, .attr.shape = *shape};
+void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand,
+                      const bool *draw) {
+  *program = (kd_program){.graph = graph, .operand = operand, .draw = draw, .attr.shape = *shape};
+}
+
+static bool is_random(const kd_pw_step *step) {
+  return step->op == KD_PW_UNIFORM || step->op == KD_PW_NORMAL;
+}
+
+/* A draw of its own, or work on draws of the same shape. Normal numbers are no draws in this sense: forward
+ * and backward of a dropout over 8 M elements took 11.0 ms with the mask drawn twice and 10.5 ms with it
+ * kept, a product with normal noise 21.3 and 11.4 ms. */
+static bool is_draw(const kd_graph *graph, const kd_node *node, const bool *draw) {
+  if (node->op != KD_OP_POINTWISE) return false;
+  const kd_pointwise_attr *attr = node->attr;
+  bool random_input[KD_MAX_INPUTS] = {false}, found = false;
+  for (int s = 0; s < attr->n_steps; s++) {
+    if (attr->step[s].op == KD_PW_NORMAL) return false;
+    if (attr->step[s].op == KD_PW_UNIFORM) random_input[attr->step[s].arg[0]] = found = true;
+  }
+  for (int i = 0; i < node->n_inputs; i++) {
+    const kd_sym_info *info = &graph->syms[node->input[i]];
+    bool drawn = info->node >= 0 && draw[info->node] && info->dtype == KD_F32 &&
+                 kd_shape_equal(&info->shape, &attr->shape);
+    bool scalar = info->role != KD_ROLE_NODE && info->shape.rank == 0;
+    if (!random_input[i] && !drawn && !scalar) return false;
+    found |= drawn;
+  }
+  return found;
+}
+
+bool *kd_draws_find(const kd_graph *graph) {
+  bool *draw = kd_calloc((size_t)graph->n_nodes, sizeof *draw);
+  for (int n = 0; n < graph->n_nodes; n++) draw[n] = is_draw(graph, &graph->nodes[n], draw);
+  return draw;
 }
 
 static const kd_pointwise_attr *pointwise_producer(const kd_graph *graph, kd_sym sym) {
@@ -48,12 +81,23 @@ static kd_sym skip_casts(const kd_graph *graph, kd_sym sym) {
   }
 }
 
+static bool repeat_draw(kd_program *program, kd_sym sym) {
+  const kd_sym_info *info = &program->graph->syms[sym];
+  bool drawn = info->node >= 0 && program->draw[info->node] && info->dtype == KD_F32 &&
+               kd_shape_equal(&info->shape, &program->attr.shape);
+  if (!drawn || program->full || program->n_repeated == KD_MAX_STEPS) return false;
+  program->repeated[program->n_repeated++] = info->node;
+  kd_program_join(program, &program->graph->nodes[info->node]);
+  return program->operand[sym] >= 0;
+}
+
 static int find_operand(kd_program *program, kd_sym sym) {
   const kd_graph *graph = program->graph;
   if (program->operand[sym] >= 0) return program->operand[sym];
   const kd_pointwise_attr *attr = pointwise_producer(graph, sym);
   if (attr && attr->n_steps == 1 && attr->step[0].op == KD_PW_CONST && graph->syms[sym].dtype == KD_F32)
     return add_step(program, attr->step[0]);
+  if (repeat_draw(program, sym)) return program->operand[sym];
   return add_input(program, skip_casts(graph, sym));
 }
 
@@ -89,9 +133,8 @@ static bool reads_words_as_numbers(const kd_pointwise_attr *attr) {
   bool words[KD_MAX_INPUTS] = {false}, numbers[KD_MAX_INPUTS] = {false};
   for (int s = 0; s < attr->n_steps; s++) {
     const kd_pw_step *step = &attr->step[s];
-    bool random = step->op == KD_PW_UNIFORM || step->op == KD_PW_NORMAL;
     for (int a = 0; a < kd_pw_operands(step->op); a++)
-      if (step->arg[a] < KD_MAX_INPUTS) (random ? words : numbers)[step->arg[a]] = true;
+      if (step->arg[a] < KD_MAX_INPUTS) (is_random(step) ? words : numbers)[step->arg[a]] = true;
   }
   for (int i = 0; i < attr->n_inputs; i++)
     if (words[i] && numbers[i]) return true;
@@ -127,9 +170,12 @@ bool kd_program_finish(kd_program *program) {
   return true;
 }
 
+static void clear_node(kd_program *program, int number) {
+  const kd_node *node = &program->graph->nodes[number];
+  for (int o = 0; o < node->n_outputs; o++) program->operand[node->output[o]] = -1;
+}
+
 void kd_program_clear(kd_program *program, int n_nodes, const int *nodes) {
-  for (int n = 0; n < n_nodes; n++) {
-    const kd_node *node = &program->graph->nodes[nodes[n]];
-    for (int o = 0; o < node->n_outputs; o++) program->operand[node->output[o]] = -1;
-  }
+  for (int n = 0; n < n_nodes; n++) clear_node(program, nodes[n]);
+  for (int n = 0; n < program->n_repeated; n++) clear_node(program, program->repeated[n]);
 }

@@ -12,21 +12,30 @@ typedef struct kd_program {
   kd_sym input[KD_MAX_INPUTS];
   kd_sym output[KD_MAX_OUTPUTS];
   int *operand; /* per tensor of the graph: its operand number, or -1; owned by the caller */
-  bool full;    /* a limit of device/pointwise.h was passed: the program is of no use */
+  const bool
+      *draw; /* per node of the graph: computed again by each program that reads it; see kd_draws_find */
+  int n_repeated, repeated[KD_MAX_STEPS]; /* nodes that were computed again */
+  bool full; /* a limit of device/pointwise.h was passed: the program is of no use */
 } kd_program;
 
+/* Which nodes only draw uniform random numbers: their inputs are the random state, scalars that are fed, and
+ * other draws. A dropout mask is one. Computing it again where it is read, in backward too, costs less than
+ * keeping it. */
+bool *kd_draws_find(const kd_graph *graph);
+
 /* operand: room for graph->n_syms entries, all -1; they are -1 again after kd_program_clear. */
-void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand);
+void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand,
+                      const bool *draw);
 /* Joins the steps of a POINTWISE node. Inputs that earlier joined nodes computed are used directly; constants
- * become steps; casts to float32 of stored tensors are passed over, since loading an input converts it. A
- * step that is there already is used again. */
+ * become steps and draws are repeated; casts to float32 of stored tensors are passed over, since loading an
+ * input converts it. A step that is there already is used again. */
 void kd_program_join(kd_program *program, const kd_node *node);
 /* Makes a joined result an output of the program. */
 void kd_program_output(kd_program *program, kd_sym sym);
 /* Drops steps and inputs that no output needs and gives the operands their final numbers. False when full, or
  * when the random state would be read as a number too. */
 bool kd_program_finish(kd_program *program);
-/* Forgets the operands of the joined nodes. */
+/* Forgets the operands of the joined nodes, which are given, and of repeated draws. */
 void kd_program_clear(kd_program *program, int n_nodes, const int *nodes);
 
 #endif

@@ -253,6 +253,29 @@ static void test_late_bias(void **unused) {
   end(f);
 }
 
+/* The mask is drawn in forward and again in backward; nothing keeps it. */
+static void test_dropout_mask_is_drawn_again(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_shape shape = KD_SHAPE(8, 4);
+  kd_sym x = input(f, shape), w = input(f, KD_SHAPE(4, 4));
+  kd_sym rng = kd_value_sym(f->g, KD_U32, KD_SHAPE(4), 0, "rng"), grad;
+  kd_sym kept = kd_binary(f->g, KD_PW_LT, kd_uniform(f->g, rng, shape), kd_const(f->g, 0.8));
+  kd_sym y = kd_select(f->g, kept, kd_scale(f->g, x, 1.25), kd_const(f->g, 0));
+  kd_sym product = kd_matmul(f->g, y, w, false, false);
+  kd_sym loss = kd_reduce_all(f->g, KD_REDUCE_SUM, kd_unary(f->g, KD_PW_SQUARE, product));
+  assert_ok(kd_autodiff(f->g, loss, 1, &x, &grad));
+  f->keep[grad] = f->keep[loss] = true;
+  fuse(f);
+  assert_int_equal(f->map[kept], KD_NO_SYM);
+  assert_int_equal(program_of(f, y)->n_outputs, 1);
+  const kd_pointwise_attr *backward = program_of(f, grad);
+  int draws = 0;
+  for (int s = 0; s < backward->n_steps; s++) draws += backward->step[s].op == KD_PW_UNIFORM;
+  assert_int_equal(draws, 1);
+  end(f);
+}
+
 typedef struct block {
   kd_sym x, kernel, gamma, beta, y, loss;
 } block;
@@ -347,6 +370,7 @@ int main(void) {
       cmocka_unit_test(test_epilogue_in_training),
       cmocka_unit_test(test_residual_is_no_bias),
       cmocka_unit_test(test_late_bias),
+      cmocka_unit_test(test_dropout_mask_is_drawn_again),
       cmocka_unit_test(test_norm_and_relu),
       cmocka_unit_test(test_structure_is_the_same_for_batch_1),
       cmocka_unit_test(test_dead_graph),
