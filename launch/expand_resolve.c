@@ -148,6 +148,7 @@ static void sort(kd_expander *e) {
       if (good) stack[depth++] = from, state[from] = 1;
     }
   }
+  if (!good) spec->order = NULL;
   kd_free(stack);
   kd_free(next);
   kd_free(state);
@@ -201,9 +202,12 @@ void kd_expand_resolve(kd_expander *e) {
     const char *subject = kd_pool_printf(e->pool, "output %s", spec->outputs[i].name);
     spec->outputs[i].tap = resolve(e, &e->output_refs[i], subject);
   }
-  size_t errors = e->diag->count;
   sort(e);
-  if (e->diag->count > 0 || errors > 0) return;
-  mark_used(e);
-  if (spec->n_layers > 0) warn_unused(e);
+  if (e->diag->count == 0) {
+    mark_used(e);
+    if (spec->n_layers > 0) warn_unused(e);
+    return;
+  }
+  /* After an error nobody knows what is needed: everything is checked. */
+  for (int i = 0; i < spec->n_layers; i++) spec->layers[i].used = true;
 }

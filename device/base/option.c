@@ -25,7 +25,7 @@ static int table_size(const kd_option *table) {
   return count;
 }
 
-static int find_key(const kd_option *table, const char *key) {
+int kd_option_row(const kd_option *table, const char *key) {
   for (int i = 0; table && table[i].name; i++)
     if (kd_streq(table[i].name, key) || kd_streq(table[i].alias, key)) return i;
   return -1;
@@ -51,8 +51,7 @@ static bool unknown_key(const kd_option_reader *reader, const kd_kind *kind, con
                          key_list(reader->diag->pool, kind->options, count));
 }
 
-/* The row that the i-th positional value fills; -1 when there are more values than positions. */
-static int positional_row(const kd_option *table, int position) {
+int kd_option_position(const kd_option *table, int position) {
   for (int i = 0; table && table[i].name; i++)
     if (!(table[i].flags & KD_OPT_KEY_ONLY) && position-- == 0) return i;
   return -1;
@@ -82,7 +81,7 @@ static bool fill_values(const kd_option_reader *reader, const kd_kind *kind, int
   for (int i = 0; i < count; i++) {
     const char *key = keys ? keys[i] : NULL;
     if (key && !strncmp(key, "x-", 2)) continue; /* notes of the user */
-    int row = key ? find_key(kind->options, key) : positional_row(kind->options, position++);
+    int row = key ? kd_option_row(kind->options, key) : kd_option_position(kind->options, position++);
     if (row < 0 && key) {
       good = unknown_key(reader, kind, key, values[i]);
     } else if (row < 0) {

@@ -109,6 +109,10 @@ bool kd_object_make(kd_pool *pool, kd_diag *diag, const kd_family *family, const
 bool kd_options_fill(kd_pool *pool, kd_diag *diag, const char *subject, kd_origin origin, const kd_kind *kind,
                      int count, const char *const *keys, const kd_value *const *values, void *options);
 
+/* The row of a key (name or alias), or of the i-th positional value; -1: none. */
+int kd_option_row(const kd_option *table, const char *key);
+int kd_option_position(const kd_option *table, int position);
+
 /* One option as configuration text, as `fit` would read it back. */
 const char *kd_option_print(kd_pool *pool, const kd_option *option, const void *options);
 /* "float", "int >= 1", "one of valid|same|causal" ... for help and documentation. */
