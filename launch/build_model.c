@@ -10,6 +10,7 @@ typedef struct builder {
   kd_diag *diag;
   const kd_model_spec *spec;
   kd_model *model;
+  bool all;                    /* with layers that no output needs */
   const kd_layer_kind **kinds; /* per layer of the spec; NULL: unknown or shared */
   void **options;              /* per layer; NULL after errors */
   bool *frozen;                /* per layer: by itself or by a call that shares it */
@@ -26,26 +27,42 @@ typedef struct input_options {
 } input_options;
 
 static const kd_option input_table[] = {
-    {.name = "shape", .type = KD_OPT_VALUE, .offset = offsetof(input_options, shape),
+    {.name = "shape",
+     .type = KD_OPT_VALUE,
+     .offset = offsetof(input_options, shape),
      .help = "sizes without the batch; none: variable; (): one number per sample"},
-    {.name = "dtype", .type = KD_OPT_TEXT, .offset = offsetof(input_options, dtype), .initial = "float32",
+    {.name = "dtype",
+     .type = KD_OPT_TEXT,
+     .offset = offsetof(input_options, dtype),
+     .initial = "float32",
      .help = "type of the values that enter the layers"},
-    {.name = "sparse", .type = KD_OPT_BOOL, .offset = offsetof(input_options, sparse), .initial = "false",
+    {.name = "sparse",
+     .type = KD_OPT_BOOL,
+     .offset = offsetof(input_options, sparse),
+     .initial = "false",
      .help = "sparse rows; false only"},
-    {.name = "batch_size", .type = KD_OPT_INT, .offset = offsetof(input_options, batch_size), .initial = "none",
-     .help = "fixed batch of stateful models", .min = 1, .max = 2147483647, .flags = KD_OPT_NONE_OK},
+    {.name = "batch_size",
+     .type = KD_OPT_INT,
+     .offset = offsetof(input_options, batch_size),
+     .initial = "none",
+     .help = "fixed batch of stateful models",
+     .min = 1,
+     .max = 2147483647,
+     .flags = KD_OPT_NONE_OK},
     {.name = NULL},
 };
 
-const kd_kind kd_input_section_kind = {
-    .name = "input", .help = "an input of the model", .options = input_table, .options_size = sizeof(input_options)};
+const kd_kind kd_input_section_kind = {.name = "input",
+                                       .help = "an input of the model",
+                                       .options = input_table,
+                                       .options_size = sizeof(input_options)};
 
 static bool read_shape(builder *b, const kd_input_spec *input, const kd_value *value, kd_shape *shape) {
   bool list = value->type == KD_V_LIST;
   int count = list ? value->count : 1;
   if (count > KD_MAX_RANK - 1) {
-    kd_diag_error(b->diag, value->origin, "input %s: shape has %d sizes, at most %d are possible", input->name, count,
-                  KD_MAX_RANK - 1);
+    kd_diag_error(b->diag, value->origin, "input %s: shape has %d sizes, at most %d are possible",
+                  input->name, count, KD_MAX_RANK - 1);
     return false;
   }
   *shape = (kd_shape){.rank = count};
@@ -53,8 +70,9 @@ static bool read_shape(builder *b, const kd_input_spec *input, const kd_value *v
     const kd_value *size = list ? &value->items[i] : value;
     bool variable = size->type == KD_V_NONE;
     if (!variable && (size->type != KD_V_INT || size->integer < 1 || size->integer > 2147483647)) {
-      kd_diag_error(b->diag, value->origin, "input %s: shape = %s: every size is an int in [1, 2147483647] or none",
-                    input->name, kd_quoted(kd_value_print(b->diag->pool, value)));
+      kd_diag_error(b->diag, value->origin,
+                    "input %s: shape = %s: every size is an int in [1, 2147483647] or none", input->name,
+                    kd_quoted(kd_value_print(b->diag->pool, value)));
       return false;
     }
     shape->dim[i] = variable ? -1 : size->integer;
@@ -70,8 +88,9 @@ static bool read_dtype(builder *b, const kd_input_spec *input, const char *name,
     list = kd_pool_printf(b->diag->pool, "%s%s%s", list, i ? ", " : "", names[i]);
   }
   const char *near = kd_nearest(name, names, KD_N_DTYPES, sizeof *names);
-  kd_diag_error(b->diag, input->origin, "input %s: dtype = %s is unknown; %s%s%s", input->name, kd_quoted(name),
-                near ? "did you mean '" : "known are: ", near ? near : list, near ? "'?" : "");
+  kd_diag_error(b->diag, input->origin, "input %s: dtype = %s is unknown; %s%s%s", input->name,
+                kd_quoted(name), near ? "did you mean '" : "known are: ", near ? near : list,
+                near ? "'?" : "");
   return false;
 }
 
@@ -82,11 +101,11 @@ static void add_input(builder *b, int index) {
   kd_dtype dtype;
   const char *subject = kd_pool_printf(b->diag->pool, "input %s", input->name);
   b->input[index] = (kd_tap){-1, 0};
-  bool good =
-      kd_section_fill(b->context, input->section, subject, &kd_input_section_kind, NULL, &options) &&
-      read_shape(b, input, options.shape, &shape) && read_dtype(b, input, options.dtype, &dtype);
+  bool good = kd_section_fill(b->context, input->section, subject, &kd_input_section_kind, NULL, &options) &&
+              read_shape(b, input, options.shape, &shape) && read_dtype(b, input, options.dtype, &dtype);
   if (good && options.sparse) {
-    kd_diag_error(b->diag, input->origin, "input %s: sparse = true is not available; feed dense rows", input->name);
+    kd_diag_error(b->diag, input->origin, "input %s: sparse = true is not available; feed dense rows",
+                  input->name);
     good = false;
   }
   if (!good) return;
@@ -96,11 +115,12 @@ static void add_input(builder *b, int index) {
 
 static void unknown_type(builder *b, const kd_layer_spec *layer) {
   const char *hint = kd_family_hint(b->diag->pool, &kd_layer_family, layer->type);
-  const char *block = kd_nearest(layer->type, b->spec->block_names, (size_t)b->spec->n_blocks, sizeof(char *));
+  const char *block =
+      kd_nearest(layer->type, b->spec->block_names, (size_t)b->spec->n_blocks, sizeof(char *));
   if (!*hint && block) hint = kd_pool_printf(b->diag->pool, "; did you mean block '%s'?", block);
   if (!*hint) hint = "; 'kdist layers' lists all types";
-  kd_diag_error(b->diag, layer->origin, "layer %s: unknown type '%s'%s", kd_quoted(layer->name), kd_quoted(layer->type),
-                hint);
+  kd_diag_error(b->diag, layer->origin, "layer %s: unknown type '%s'%s", kd_quoted(layer->name),
+                kd_quoted(layer->type), hint);
 }
 
 /* Finds the kinds and fills the options of all layers, needed or not. */
@@ -124,8 +144,8 @@ static void fill_options(builder *b) {
 static int model_layer(builder *b, int index) {
   const kd_layer_spec *layer = &b->spec->layers[index];
   if (b->layer[index] >= 0 || !b->options[index]) return b->layer[index];
-  b->layer[index] = kd_model_add_layer(b->model, b->kinds[index], layer->name, b->options[index], !b->frozen[index],
-                                       layer->origin);
+  b->layer[index] = kd_model_add_layer(b->model, b->kinds[index], layer->name, b->options[index],
+                                       !b->frozen[index], layer->origin);
   return b->layer[index];
 }
 
@@ -161,8 +181,8 @@ static void add_call(builder *b, int index) {
     names[i] = layer->call_args.v[i].key;
     values[i] = layer->call_args.v[i].value;
   }
-  b->call[index] = kd_model_add_call(b->model, number, layer->name, layer->n_inputs, inputs, (int)n_args, names,
-                                     values, layer->origin);
+  b->call[index] = kd_model_add_call(b->model, number, layer->name, layer->n_inputs, inputs, (int)n_args,
+                                     names, values, layer->origin);
 }
 
 static void check_blocks(builder *b) {
@@ -187,7 +207,7 @@ static void add_all(builder *b) {
   fill_options(b);
   if (!b->spec->order) return;
   for (int i = 0; i < b->spec->n_layers; i++)
-    if (b->spec->layers[b->spec->order[i]].used) add_call(b, b->spec->order[i]);
+    if (b->all || b->spec->layers[b->spec->order[i]].used) add_call(b, b->spec->order[i]);
   for (int i = 0; i < b->spec->n_outputs; i++) {
     const kd_output_spec *output = &b->spec->outputs[i];
     kd_tap tap = tap_of(b, &output->tap, kd_pool_printf(b->diag->pool, "output %s", output->name));
@@ -202,11 +222,13 @@ static void finish(builder *b) {
   if (errors > 0 && (model->n_inputs == 0 || model->n_calls == 0)) return;
   if (errors > 0 && model->n_outputs == 0) kd_model_add_output(model, NULL, (kd_tap){model->n_calls - 1, 0});
   kd_status status = kd_model_finish(model, b->diag);
-  if (status != KD_OK && b->diag->count == 0) kd_diag_error(b->diag, (kd_origin){NULL, 0}, "%s", kd_status_text());
+  if (status != KD_OK && b->diag->count == 0)
+    kd_diag_error(b->diag, (kd_origin){NULL, 0}, "%s", kd_status_text());
 }
 
-kd_model *kd_model_from_spec(kd_interpolation *context, const char *name, const kd_model_spec *spec) {
-  builder b = {.context = context, .diag = context->diag, .spec = spec, .model = kd_model_create(name)};
+static kd_model *build(kd_interpolation *context, const char *name, const kd_model_spec *spec, bool all) {
+  builder b = {
+      .context = context, .diag = context->diag, .spec = spec, .model = kd_model_create(name), .all = all};
   size_t n = (size_t)spec->n_layers;
   b.kinds = kd_pool_alloc(context->pool, n, sizeof *b.kinds);
   b.options = kd_pool_alloc(context->pool, n, sizeof *b.options);
@@ -219,4 +241,15 @@ kd_model *kd_model_from_spec(kd_interpolation *context, const char *name, const 
   if (b.diag->count == 0) return b.model;
   kd_model_destroy(b.model);
   return NULL;
+}
+
+kd_model *kd_model_from_spec(kd_interpolation *context, const char *name, const kd_model_spec *spec) {
+  bool unused = false;
+  for (int i = 0; i < spec->n_layers; i++) unused = unused || !spec->layers[i].used;
+  if (!unused) return build(context, name, spec, false);
+  /* Layers that are left out must be right too: they are built once, only to be checked. */
+  kd_model *all = build(context, name, spec, true);
+  if (!all) return NULL;
+  kd_model_destroy(all);
+  return build(context, name, spec, false);
 }

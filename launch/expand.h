@@ -40,7 +40,7 @@ typedef struct kd_frame {
   const struct kd_frame *parent;
   const char *prefix; /* "" or "stage2.0/mix" */
   const kd_block *block;
-  const kd_binding *bindings;
+  const kd_fact *bindings;
   int n_bindings;
   const kd_ref *inputs; /* @in, @in2 ... */
   int n_inputs;
@@ -90,7 +90,7 @@ void kd_blocks_find(kd_expander *e);
 const kd_block *kd_block_find(const kd_expander *e, const char *name);
 /* The parameters of copy `copy` of `copies` as texts; false after errors. n_params of the block. */
 bool kd_block_bind(kd_expander *e, const kd_block *block, const kd_draft *draft, int copy, int copies,
-                   kd_binding *bindings);
+                   kd_fact *bindings);
 /* repeat of a use of a block; 0 after an error. *given tells whether it was written. */
 int kd_block_repeat(kd_expander *e, const kd_draft *draft, bool *given);
 

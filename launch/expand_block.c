@@ -100,7 +100,7 @@ static int find_param(const kd_block *block, const char *name) {
 static void unknown_param(kd_expander *e, const kd_block *block, const kd_draft *draft,
                           const kd_spec_arg *arg) {
   const char *near = kd_nearest(arg->key, block->params, (size_t)block->n_params, sizeof *block->params);
-  const char *list = "";
+  const char *list = block->n_params ? "" : "(none)";
   for (int i = 0; i < block->n_params; i++)
     list = kd_pool_printf(e->pool, "%s%s%s", list, i ? ", " : "", block->params[i]);
   kd_diag_error(e->diag, arg->value->origin, "layer %s (%s): unknown key '%s'; %s%s%s", draft->name,
@@ -135,7 +135,7 @@ static int target(kd_expander *e, const kd_block *block, const kd_draft *draft, 
 }
 
 bool kd_block_bind(kd_expander *e, const kd_block *block, const kd_draft *draft, int copy, int copies,
-                   kd_binding *bindings) {
+                   kd_fact *bindings) {
   const kd_value **values = kd_pool_alloc(e->pool, (size_t)block->n_params, sizeof *values);
   int *ranks = kd_pool_alloc(e->pool, (size_t)block->n_params, sizeof *ranks);
   bool good = true;
@@ -168,7 +168,7 @@ bool kd_block_bind(kd_expander *e, const kd_block *block, const kd_draft *draft,
       good = false;
       continue;
     }
-    bindings[i] = (kd_binding){block->params[i], kd_value_print(e->pool, value), value->origin};
+    bindings[i] = (kd_fact){block->params[i], kd_value_print(e->pool, value), value->origin};
   }
   return good;
 }

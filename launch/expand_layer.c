@@ -211,7 +211,7 @@ static void expand_block(kd_expander *e, const kd_frame *frame, const kd_draft *
   size_t errors = e->diag->count;
   /* After an error in one copy the others would only repeat it. */
   for (int i = 0; i < copies && e->diag->count == errors && count_copy(e, draft->origin); i++) {
-    kd_binding *bindings = kd_pool_alloc(e->pool, (size_t)block->n_params, sizeof *bindings);
+    kd_fact *bindings = kd_pool_alloc(e->pool, (size_t)block->n_params, sizeof *bindings);
     if (!kd_block_bind(e, block, draft, i, copies, bindings)) break;
     const char *prefix = numbered ? kd_pool_printf(e->pool, "%s.%d", path, i) : path;
     kd_frame inner = {frame,           prefix, block,  bindings,

@@ -62,7 +62,7 @@ static const char *resolve(const replacer *r, const kd_ini_section *section, kd_
   return kd_ini_resolve(r->context, section, key);
 }
 
-static const kd_binding *find_binding(const kd_binding *bindings, int count, const char *name) {
+static const kd_fact *find_binding(const kd_fact *bindings, int count, const char *name) {
   for (int i = 0; i < count; i++)
     if (!strcmp(bindings[i].name, name)) return &bindings[i];
   return NULL;
@@ -91,7 +91,7 @@ static const char *look_up(const replacer *r, const char *name) {
   const kd_scope *scope = r->scope;
   if (!strncmp(name, "env:", 4)) return environment(r, name + 4);
   if (!c->ini) return error(r, "only ${env:NAME} may stand here", name);
-  const kd_binding *binding = scope ? find_binding(scope->bindings, scope->n_bindings, name) : NULL;
+  const kd_fact *binding = scope ? find_binding(scope->bindings, scope->n_bindings, name) : NULL;
   if (binding) return binding->text;
   /* The lines of a block depend on its parameters; only its notes are plain texts. */
   bool block = scope && scope->section && !strcmp(scope->section->kind, "block");
@@ -105,7 +105,7 @@ static const char *look_up(const replacer *r, const char *name) {
     kd_ini_key *key = kd_ini_key_find(section, path.key);
     if (key && strcmp(path.kind, "block") != 0) return resolve(r, section, key);
   }
-  const kd_binding *fact = find_binding(c->facts, c->n_facts, name);
+  const kd_fact *fact = find_binding(c->facts, c->n_facts, name);
   if (fact) {
     c->facts_used = true;
     return fact->text;

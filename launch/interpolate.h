@@ -5,15 +5,15 @@
 #include "launch/ini.h"
 
 /* A name with its text: parameters of a block, facts that are known only at run time. */
-typedef struct kd_binding {
+typedef struct kd_fact {
   const char *name, *text;
   kd_origin origin;
-} kd_binding;
+} kd_fact;
 
 /* Where a text stands: names are looked for in the bindings, then in the section. */
 typedef struct kd_scope {
   const kd_ini_section *section; /* may be NULL */
-  const kd_binding *bindings;
+  const kd_fact *bindings;
   int n_bindings;
 } kd_scope;
 
@@ -23,8 +23,8 @@ typedef struct kd_interpolation {
   kd_pool *pool;
   kd_diag *diag;
   kd_sources *sources;
-  const kd_ini *ini;       /* NULL: only ${env:} */
-  const kd_binding *facts; /* looked up last: steps_per_epoch */
+  const kd_ini *ini;    /* NULL: only ${env:} */
+  const kd_fact *facts; /* looked up last: steps_per_epoch */
   int n_facts;
   bool facts_used;
   /* inside */

@@ -25,12 +25,14 @@ void kd_defaults_check(kd_diag *diag, const kd_model_spec *spec) {
     for (int k = 0; k < spec->n_blocks; k++) block = block || !strcmp(spec->block_names[k], defaults->type);
     const kd_kind *kind = kd_family_find(&kd_layer_family, defaults->type);
     if (!kind && !block)
-      kd_diag_error(diag, defaults->origin, "[defaults %s]: unknown layer type '%s'%s", kd_quoted(defaults->type),
-                    kd_quoted(defaults->type), kd_family_hint(diag->pool, &kd_layer_family, defaults->type));
+      kd_diag_error(diag, defaults->origin, "[defaults %s]: unknown layer type '%s'%s",
+                    kd_quoted(defaults->type), kd_quoted(defaults->type),
+                    kd_family_hint(diag->pool, &kd_layer_family, defaults->type));
     for (int k = 0; kind && k < defaults->args.count; k++) {
       const kd_spec_arg *arg = &defaults->args.v[k];
       if (kd_option_row(kind->options, arg->key) >= 0) continue;
-      const char *near = kd_nearest(arg->key, &kind->options[0].name, (size_t)row_count(kind), sizeof *kind->options);
+      const char *near =
+          kd_nearest(arg->key, &kind->options[0].name, (size_t)row_count(kind), sizeof *kind->options);
       kd_diag_error(diag, arg->value->origin, "[defaults %s]: unknown key '%s'%s%s%s", defaults->type,
                     kd_quoted(arg->key), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
@@ -41,14 +43,17 @@ void kd_defaults_check(kd_diag *diag, const kd_model_spec *spec) {
 static void mark_given(const kd_kind *kind, int count, const char *const *keys, bool *given) {
   int position = 0;
   for (int i = 0; i < count; i++) {
-    int row = keys && keys[i] ? kd_option_row(kind->options, keys[i]) : kd_option_position(kind->options, position++);
+    int row = keys && keys[i] ? kd_option_row(kind->options, keys[i])
+                              : kd_option_position(kind->options, position++);
     if (row >= 0) given[row] = true;
   }
 }
 
 /* A copy of the value in which every layer call has the defaults of its type. */
-static const kd_value *with_defaults(kd_pool *pool, const kd_model_spec *spec, const kd_value *value, int depth) {
-  if ((value->type != KD_V_CALL && value->type != KD_V_LIST) || spec->n_defaults == 0 || depth == NESTING) return value;
+static const kd_value *with_defaults(kd_pool *pool, const kd_model_spec *spec, const kd_value *value,
+                                     int depth) {
+  if ((value->type != KD_V_CALL && value->type != KD_V_LIST) || spec->n_defaults == 0 || depth == NESTING)
+    return value;
   const kd_defaults_spec *defaults = value->type == KD_V_CALL ? defaults_of(spec, value->text) : NULL;
   const kd_kind *kind = defaults ? kd_family_find(&kd_layer_family, value->text) : NULL;
   int extra = kind ? defaults->args.count : 0;
@@ -82,10 +87,11 @@ bool kd_layer_args_fill(kd_pool *pool, kd_diag *diag, const kd_model_spec *spec,
   bool good = true;
   for (int i = 0; i < layer->args.count; i++) {
     const kd_spec_arg *arg = &layer->args.v[i];
-    int row = arg->key ? kd_option_row(kind->options, arg->key) : kd_option_position(kind->options, position++);
+    int row =
+        arg->key ? kd_option_row(kind->options, arg->key) : kd_option_position(kind->options, position++);
     if (row < 0 && !arg->key) {
-      kd_diag_error(diag, arg->value->origin, "%s: %d values are given by position, at most %d are taken", subject,
-                    position, position - 1);
+      kd_diag_error(diag, arg->value->origin, "%s: %d values are given by position, at most %d are taken",
+                    subject, position, position - 1);
       good = false;
     } else if (row < 0 || (by_row[row] && !arg->override)) {
       keys[count] = arg->key; /* unknown or given twice: the filling below says so */

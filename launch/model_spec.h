@@ -73,7 +73,8 @@ typedef struct kd_model_spec {
   kd_input_spec *inputs; /* in file order */
   int n_layers;
   kd_layer_spec *layers; /* in file order */
-  int *order; /* n_layers numbers: every layer after those it takes its inputs from; NULL when they form a circle */
+  int *order; /* n_layers numbers: every layer after those it takes its inputs from; NULL when they form a
+                 circle */
   int n_outputs;
   kd_output_spec *outputs; /* in file order; one without [output] sections */
   int n_defaults;

@@ -9,13 +9,15 @@
 #include "trainer/callback.h"
 
 /* A list of texts from one word or a list; none gives an empty list. */
-static kd_texts read_texts(kd_interpolation *context, const char *subject, const kd_value *value, const char *folder) {
+static kd_texts read_texts(kd_interpolation *context, const char *subject, const kd_value *value,
+                           const char *folder) {
   if (!value || value->type == KD_V_NONE) return (kd_texts){0};
   int count = value->type == KD_V_LIST ? value->count : 1;
   const char **texts = kd_pool_alloc(context->pool, (size_t)count, sizeof *texts);
   for (int i = 0; i < count; i++) {
     const kd_value *item = value->type == KD_V_LIST ? &value->items[i] : value;
-    bool good = (item->type == KD_V_TEXT || item->type == KD_V_INT || item->type == KD_V_FLOAT) && item->text[0];
+    bool good =
+        (item->type == KD_V_TEXT || item->type == KD_V_INT || item->type == KD_V_FLOAT) && item->text[0];
     if (!good)
       kd_diag_error(context->diag, value->origin, "%s = %s: expected a path or a list of paths", subject,
                     kd_quoted(kd_value_print(context->pool, value)));
@@ -48,21 +50,22 @@ static bool is_field(const kd_model_spec *spec, const char *name) {
 }
 
 /* map.NAME = dataset, or the columns of a CSV file joined by commas. */
-static void read_map(kd_interpolation *context, const kd_model_spec *spec, kd_ini_section *section, kd_ini_key *key,
-                     kd_data_options *data) {
+static void read_map(kd_interpolation *context, const kd_model_spec *spec, kd_ini_section *section,
+                     kd_ini_key *key, kd_data_options *data) {
   const char *name = key->name + 4, *text = kd_ini_resolve(context, section, key), *items = "";
   const kd_value *value = text ? kd_value_parse(context->pool, context->diag, key->origin, text, true) : NULL;
   if (!value) return;
   if (!is_field(spec, name)) {
-    kd_diag_error(context->diag, key->origin, "[data]: %s: the model has no input or output '%s'", kd_quoted(key->name),
-                  kd_quoted(name));
+    kd_diag_error(context->diag, key->origin, "[data]: %s: the model has no input or output '%s'",
+                  kd_quoted(key->name), kd_quoted(name));
     return;
   }
   int count = value->type == KD_V_LIST ? value->count : 1;
   for (int i = 0; i < count; i++) {
     const kd_value *item = value->type == KD_V_LIST ? &value->items[i] : value;
     if (item->type != KD_V_TEXT && item->type != KD_V_INT) {
-      kd_diag_error(context->diag, key->origin, "[data]: %s: expected the name of a dataset, or of columns", key->name);
+      kd_diag_error(context->diag, key->origin, "[data]: %s: expected the name of a dataset, or of columns",
+                    key->name);
       return;
     }
     items = kd_pool_printf(context->pool, "%s%s%s", items, i ? "," : "", item->text);
@@ -96,7 +99,8 @@ static void read_validation_freq(kd_interpolation *context, kd_train_options *tr
   for (int i = 0; i < count; i++) {
     const kd_value *item = list ? &value->items[i] : value;
     if (item->type != KD_V_INT || item->integer < 1) {
-      kd_diag_error(context->diag, value->origin, "[train]: validation_freq = %s: expected int >= 1 or a list of them",
+      kd_diag_error(context->diag, value->origin,
+                    "[train]: validation_freq = %s: expected int >= 1 or a list of them",
                     kd_quoted(kd_value_print(context->pool, value)));
       return;
     }
@@ -121,8 +125,9 @@ static void make_train(kd_interpolation *context, kd_train_options *train) {
   read_validation_freq(context, train);
   train->save = read_texts(context, "[train]: save", train->save_value, NULL);
   const kd_ini_section *section = find(context, "train");
-  if (train->initial_epoch >= train->epochs && section)
-    kd_diag_error(context->diag, section->origin, "[train]: initial_epoch = %lld leaves nothing of epochs = %lld",
+  if (section && train->epochs > 0 && train->initial_epoch >= train->epochs)
+    kd_diag_error(context->diag, section->origin,
+                  "[train]: initial_epoch = %lld leaves nothing of epochs = %lld",
                   (long long)train->initial_epoch, (long long)train->epochs);
 }
 
@@ -141,9 +146,11 @@ static void make_callbacks(kd_interpolation *context, kd_run_config *config) {
     kd_ini_key *key = &section->keys[i];
     if (!strncmp(key->name, "x-", 2)) continue;
     const char *text = kd_ini_resolve(context, section, key);
-    const kd_value *value = text ? kd_value_parse(context->pool, context->diag, key->origin, text, false) : NULL;
+    const kd_value *value =
+        text ? kd_value_parse(context->pool, context->diag, key->origin, text, false) : NULL;
     kd_callback_config callback = {.name = key->name, .origin = key->origin};
-    if (!value || !kd_object_make(context->pool, context->diag, &kd_callback_family, value, &callback.object)) continue;
+    if (!value || !kd_object_make(context->pool, context->diag, &kd_callback_family, value, &callback.object))
+      continue;
     if (callback.object.kind) config->callbacks[config->n_callbacks++] = callback;
   }
 }

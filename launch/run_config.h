@@ -4,8 +4,8 @@
 #ifndef KD_RUN_CONFIG_H
 #define KD_RUN_CONFIG_H
 
-#include "launch/model_spec.h"
 #include "device/base/option.h"
+#include "launch/model_spec.h"
 
 typedef struct kd_texts {
   int count;
@@ -44,8 +44,8 @@ typedef struct kd_train_options {
   const kd_value *validation_freq_value;     /* as written */
   int64_t validation_freq;                   /* every so many epochs; 0: those of validation_epochs */
   int n_validation_epochs;
-  int64_t *validation_epochs; /* counted from 1 */
-  const kd_value *optimizer;  /* for kd_optimizer_make */
+  int64_t *validation_epochs;                    /* counted from 1 */
+  const kd_value *optimizer;                     /* for kd_optimizer_make */
   const kd_value *loss, *loss_weights, *metrics; /* as written; see outputs */
   const kd_value *save_value;
   kd_texts save; /* weights files written at the end, relative to the run folder; may be none */
@@ -114,8 +114,9 @@ void kd_run_config_make(kd_interpolation *context, const kd_model_spec *spec, kd
 /* The tables (run_tables.c): kinds named "run", "data", "train", "distributed", "log", "model", "output",
  * "input". */
 extern const kd_family kd_section_family;
-extern const kd_kind kd_run_section_kind, kd_data_section_kind, kd_train_section_kind, kd_distributed_section_kind,
-    kd_log_section_kind, kd_model_section_kind, kd_output_section_kind, kd_input_section_kind;
+extern const kd_kind kd_run_section_kind, kd_data_section_kind, kd_train_section_kind,
+    kd_distributed_section_kind, kd_log_section_kind, kd_model_section_kind, kd_output_section_kind,
+    kd_input_section_kind;
 
 /* Options of an [output] section. */
 typedef struct kd_output_options {

@@ -18,17 +18,20 @@ static void check_names(kd_interpolation *context, const kd_run_config *config, 
                         const kd_value *value) {
   for (int i = 0; i < value->count; i++) {
     bool known = false;
-    for (int k = 0; k < config->n_outputs; k++) known = known || kd_streq(value->keys[i], config->outputs[k].name);
+    for (int k = 0; k < config->n_outputs; k++)
+      known = known || kd_streq(value->keys[i], config->outputs[k].name);
     if (!known)
       kd_diag_error(context->diag, value->origin, "[train]: %s: the model has no output '%s'", key,
                     kd_quoted(value->keys[i] ? value->keys[i] : "(no name)"));
   }
 }
 
-/* The part of a [train] value that belongs to output `index`: by name in a dict, by place in a list. NULL: none. */
+/* The part of a [train] value that belongs to output `index`: by name in a dict, by place in a list. NULL:
+ * none. */
 static const kd_value *part_of(const kd_run_config *config, const kd_value *value, int index) {
   if (is_dict(value)) return kd_value_key(value, config->outputs[index].name);
-  if (value->type == KD_V_LIST && config->n_outputs > 1) return index < value->count ? &value->items[index] : NULL;
+  if (value->type == KD_V_LIST && config->n_outputs > 1)
+    return index < value->count ? &value->items[index] : NULL;
   return value;
 }
 
@@ -60,7 +63,8 @@ static void spread_metrics(kd_interpolation *context, kd_run_config *config) {
   if (is_none(value)) return;
   if (config->n_outputs > 1 && !is_dict(value)) {
     kd_diag_error(context->diag, value->origin,
-                  "[train]: metrics: with several outputs, write them in the [output] sections, or as dict(OUTPUT=...)");
+                  "[train]: metrics: with several outputs, write them in the [output] sections, or as "
+                  "dict(OUTPUT=...)");
     return;
   }
   if (is_dict(value)) check_names(context, config, "metrics", value);

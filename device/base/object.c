@@ -55,7 +55,7 @@ bool kd_object_read(const kd_option_reader *reader, const kd_family *family, con
   *object = (kd_object){0};
   if (!value || value->type == KD_V_NONE) return true;
   if (value->type != KD_V_TEXT && value->type != KD_V_CALL)
-    return kd_option_error(reader, value, "%s is not a %s: expected Name or Name(...)",
+    return kd_option_error(reader, value, "%s is no %s: expected Name or Name(...)",
                            kd_quoted(kd_value_print(reader->diag->pool, value)), family->noun);
   const kd_kind *kind = kd_family_find(family, value->text);
   if (!kind)

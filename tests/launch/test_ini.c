@@ -197,7 +197,7 @@ static void packed_sources(void **state) {
 
 static const char *resolved(const char *ini_text, const char *kind, const char *key) {
   kd_ini *ini = scan(ini_text);
-  static const kd_binding facts[] = {{"steps_per_epoch", "10", {0}}};
+  static const kd_fact facts[] = {{"steps_per_epoch", "10", {0}}};
   kd_interpolation context = {.pool = pool,
                               .diag = diag,
                               .sources = kd_sources_create(pool),
