@@ -14,8 +14,8 @@
 #include "comm/comm.h"
 #include "comm/tree.h"
 
-/* Memory of this rank for reduced ranges: zeroed, KD_ALIGNMENT-aligned. A window shared by the ranks of the
- * host, or plain memory (one rank per host, or no room in /dev/shm: a warning says so). KD_ERR_NOMEM when
+/* Memory of this rank for reduced ranges: zeroed, KD_ALIGNMENT-aligned. A file mapped by all ranks of the
+ * host, or plain memory (one rank per host, or the host refuses: a warning says so). KD_ERR_NOMEM when
  * neither is to be had, on all ranks. `bytes` may not differ between ranks. Collective. */
 kd_status kd_comm_alloc_reduce(kd_comm *comm, size_t bytes, void **memory);
 /* Collective; NULL is allowed (on all ranks). */

@@ -8,7 +8,7 @@
 #include "device/base/clock.h"
 
 enum {
-  SPIN_ROUNDS = 500,    /* about 20 us: a rank on another core that is nearly there */
+  SPIN_ROUNDS = 100,    /* some us: a rank on another core that is nearly there */
   YIELD_ROUNDS = 20000, /* some ms: then the core is better left to somebody else */
   NAP_NS = 50000,
 };
