@@ -6,8 +6,9 @@
 enum { BLOCK = 1024 };
 
 /* Compiled for each instruction set; the one of this machine is chosen when the program is loaded. Additions
- * are not reordered, so all of them give the same bits. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+ * are not reordered, so all of them give the same bits. (Sanitizers start too late for such a choice.) */
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                          \
+    !defined(__SANITIZE_THREAD__)
 #define KD_EACH_ISA __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define KD_EACH_ISA
