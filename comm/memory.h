@@ -18,12 +18,12 @@ typedef struct kd_progress {
 struct kd_reduce_memory {
   void *base; /* where this rank's range starts */
   size_t bytes;
-  bool shared;             /* mapped from files; else from kd_large_alloc */
-  int members;             /* of the domain */
+  bool shared;              /* mapped from files; else from kd_large_alloc */
+  int members;              /* of the domain */
   const kd_domains *layout; /* of the communicator: which ranks share it */
-  kd_progress **progress;  /* by place in the domain; NULL when that rank's file could not be mapped */
-  float **part;            /* by place in the domain: where that rank's range starts, in this process */
-  uint64_t rounds;         /* buckets that passed through, as far as finished by wait */
+  kd_progress **progress;   /* by place in the domain; NULL when that rank's file could not be mapped */
+  float **part;             /* by place in the domain: where that rank's range starts, in this process */
+  uint64_t rounds;          /* buckets that passed through, as far as finished by wait */
   kd_reduce_memory *next;
 };
 
