@@ -11,7 +11,12 @@
 typedef struct kd_plan kd_plan;
 
 /* Gives a tensor storage outside the arena. Every fed tensor (INPUT, WEIGHT, VALUE) that is used must be
- * bound; a bound computed tensor is a result of the plan. The memory belongs to the caller. */
+ * bound; a bound computed tensor is a result of the plan. The memory belongs to the caller.
+ *
+ * A result may be bound over the memory of a fed tensor, as new weights over the old: it is written when
+ * nobody reads the old content any more, in place or by a copy. Results must not overlap one another, and a
+ * cycle of such moves (a swap of two tensors) is refused: KD_ERR_INTERNAL. Bindings of tensors that nothing
+ * needs are ignored. */
 typedef struct kd_binding {
   kd_sym sym;
   void *address; /* device memory; 64-byte alignment wished, 4-byte needed */
