@@ -9,7 +9,7 @@
 #include "comm/watchdog.h"
 #include "device/base/clock.h"
 
-enum { NAP_NS = 50000 };
+enum { NAP_NS = 100000 }; /* the compute thread keeps the processor meanwhile */
 
 /* --- one bucket --- */
 

@@ -10,7 +10,7 @@
 enum {
   SPIN_ROUNDS = 100,    /* some us: a rank on another core that is nearly there */
   YIELD_ROUNDS = 20000, /* some ms: then the core is better left to somebody else */
-  NAP_NS = 50000,
+  NAP_NS = 100000,
 };
 
 static const double LIMIT_STEPS = 10, LEAST_DERIVED_LIMIT = 5, UNKNOWN_STEP_LIMIT = 600;
