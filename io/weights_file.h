@@ -13,7 +13,12 @@ typedef struct kd_optimizer_var {
 typedef struct kd_optimizer_vars {
   int count;
   kd_optimizer_var *var;
+  const char *name; /* of the optimizer in Keras ("adam"); NULL: "optimizer" */
 } kd_optimizer_vars;
+
+/* Weight numbers in the order of Keras's model.variables by layer: layers as kd_model_keras_order gives them,
+ * the weights of each as declared. Optimizer variables follow this order. order[n_weights]. */
+void kd_weights_keras_order(const kd_model *model, int *order);
 
 /* weight[i] points to the values of model->weights[i], host memory. Written under a temporary name, synced,
  * renamed. optimizer may be NULL. KD_ERR_RUN on a full disk; nothing half-written stays. */
@@ -22,5 +27,8 @@ kd_status kd_weights_write(const char *path, const kd_model *model, const float 
 /* Reads files that Keras or kdist wrote. Every weight must be found with its shape: else KD_ERR_USAGE naming
  * weight, path in the file and both shapes. */
 kd_status kd_weights_read(const char *path, const kd_model *model, float *const *weight);
+/* The same for a file in memory; `name` for messages. */
+kd_status kd_weights_read_image(const char *name, const void *bytes, size_t size, const kd_model *model,
+                                float *const *weight);
 
 #endif

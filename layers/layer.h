@@ -49,7 +49,9 @@ struct kd_build {
   struct kd_built *built;
 };
 
-/* A weight of the present layer. Declared on the first build, found by position later (the shape must be
+/* A weight of the present layer. The name may have a path of parts in front, as Keras's files name them
+ * (keras.md 6.5): "cell/kernel", "query_dense/bias", "forward_layer/cell/kernel"; the weights of one part are
+ * declared in Keras's order. Declared on the first build, found by position later (the shape must be
  * equal). initializer and regularizer may be NULL or hold kind NULL. trainable: the layer's own wish; it is
  * also false when the layer is frozen. fan_in_axes: see kd_fans in init.h for the general rule. */
 kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,

@@ -1,0 +1,92 @@
+#include "io/weights_file.h"
+
+#include "device/base/file.h"
+#include "device/base/text.h"
+#include "io/hdf5_sink.h"
+#include "io/weights_layout.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* A group "<path>/vars" with the object's name: Keras writes one for every object, also without variables. */
+static kd_status write_group(hid_t file, kd_pool *pool, const char *path, const char *name) {
+  const char *vars = *path ? kd_pool_printf(pool, "%s/vars", path) : "vars";
+  hid_t links = H5Pcreate(H5P_LINK_CREATE);
+  H5Pset_create_intermediate_group(links, 1);
+  hid_t group = H5Gcreate2(file, vars, links, H5P_DEFAULT, H5P_DEFAULT);
+  H5Pclose(links);
+  if (group < 0) return kd_h5_fail(KD_ERR_RUN, "group %s: cannot create", kd_quoted(vars));
+  kd_status status = kd_h5_write_text(group, "name", name);
+  H5Gclose(group);
+  return status;
+}
+
+static const char *part_path(kd_pool *pool, const kd_weight_place *place) {
+  return *place->part ? kd_pool_printf(pool, "%s/%s", place->layer, place->part) : place->layer;
+}
+
+static const char *last_part(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+static kd_status write_weights(hid_t file, kd_pool *pool, const kd_model *model, const float *const *weight) {
+  kd_weights_layout layout;
+  kd_weights_layout_make(model, pool, &layout);
+  KD_TRY(write_group(file, pool, "", model->name ? model->name : "functional"));
+  for (int i = 0; i < layout.n_layers; i++) {
+    const kd_layer *layer = model->layers[layout.order[i]];
+    KD_TRY(write_group(file, pool, layout.group[i], layer->name));
+    for (int w = layer->first_weight; w < layer->first_weight + layer->n_weights; w++) {
+      const kd_weight_place *place = &layout.place[w];
+      const kd_shape *shape = &model->weights[w].shape;
+      const char *path = part_path(pool, place);
+      if (*place->part && place->index == 0) KD_TRY(write_group(file, pool, path, last_part(place->part)));
+      KD_TRY(kd_h5_write(file, kd_pool_printf(pool, "%s/vars/%d", path, place->index), KD_F32, shape->rank,
+                         shape->dim, weight[w]));
+    }
+  }
+  return KD_OK;
+}
+
+static kd_status write_optimizer(hid_t file, kd_pool *pool, const kd_optimizer_vars *optimizer) {
+  KD_TRY(write_group(file, pool, "optimizer", optimizer->name ? optimizer->name : "optimizer"));
+  for (int i = 0; i < optimizer->count; i++) {
+    const kd_optimizer_var *var = &optimizer->var[i];
+    const char *path = kd_pool_printf(pool, "optimizer/vars/%d", i);
+    if (var->data)
+      KD_TRY(kd_h5_write(file, path, KD_F32, var->shape.rank, var->shape.dim, var->data));
+    else
+      KD_TRY(kd_h5_write(file, path, KD_I64, 0, NULL, &var->integer));
+  }
+  return KD_OK;
+}
+
+static kd_status write_file(const char *path, kd_pool *pool, const kd_model *model,
+                            const float *const *weight, const kd_optimizer_vars *optimizer) {
+  kd_h5_sink *sink;
+  hid_t file;
+  kd_h5_enter();
+  kd_status status = kd_h5_create(path, 0, &sink, &file);
+  if (status == KD_OK) {
+    status = write_weights(file, pool, model, weight);
+    if (status == KD_OK && optimizer) status = write_optimizer(file, pool, optimizer);
+    kd_status closed = kd_h5_finish(sink, file);
+    if (status == KD_OK) status = closed;
+  }
+  kd_h5_leave();
+  return status;
+}
+
+kd_status kd_weights_write(const char *path, const kd_model *model, const float *const *weight,
+                           const kd_optimizer_vars *optimizer) {
+  kd_pool *pool = kd_pool_create();
+  const char *temporary = kd_pool_printf(pool, "%s.tmp", path);
+  kd_status status = write_file(temporary, pool, model, weight, optimizer);
+  if (status == KD_OK)
+    status = kd_file_commit(temporary, path);
+  else
+    unlink(temporary);
+  kd_pool_destroy(pool);
+  return status == KD_OK ? KD_OK : kd_fail_context(status, "weights %s", kd_quoted(path));
+}
