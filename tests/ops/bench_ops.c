@@ -1,0 +1,43 @@
+/* Times the OP_BENCH rows of cases.def: bench_ops [part of a name] [threads]. */
+#include "device/base/clock.h"
+#include "support/op_case.h"
+#include "support/check.h"
+
+static double best_time(op_run *run) {
+  double best = 1e9, stop = kd_now() + 0.3;
+  for (int i = 0; i < 5 || kd_now() < stop; i++) {
+    double start = kd_now();
+    assert_ok(run->launch.run(&run->launch));
+    double time = kd_now() - start;
+    best = time < best ? time : best;
+  }
+  return best;
+}
+
+static void bench(const op_case *what, kd_device *device) {
+  op_run run;
+  op_run_open(&run, what, false);
+  op_run_prepare(&run, device, 0);
+  op_run_once(&run);
+  double time = best_time(&run);
+  printf("%-18s %-40s %12.2f us %8.1f GB/s\n", kd_op_get(what->op)->name, what->name, time * 1e6,
+         (double)op_run_bytes(&run) / time * 1e-9);
+  op_run_finish(&run);
+  op_run_close(&run);
+}
+
+int main(int argc, char **argv) {
+  kd_device device;
+  if (kd_device_open("cpu", 0, argc > 2 ? atoi(argv[2]) : 1, true, &device) != KD_OK) {
+    fprintf(stderr, "%s\n", kd_status_text());
+    return 1;
+  }
+  printf("%s\n", device.backend->describe(&device));
+  for (int i = 0; i < n_op_benches; i++) {
+    const char *name = kd_op_get(op_benches[i].op)->name;
+    if (argc > 1 && !strstr(name, argv[1]) && !strstr(op_benches[i].name, argv[1])) continue;
+    bench(&op_benches[i], &device);
+  }
+  kd_device_close(&device);
+  return 0;
+}

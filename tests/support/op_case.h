@@ -1,0 +1,79 @@
+/* One case of one primitive: what it is, what goes in, and running it outside of a plan. Cases stand in
+ * ops/cases.def; tests and the benchmark read the same table. */
+#ifndef KD_TEST_OP_CASE_H
+#define KD_TEST_OP_CASE_H
+
+#include "device/backend.h"
+#include "layers/graph/graph.h"
+
+typedef enum op_data {
+  DATA_NORMAL,   /* about standard normal, multiples of 1/16: exact in every float type */
+  DATA_POSITIVE, /* 1/2 .. 2 */
+  DATA_SPACED,   /* distinct values: maxima have no ties */
+  DATA_IDS,      /* whole numbers 0 .. range-1 */
+  DATA_SPECIAL,  /* infinities, NaN, zeros, subnormal, huge and small numbers; see op_data.c */
+  DATA_RANDOM,   /* the words of a random state */
+  DATA_FORWARD,  /* the result of the forward primitive, the one before this in device/ops.def, on input 0 */
+} op_data;
+
+typedef struct op_input {
+  kd_dtype dtype;
+  op_data data;
+  double range;
+  kd_shape shape;
+} op_input;
+
+typedef struct op_case {
+  const char *name;
+  kd_op op;
+  double tolerance; /* |difference| <= tolerance * (1 + |expected|); 0: exact */
+  const void *attr;
+  int n_inputs;
+  const op_input *input;
+} op_case;
+
+#define SHAPE(...) {.rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}}
+#define ATTR(type, ...) (&(const kd_##type##_attr){__VA_ARGS__})
+#define IN(dtype, data, ...) {KD_##dtype, DATA_##data, 0, SHAPE(__VA_ARGS__)}
+#define F32(data, ...)       IN(F32, data, __VA_ARGS__)
+#define IDS(range, ...)      {KD_I32, DATA_IDS, range, SHAPE(__VA_ARGS__)}
+#define CASE(id, label, accuracy, attribute, ...)                                                            \
+  {.name = label,                                                                                            \
+   .op = KD_OP_##id,                                                                                         \
+   .tolerance = accuracy,                                                                                    \
+   .attr = attribute,                                                                                        \
+   .n_inputs = sizeof((op_input[]){__VA_ARGS__}) / sizeof(op_input),                                         \
+   .input = (const op_input[]){__VA_ARGS__}},
+
+/* A case on a device: tensors between guards, results that start as NaN. */
+typedef struct op_run {
+  const op_case *what;
+  kd_graph *graph;
+  kd_node *node;   /* the primitive */
+  double **values; /* of the graph's tensors */
+  kd_device *device;
+  kd_launch launch;
+  kd_tensor input[KD_MAX_INPUTS], output[KD_MAX_OUTPUTS];
+  bool weight_input[KD_MAX_INPUTS];
+} op_run;
+
+/* Graph and input values. With `expected`, the results are computed by the interpreter too. */
+void op_run_open(op_run *run, const op_case *what, bool expected);
+/* prepare and bind; tensors begin `offset` bytes behind a 64-byte boundary. */
+void op_run_prepare(op_run *run, kd_device *device, int offset);
+void op_run_once(op_run *run); /* fails the test when a guard was overwritten */
+/* Compares all outputs with the expected values. `where` names device and threads. */
+void op_run_compare(const op_run *run, const char *where);
+void op_run_finish(op_run *run); /* undoes prepare */
+void op_run_close(op_run *run);
+size_t op_run_bytes(const op_run *run); /* of all inputs and outputs */
+
+/* op_data.c */
+void op_data_fill(const op_input *input, int which, double *values);
+void op_data_encode(const double *values, int64_t count, kd_dtype dtype, void *to);
+double op_data_decode(const kd_tensor *tensor, int64_t i);
+
+extern const op_case op_cases[], op_benches[];
+extern const int n_op_cases, n_op_benches;
+
+#endif
