@@ -1,7 +1,7 @@
 /* Times the OP_BENCH rows of cases.def: bench_ops [part of a name] [threads]. */
 #include "device/base/clock.h"
-#include "support/op_case.h"
 #include "support/check.h"
+#include "support/op_case.h"
 
 static double best_time(op_run *run) {
   double best = 1e9, stop = kd_now() + 0.3;

@@ -1,10 +1,10 @@
-/* Every primitive against the interpreter, at each instruction set, with one and two threads, at two alignments:
- * values are right and bits do not depend on threads and addresses. */
+/* Every primitive against the interpreter, at each instruction set, with one and two threads, at two
+ * alignments: values are right and bits do not depend on threads and addresses. */
 #include <math.h>
 
 #include "device/cpu/isa.h"
-#include "support/op_case.h"
 #include "support/check.h"
+#include "support/op_case.h"
 
 enum { MAX_OUTPUT = 1 << 21 };
 
@@ -44,9 +44,7 @@ static void run_variant(op_run *run, int threads, int offset, const char *isa, c
 
 static void check_case(const op_case *what, kd_isa isa) {
   static char first[MAX_OUTPUT], other[MAX_OUTPUT];
-  static const struct {
-    int threads, offset;
-  } variants[] = {{1, 0}, {2, 0}, {1, 4}, {3, 8}};
+  static const struct { int threads, offset; } variants[] = {{1, 0}, {2, 0}, {1, 4}, {3, 8}};
   op_run run;
   size_t size, again;
   op_run_open(&run, what, true);
@@ -55,8 +53,8 @@ static void check_case(const op_case *what, kd_isa isa) {
     int offset = variants[i].offset;
     run_variant(&run, variants[i].threads, offset, kd_isa_name(isa), other, &again);
     if (size != again || memcmp(first, other, size) != 0)
-      fail_msg("%s (%s, %s): %d threads at offset %d give other bits than 1 thread", kd_op_get(what->op)->name,
-               what->name, kd_isa_name(isa), variants[i].threads, offset);
+      fail_msg("%s (%s, %s): %d threads at offset %d give other bits than 1 thread",
+               kd_op_get(what->op)->name, what->name, kd_isa_name(isa), variants[i].threads, offset);
   }
   op_run_close(&run);
 }
@@ -83,8 +81,7 @@ static void check_argmax_nan(kd_isa isa) {
   (void)isa;
   kd_device device;
   assert_ok(kd_device_open("cpu", 0, 1, true, &device));
-  const op_case what = {
-      "NaN", KD_OP_ARGMAX, 0, ATTR(axis, .axis = 1), 1, (op_input[]){F32(SPACED, 2, 40)}};
+  const op_case what = {"NaN", KD_OP_ARGMAX, 0, ATTR(axis, .axis = 1), 1, (op_input[]){F32(SPACED, 2, 40)}};
   op_run run;
   op_run_open(&run, &what, false);
   run.values[0][7] = run.values[0][30] = run.values[0][79] = (double)NAN;

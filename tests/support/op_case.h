@@ -32,11 +32,16 @@ typedef struct op_case {
   const op_input *input;
 } op_case;
 
-#define SHAPE(...) {.rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = {__VA_ARGS__}}
+#define SHAPE(...)                                                                                           \
+  {                                                                                                          \
+    .rank = sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), .dim = { __VA_ARGS__ }                       \
+  }
 #define ATTR(type, ...) (&(const kd_##type##_attr){__VA_ARGS__})
-#define IN(dtype, data, ...) {KD_##dtype, DATA_##data, 0, SHAPE(__VA_ARGS__)}
-#define F32(data, ...)       IN(F32, data, __VA_ARGS__)
-#define IDS(range, ...)      {KD_I32, DATA_IDS, range, SHAPE(__VA_ARGS__)}
+#define IN(dtype, data, ...)                                                                                 \
+  { KD_##dtype, DATA_##data, 0, SHAPE(__VA_ARGS__) }
+#define F32(data, ...) IN(F32, data, __VA_ARGS__)
+#define IDS(range, ...)                                                                                      \
+  { KD_I32, DATA_IDS, range, SHAPE(__VA_ARGS__) }
 #define CASE(id, label, accuracy, attribute, ...)                                                            \
   {.name = label,                                                                                            \
    .op = KD_OP_##id,                                                                                         \

@@ -5,10 +5,10 @@
 #include "support/op_case.h"
 
 static const double special[] = {
-    0.0,    -0.0,     1.0,       -1.0,      INFINITY, -INFINITY, NAN,      0x1p-149, -0x1p-140, 0x1p-126, 1e-20,
-    -1e-20, 1e-4,     -1e-4,     0.25,      -0.25,    0.5,       -0.5,     1.5,      -1.5,      2.5,      -3.5,
-    7.0,    -7.0,     16.625,    -16.625,   43.0,     -43.0,     87.5,     -87.5,    88.75,     -88.75,   95.0,
-    -95.0,  104.5,    -104.5,    1e5,       -1e5,     8388609.0, -3e7,     1e10,     -1e10,     3e38,     -3e38,
+    0.0,    -0.0,  1.0,    -1.0,    INFINITY, -INFINITY, NAN,  0x1p-149, -0x1p-140, 0x1p-126, 1e-20,
+    -1e-20, 1e-4,  -1e-4,  0.25,    -0.25,    0.5,       -0.5, 1.5,      -1.5,      2.5,      -3.5,
+    7.0,    -7.0,  16.625, -16.625, 43.0,     -43.0,     87.5, -87.5,    88.75,     -88.75,   95.0,
+    -95.0,  104.5, -104.5, 1e5,     -1e5,     8388609.0, -3e7, 1e10,     -1e10,     3e38,     -3e38,
 };
 enum { N_SPECIAL = sizeof special / sizeof special[0] };
 
@@ -84,14 +84,30 @@ void op_data_encode(const double *values, int64_t count, kd_dtype dtype, void *t
   for (int64_t i = 0; i < count; i++) {
     double v = values[i];
     switch (dtype) {
-    case KD_F32: ((float *)to)[i] = (float)v; break;
-    case KD_F64: ((double *)to)[i] = v; break;
-    case KD_BF16: ((uint16_t *)to)[i] = encode_bfloat(v); break;
-    case KD_F16: ((uint16_t *)to)[i] = encode_half(v); break;
-    case KD_I32: ((int32_t *)to)[i] = (int32_t)v; break;
-    case KD_I64: ((int64_t *)to)[i] = (int64_t)v; break;
-    case KD_U8: ((uint8_t *)to)[i] = (uint8_t)v; break;
-    default: ((uint32_t *)to)[i] = (uint32_t)v; break;
+    case KD_F32:
+      ((float *)to)[i] = (float)v;
+      break;
+    case KD_F64:
+      ((double *)to)[i] = v;
+      break;
+    case KD_BF16:
+      ((uint16_t *)to)[i] = encode_bfloat(v);
+      break;
+    case KD_F16:
+      ((uint16_t *)to)[i] = encode_half(v);
+      break;
+    case KD_I32:
+      ((int32_t *)to)[i] = (int32_t)v;
+      break;
+    case KD_I64:
+      ((int64_t *)to)[i] = (int64_t)v;
+      break;
+    case KD_U8:
+      ((uint8_t *)to)[i] = (uint8_t)v;
+      break;
+    default:
+      ((uint32_t *)to)[i] = (uint32_t)v;
+      break;
     }
   }
 }
@@ -99,13 +115,21 @@ void op_data_encode(const double *values, int64_t count, kd_dtype dtype, void *t
 double op_data_decode(const kd_tensor *tensor, int64_t i) {
   const void *from = tensor->data;
   switch (tensor->dtype) {
-  case KD_F32: return ((const float *)from)[i];
-  case KD_F64: return ((const double *)from)[i];
-  case KD_BF16: return decode_bfloat(((const uint16_t *)from)[i]);
-  case KD_F16: return decode_half(((const uint16_t *)from)[i]);
-  case KD_I32: return ((const int32_t *)from)[i];
-  case KD_I64: return (double)((const int64_t *)from)[i];
-  case KD_U8: return ((const uint8_t *)from)[i];
-  default: return ((const uint32_t *)from)[i];
+  case KD_F32:
+    return ((const float *)from)[i];
+  case KD_F64:
+    return ((const double *)from)[i];
+  case KD_BF16:
+    return decode_bfloat(((const uint16_t *)from)[i]);
+  case KD_F16:
+    return decode_half(((const uint16_t *)from)[i]);
+  case KD_I32:
+    return ((const int32_t *)from)[i];
+  case KD_I64:
+    return (double)((const int64_t *)from)[i];
+  case KD_U8:
+    return ((const uint8_t *)from)[i];
+  default:
+    return ((const uint32_t *)from)[i];
   }
 }

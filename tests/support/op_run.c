@@ -1,8 +1,8 @@
 #include <math.h>
 
-#include "support/op_case.h"
 #include "support/check.h"
 #include "support/interpret.h"
+#include "support/op_case.h"
 
 enum { GUARD = 64, GUARD_BYTE = 0x5a };
 
@@ -87,7 +87,8 @@ void op_run_prepare(op_run *run, kd_device *device, int offset) {
     const kd_sym_info *info = kd_sym_get(run->graph, run->node->input[i]);
     run->input[i] = (kd_tensor){info->dtype, info->shape, NULL};
     run->input[i].data = guarded(kd_tensor_bytes(&run->input[i]), offset);
-    op_data_encode(run->values[run->node->input[i]], kd_shape_count(&info->shape), info->dtype, run->input[i].data);
+    op_data_encode(run->values[run->node->input[i]], kd_shape_count(&info->shape), info->dtype,
+                   run->input[i].data);
   }
   for (int i = 0; i < run->node->n_outputs; i++) {
     const kd_sym_info *info = kd_sym_get(run->graph, run->node->output[i]);
@@ -99,7 +100,8 @@ void op_run_prepare(op_run *run, kd_device *device, int offset) {
   run->launch.workspace = guarded(run->launch.workspace_bytes, 0);
   run->launch.state = guarded(run->launch.state_bytes, 0);
   memset(run->launch.state, 0, run->launch.state_bytes);
-  if (kernel->bind && kernel->bind(&run->launch) != KD_OK) fail_msg("%s: %s", run->what->name, kd_status_text());
+  if (kernel->bind && kernel->bind(&run->launch) != KD_OK)
+    fail_msg("%s: %s", run->what->name, kd_status_text());
   if (kernel->refresh) assert_ok(kernel->refresh(&run->launch));
 }
 
@@ -123,7 +125,8 @@ void op_run_finish(op_run *run) {
   release(run->launch.workspace, 0);
   release(run->launch.state, 0);
   for (int i = 0; i < run->launch.n_inputs; i++) release(run->input[i].data, offset_of(run->input[i].data));
-  for (int i = 0; i < run->launch.n_outputs; i++) release(run->output[i].data, offset_of(run->output[i].data));
+  for (int i = 0; i < run->launch.n_outputs; i++)
+    release(run->output[i].data, offset_of(run->output[i].data));
 }
 
 static bool close_enough(double value, double expected, double tolerance) {
@@ -139,9 +142,9 @@ void op_run_compare(const op_run *run, const char *where) {
       double value = op_data_decode(&run->output[o], i);
       if (close_enough(value, expected[i], run->what->tolerance)) continue;
       char shape[KD_SHAPE_TEXT];
-      fail_msg("%s (%s, %s): output %d %s, element %lld is %.9g, expected %.9g", kd_op_get(run->what->op)->name,
-               run->what->name, where, o, kd_shape_text(&run->output[o].shape, shape), (long long)i, value,
-               expected[i]);
+      fail_msg("%s (%s, %s): output %d %s, element %lld is %.9g, expected %.9g",
+               kd_op_get(run->what->op)->name, run->what->name, where, o,
+               kd_shape_text(&run->output[o].shape, shape), (long long)i, value, expected[i]);
     }
   }
 }
