@@ -32,8 +32,12 @@ kd_sym kd_glu(kd_graph *g, const void *options, kd_sym x) {
 /* More would ask for gigabytes: all pairs of the axis are compared. */
 enum { SPARSEMAX_LIMIT = 4096 };
 
-/* Martins and Astudillo, "From Softmax to Sparsemax" (2016), algorithm 1 without its sort: with r the number
- * of entries not below x_j and s their sum, x_j belongs to the support when 1 + r x_j > s. */
+/* keras.ops.sparsemax without its sort. With s_j the sum and r_j the number of entries not below x_j, x_j
+ * belongs to the support when 1 + r_j x_j > s_j (Martins and Astudillo, "From Softmax to Sparsemax", 2016).
+ * Keras then takes tau = (sum of s_j over the support - 1) / size of the support, on all its backends; the
+ * paper has the sum of x_j there, so the results do not sum to 1. Models made with Keras depend on what Keras
+ * does. In Keras's sorted order m equal entries have m different partial sums, whose mean is s_j - x_j (m -
+ * 1) / 2. */
 static kd_sym sparsemax_last(kd_graph *g, kd_sym x) {
   kd_shape shape = *kd_sym_shape(g, x), row = shape, column = shape;
   int64_t size = shape.dim[shape.rank - 1];
@@ -50,7 +54,9 @@ static kd_sym sparsemax_last(kd_graph *g, kd_sym x) {
   kd_sym count = kd_reduce_last(g, KD_REDUCE_SUM, not_below, false);
   kd_sym sum = kd_reduce_last(g, KD_REDUCE_SUM, kd_select(g, not_below, other, kd_const(g, 0)), false);
   kd_sym support = kd_binary(g, KD_PW_LT, sum, kd_shift(g, kd_mul(g, count, x), 1));
-  kd_sym chosen = kd_reduce_last(g, KD_REDUCE_SUM, kd_select(g, support, x, kd_const(g, 0)), true);
+  kd_sym ties = kd_reduce_last(g, KD_REDUCE_SUM, kd_binary(g, KD_PW_EQ, each, other), false);
+  kd_sym partial = kd_sub(g, sum, kd_mul(g, x, kd_scale(g, kd_shift(g, ties, -1), 0.5)));
+  kd_sym chosen = kd_reduce_last(g, KD_REDUCE_SUM, kd_select(g, support, partial, kd_const(g, 0)), true);
   kd_sym tau = kd_div(g, kd_shift(g, chosen, -1), kd_reduce_last(g, KD_REDUCE_SUM, support, true));
   return kd_unary(g, KD_PW_RELU, kd_sub(g, x, tau));
 }

@@ -39,13 +39,6 @@ static kd_status mark_axes(const kd_graph *graph, kd_sym x, int n_axes, const in
   return KD_OK;
 }
 
-/* A transposition, left out when it changes nothing. */
-static kd_sym permute(kd_graph *graph, kd_sym x, int rank, const int *perm) {
-  for (int i = 0; i < rank; i++)
-    if (perm[i] != i) return kd_transpose(graph, x, perm);
-  return x;
-}
-
 kd_sym kd_axes_to_last(kd_graph *graph, kd_sym x, int n_axes, const int64_t *axes, kd_axes_move *move) {
   *move = (kd_axes_move){0};
   if (x == KD_NO_SYM) return x;
@@ -61,12 +54,12 @@ kd_sym kd_axes_to_last(kd_graph *graph, kd_sym x, int n_axes, const int64_t *axe
   kd_shape merged = {.rank = shape.rank - n_axes + 1};
   for (int i = 0; i < merged.rank - 1; i++) merged.dim[i] = move->moved.dim[i];
   merged.dim[merged.rank - 1] = kd_shape_span(&move->moved, shape.rank - n_axes, shape.rank);
-  return kd_reshape(graph, permute(graph, x, shape.rank, move->perm), merged);
+  return kd_reshape(graph, kd_transpose(graph, x, move->perm), merged);
 }
 
 kd_sym kd_axes_restore(kd_graph *graph, kd_sym y, const kd_axes_move *move) {
   int inverse[KD_MAX_RANK] = {0};
   for (int i = 0; i < move->moved.rank; i++) inverse[move->perm[i]] = i;
   if (y == KD_NO_SYM) return y;
-  return permute(graph, kd_reshape(graph, y, move->moved), move->moved.rank, inverse);
+  return kd_transpose(graph, kd_reshape(graph, y, move->moved), inverse);
 }

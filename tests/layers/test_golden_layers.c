@@ -1,0 +1,225 @@
+// ctest: timeout=120
+/* Every layer class and activation against Keras: outputs in inference and training, gradients of weights and
+ * inputs, moving statistics, penalties (tests/golden/make_layers.py). */
+#include <math.h>
+
+#include "support/check.h"
+#include "support/compute.h"
+#include "support/golden.h"
+#include "support/one_layer.h"
+
+static golden_file *golden;
+
+static int open_golden(void **state) {
+  (void)state;
+  golden = golden_open("layers");
+  return 0;
+}
+
+static int close_golden(void **state) {
+  (void)state;
+  golden_close(golden);
+  return 0;
+}
+
+/* One built pass and the tensors that a case compares. */
+typedef struct pass {
+  kd_model *model;
+  kd_graph *graph;
+  kd_built built;
+  const float **fed;
+  int count;
+  kd_sym wanted[GOLDEN_ARRAYS];
+  const golden_array *expected[GOLDEN_ARRAYS];
+} pass;
+
+static void want(pass *p, kd_sym sym, const golden_array *expected) {
+  p->wanted[p->count] = sym;
+  p->expected[p->count++] = expected;
+}
+
+static kd_model *model_of(const golden_case *c) {
+  kd_shape shapes[8];
+  kd_dtype dtypes[8];
+  int n = 0;
+  for (const golden_array *a; (a = golden_at(c, "input", n)); n++) {
+    shapes[n] = a->shape;
+    dtypes[n] = a->dtype;
+  }
+  return layer_model(c->text, c->line, !c->frozen, n, shapes, dtypes);
+}
+
+static void check_weights(const kd_model *model, const golden_case *c) {
+  for (int i = 0; i < model->n_weights; i++) {
+    const golden_array *a = golden_at(c, "weight", i);
+    char path[64];
+    if (!a) fail_msg("%s: weight %s is not Keras's", c->text, model->weights[i].path);
+    snprintf(path, sizeof path, "under_test/%s", a->name);
+    assert_string_equal(model->weights[i].path, path);
+    assert_true(kd_shape_equal(&model->weights[i].shape, &a->shape));
+    bool trainable = !c->frozen && !golden_find(c, "moved", a->name);
+    if (golden_find(c, "train", NULL)) assert_int_equal(model->weights[i].trainable, trainable);
+  }
+  assert_null(golden_at(c, "weight", model->n_weights));
+}
+
+/* Feeds are by tensor number; gradients and the like append tensors later. */
+static void feed(pass *p, const golden_case *c, kd_sym cotangent) {
+  static const float rng[4] = {1, 2, 0, 0};
+  p->fed = kd_calloc((size_t)p->graph->n_syms, sizeof *p->fed);
+  for (kd_sym s = 0; s < p->graph->n_syms; s++) {
+    const kd_sym_info *info = kd_sym_get(p->graph, s);
+    if (s == cotangent)
+      p->fed[s] = golden_find(c, "cotangent", NULL)->values;
+    else if (info->role == KD_ROLE_INPUT)
+      p->fed[s] = golden_at(c, "input", info->index)->values;
+    else if (info->role == KD_ROLE_WEIGHT)
+      p->fed[s] = golden_at(c, "weight", info->index)->values;
+    else if (info->role == KD_ROLE_VALUE)
+      p->fed[s] = rng;
+  }
+}
+
+static void want_gradients(pass *p, const golden_case *c, kd_sym *cotangent) {
+  kd_graph *g = p->graph;
+  kd_sym wrt[GOLDEN_ARRAYS], grads[GOLDEN_ARRAYS];
+  const golden_array *expected[GOLDEN_ARRAYS];
+  int n = 0;
+  *cotangent = kd_input(g, KD_F32, *kd_sym_shape(g, p->built.output[0]), 1000, "cotangent");
+  kd_sym loss = kd_reduce_all(g, KD_REDUCE_SUM, kd_mul(g, p->built.output[0], *cotangent));
+  for (int i = 0; i < p->model->n_weights; i++) {
+    if (!p->model->weights[i].trainable) continue;
+    expected[n] = golden_find(c, "grad_weight", p->model->weights[i].name);
+    assert_non_null(expected[n]);
+    wrt[n++] = p->built.weight[i];
+  }
+  for (const golden_array *a; (a = golden_find(c, "grad_input", NULL)) && n < GOLDEN_ARRAYS;) {
+    for (int i = 0; (a = golden_at(c, "grad_input", i)); i++) {
+      expected[n] = a;
+      wrt[n++] = p->built.input[i];
+    }
+    break;
+  }
+  if (n == 0) return;
+  assert_ok(kd_autodiff(g, loss, n, wrt, grads));
+  for (int i = 0; i < n; i++)
+    want(p, grads[i] == KD_NO_SYM ? kd_full(g, expected[i]->shape, 0) : grads[i], expected[i]);
+}
+
+/* New moving statistics: momentum * old + (1 - momentum) * of the batch. */
+static void want_moving(pass *p, const golden_case *c) {
+  kd_graph *g = p->graph;
+  for (int i = 0; i < p->built.n_moving; i++) {
+    const kd_moving *m = &p->built.moving[i];
+    kd_sym kept = kd_scale(g, p->built.weight[m->weight], m->momentum);
+    const golden_array *expected = golden_find(c, "moved", p->model->weights[m->weight].name);
+    assert_non_null(expected);
+    want(p, kd_add(g, kept, kd_scale(g, m->value, 1 - m->momentum)), expected);
+  }
+}
+
+static void want_penalties(pass *p, const golden_case *c) {
+  kd_graph *g = p->graph;
+  kd_sym penalty = kd_const(g, 0);
+  for (int i = 0; i < p->model->n_weights; i++) {
+    const kd_weight *w = &p->model->weights[i];
+    if (w->regularizer.kind) penalty = kd_add(g, penalty, kd_penalty(g, &w->regularizer, p->built.weight[i]));
+  }
+  const golden_array *expected = golden_find(c, "penalty", NULL),
+                     *activity = golden_find(c, "activity", NULL);
+  if (expected) want(p, penalty, expected);
+  assert_int_equal(p->built.n_losses, activity ? 1 : 0);
+  if (activity) want(p, p->built.losses[0], activity);
+}
+
+static void compare(const golden_case *c, const char *engine, const golden_array *expected,
+                    const float *result) {
+  char what[512];
+  float largest = 0;
+  for (size_t i = 0; i < expected->count; i++) largest = fmaxf(largest, fabsf(expected->values[i]));
+  snprintf(what, sizeof what, "%s (%s): %s %s", c->text, engine, expected->key, expected->name);
+  assert_close(result, expected->values, expected->count, 2e-5, 4e-6 * (double)largest + 1e-6, what);
+}
+
+static void run_pass(const golden_case *c, bool training, compute_engine engine) {
+  pass p = {.model = model_of(c), .graph = kd_graph_create()};
+  check_weights(p.model, c);
+  const golden_array *first = golden_at(c, "input", 0);
+  kd_build_spec spec = {.batch = first->shape.dim[0], .training = training};
+  assert_ok(kd_model_build(p.model, p.graph, &spec, &p.built));
+  const golden_array *output = golden_find(c, training ? "train" : "infer", NULL);
+  assert_true(kd_shape_equal(kd_sym_shape(p.graph, p.built.output[0]), &output->shape));
+  want(&p, p.built.output[0], output);
+  kd_sym cotangent = KD_NO_SYM;
+  if (training) {
+    want_gradients(&p, c, &cotangent);
+    want_moving(&p, c);
+    want_penalties(&p, c);
+  } else {
+    assert_int_equal(p.built.n_moving, 0);
+  }
+  feed(&p, c, cotangent);
+  float *results[GOLDEN_ARRAYS];
+  compute(p.graph, engine, p.fed, p.count, p.wanted, results);
+  for (int i = 0; i < p.count; i++) {
+    compare(c, engine == COMPUTE_PLAN ? "plan" : "reference", p.expected[i], results[i]);
+    kd_free(results[i]);
+  }
+  kd_free(p.fed);
+  kd_graph_destroy(p.graph);
+  kd_model_destroy(p.model);
+}
+
+static void run_all(compute_engine engine) {
+  for (int i = 0; i < golden->count; i++) {
+    run_pass(&golden->cases[i], false, engine);
+    if (golden_find(&golden->cases[i], "train", NULL)) run_pass(&golden->cases[i], true, engine);
+  }
+}
+
+static void test_reference(void **state) {
+  (void)state;
+  run_all(COMPUTE_REFERENCE);
+}
+
+static void test_plan(void **state) {
+  (void)state;
+  run_all(COMPUTE_PLAN);
+}
+
+/* True when a case's text begins with name and "(", or names it as a word inside. */
+static bool covered(const char *name, bool inside) {
+  size_t length = strlen(name);
+  for (int i = 0; i < golden->count; i++) {
+    const char *text = golden->cases[i].text;
+    if (!inside && strncmp(text, name, length) == 0 && text[length] == '(') return true;
+    for (const char *at = text; inside && (at = strstr(at, name)); at++) {
+      bool starts = at > text && !strchr("_abcdefghijklmnopqrstuvwxyz", at[-1]);
+      if (starts && !strchr("_0123456789abcdefghijklmnopqrstuvwxyz", at[length])) return true;
+    }
+  }
+  return false;
+}
+
+static void test_coverage(void **state) {
+  (void)state;
+  for (size_t i = 0; i < kd_layer_family.count; i++) {
+    const char *name = kd_layer_family.kinds[i]->name;
+    if (strcmp(name, "InputLayer") && !covered(name, false)) fail_msg("layer %s has no golden case", name);
+    if (i && strcmp(kd_layer_family.kinds[i - 1]->name, name) >= 0) fail_msg("%s is out of order", name);
+  }
+  for (size_t i = 0; i < kd_activation_family.count; i++) {
+    const char *name = kd_activation_family.kinds[i]->name;
+    if (!covered(name, true)) fail_msg("activation %s has no golden case", name);
+  }
+  assert_int_equal(kd_activation_family.count, 30);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_coverage),
+      cmocka_unit_test(test_reference),
+      cmocka_unit_test(test_plan),
+  };
+  return cmocka_run_group_tests(tests, open_golden, close_golden);
+}

@@ -1,0 +1,75 @@
+#include "support/one_layer.h"
+
+#include "support/check.h"
+
+/* NULL after adding to diag. */
+static const kd_layer_kind *parse(kd_pool *pool, kd_diag *diag, const char *text, int line, void **options) {
+  kd_origin origin = {"case", line};
+  const kd_value *value = kd_value_parse(pool, diag, origin, text, false);
+  if (!value) return NULL;
+  const kd_kind *kind = kd_family_find(&kd_layer_family, value->text);
+  if (!kind) {
+    kd_diag_error(diag, origin, "no layer class '%s'", value->text);
+    return NULL;
+  }
+  const kd_value **values = kd_pool_alloc(pool, (size_t)value->count + 1, sizeof *values);
+  for (int i = 0; i < value->count; i++) values[i] = &value->items[i];
+  *options = kd_pool_alloc(pool, 1, kind->options_size);
+  const char *subject = kd_pool_printf(pool, "layer under_test (%s)", kind->name);
+  bool good = kd_options_fill(pool, diag, subject, origin, kind, value->count, value->keys, values, *options);
+  return good ? (const kd_layer_kind *)kind : NULL;
+}
+
+static void fail_on(kd_diag *diag, const char *text) {
+  if (kd_diag_status(diag) != KD_OK) fail_msg("%s: %s", text, kd_status_text());
+}
+
+const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options) {
+  kd_diag *diag = kd_diag_create();
+  const kd_layer_kind *kind = parse(pool, diag, text, line, options);
+  fail_on(diag, text);
+  kd_diag_destroy(diag);
+  return kind;
+}
+
+static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable, int n_inputs,
+                       const kd_shape *shapes, const kd_dtype *dtypes) {
+  kd_origin origin = {"case", line};
+  kd_model *model = kd_model_create("test");
+  kd_tap taps[16];
+  for (int i = 0; i < n_inputs; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "x%d", i);
+    kd_shape sample = kd_shape_make(shapes[i].rank - 1, shapes[i].dim + 1);
+    taps[i] = kd_model_add_input(model, name, dtypes ? dtypes[i] : KD_F32, sample, 0, origin);
+  }
+  void *options = NULL;
+  const kd_layer_kind *kind = parse(model->pool, diag, text, line, &options);
+  if (kind) {
+    int layer = kd_model_add_layer(model, kind, "under_test", options, trainable, origin);
+    int call = kd_model_add_call(model, layer, NULL, n_inputs, taps, 0, NULL, NULL, origin);
+    kd_model_add_output(model, NULL, (kd_tap){call, 0});
+    (void)kd_model_finish(model, diag);
+  }
+  return model;
+}
+
+kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
+                      const kd_dtype *dtypes) {
+  kd_diag *diag = kd_diag_create();
+  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes);
+  fail_on(diag, text);
+  kd_diag_destroy(diag);
+  return model;
+}
+
+const char *layer_errors(const char *text, kd_shape input) {
+  static char errors[4096];
+  errors[0] = '\0';
+  kd_diag *diag = kd_diag_create();
+  kd_model *model = build(diag, text, 7, true, 1, &input, NULL);
+  if (kd_diag_status(diag) != KD_OK) snprintf(errors, sizeof errors, "%s", kd_status_text());
+  kd_model_destroy(model);
+  kd_diag_destroy(diag);
+  return errors;
+}

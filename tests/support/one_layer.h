@@ -1,0 +1,18 @@
+/* A model of one layer made from a configuration value such as `Conv2D(4, 3, padding=same)`. */
+#ifndef KD_TEST_ONE_LAYER_H
+#define KD_TEST_ONE_LAYER_H
+
+#include "layers/model.h"
+
+/* The kind that a value names, with its options filled in the pool; fails the test on errors. */
+const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options);
+
+/* Inputs have the given shapes, which begin with the batch. The model is finished. */
+kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
+                      const kd_dtype *dtypes);
+
+/* kd_options_fill and kd_model_finish of one layer with one float input; all error texts, or "" when it is
+ * right. Valid until the next call. */
+const char *layer_errors(const char *text, kd_shape input);
+
+#endif
