@@ -80,14 +80,17 @@ def single(value):
     return np.asarray(np.asarray(value, "float32"), "float64")
 
 
-def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=False, **kwargs):
-    """shapes: one shape with the batch, or a list for merging layers. ids: inputs are indices below it."""
+def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=False, ties=False,
+         **kwargs):
+    """shapes: one shape with the batch, or a list for merging layers. ids: inputs are indices below it. ties: inputs are
+    rounded, so that some are equal."""
     rng = np.random.default_rng(len(out.lines))
     merging = isinstance(shapes, list)
     shapes = shapes if merging else [shapes]
     layer = getattr(keras.layers, name)(*map(made, args), **{k: made(v) for k, v in kwargs.items()})
     layer.trainable = trainable
     xs = [single(rng.integers(0, ids, s) if ids else rng.normal(0, spread, s)) for s in shapes]
+    xs = [np.round(x) for x in xs] if ties else xs
     if ids:
         xs = [x.astype("int32") for x in xs]
     call = (lambda v: list(v)) if merging else (lambda v: v[0])
@@ -106,7 +109,7 @@ def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=F
         out.array("weight", w.name, w.value)
     infer, _ = layer.stateless_call(trained, others, call(xs), **training_argument(layer, False))
     out.array("infer", "-", infer)
-    if stochastic:
+    if stochastic:  # only inference is compared
         return
     cotangent = single(rng.normal(0, 1, infer.shape))
     out.array("cotangent", "-", cotangent)
@@ -148,6 +151,7 @@ def dense():
     case("Dense", (2, 2, 3, 5), 4, "tanh", activity_regularizer=Call("L1L2", l1=0.1, l2=0.2))
     case("Dense", (4, 6), 3, kernel_regularizer="l2", bias_regularizer=Call("L1", l1=0.3))
     case("Dense", (4, 6), 3, activation=Call("leaky_relu", negative_slope=0.05), kernel_regularizer="l1l2")
+    case("Dense", (4, 6), 3, trainable=False)
 
 
 def activations():
@@ -166,6 +170,7 @@ def activations():
     ]
     for call in with_arguments:
         case("Activation", (2, 4, 3), call, spread=2.5)
+    case("Activation", (4, 9), "sparsemax", stochastic=True, ties=True)
     for name in ("swish", "hard_swish"):
         case("Activation", (2, 4), name, spread=2.5)
 
@@ -244,6 +249,14 @@ def convolutions():
     case("SeparableConv2D", (2, 7, 5, 3), 4, 3)
     case("SeparableConv2D", (2, 7, 5, 3), 4, 3, strides=2, padding="same", depth_multiplier=2,
          pointwise_regularizer="l1")
+    case("Conv1D", (2, 5, 2), 3, 2, kernel_regularizer="l1", bias_regularizer="l2", activity_regularizer="l1")
+    case("Conv2D", (1, 4, 3, 2), 3, 2, bias_regularizer="l1")
+    for name, shape in (("DepthwiseConv1D", (2, 5, 3)), ("DepthwiseConv2D", (2, 5, 4, 3))):
+        case(name, shape, 2, activation="softplus", use_bias=True, depthwise_regularizer="l1", bias_regularizer="l2",
+             activity_regularizer="l2")
+    for name, shape in (("SeparableConv1D", (2, 6, 3)), ("SeparableConv2D", (2, 6, 5, 3))):
+        case(name, shape, 4, 2, activation="silu", dilation_rate=2, use_bias=True, depthwise_regularizer="l1",
+             pointwise_regularizer="l2", bias_regularizer="l2", activity_regularizer="l1")
 
 
 def pooling():
@@ -259,6 +272,7 @@ def pooling():
             case("Global%sPooling1D" % mode, (2, 5, 3), keepdims=keep)
             case("Global%sPooling2D" % mode, (2, 5, 4, 3), keepdims=keep)
     case("MaxPooling2D", (2, 6, 6, 2))
+    case("MaxPooling2D", (2, 6, 6, 2), pool_size=3, strides=1, padding="same", ties=True)
 
 
 def normalisation():
@@ -274,7 +288,9 @@ def normalisation():
     case("LayerNormalization", (3, 4, 5), axis=(1, 2))
     case("LayerNormalization", (2, 4, 3, 5), axis=(-1, 1))
     case("LayerNormalization", (2, 4, 3, 5), axis=2, center=False)
-    case("LayerNormalization", (3, 5), scale=False)
+    case("LayerNormalization", (3, 5), scale=False, beta_regularizer="l1")
+    case("LayerNormalization", (3, 5), gamma_regularizer="l2")
+    case("BatchNormalization", (3, 5), beta_regularizer="l1")
 
 
 def merging():

@@ -215,9 +215,44 @@ static void test_coverage(void **state) {
   assert_int_equal(kd_activation_family.count, 30);
 }
 
+/* Start values and streams have tests of their own; the others have one choice only. */
+static bool tested_elsewhere(const char *option) {
+  size_t length = strlen(option), suffix = strlen("_initializer");
+  return (length > suffix && strcmp(option + length - suffix, "_initializer") == 0) ||
+         !strcmp(option, "seed") || !strcmp(option, "data_format") || !strcmp(option, "interpolation") ||
+         !strcmp(option, "noise_shape");
+}
+
+/* True when a case of the kind gives the option, by name or by position. */
+static bool given(const kd_kind *kind, int row, kd_pool *pool, kd_diag *diag) {
+  for (int i = 0; i < golden->count; i++) {
+    const kd_value *value = kd_value_parse(pool, diag, (kd_origin){0}, golden->cases[i].text, false);
+    if (!value || strcmp(value->text, kind->name)) continue;
+    for (int k = 0; k < value->count; k++)
+      if (value->keys[k] ? !strcmp(value->keys[k], kind->options[row].name) : k == row) return true;
+  }
+  return false;
+}
+
+/* Each row of each option table has a case, so that an option without effect is seen. */
+static void test_options_are_used(void **state) {
+  (void)state;
+  kd_pool *pool = kd_pool_create();
+  kd_diag *diag = kd_diag_create();
+  for (size_t i = 0; i < kd_layer_family.count; i++) {
+    const kd_kind *kind = kd_layer_family.kinds[i];
+    for (int row = 0; kind->options[row].name && strcmp(kind->name, "InputLayer"); row++)
+      if (!tested_elsewhere(kind->options[row].name) && !given(kind, row, pool, diag))
+        fail_msg("no golden case gives %s of %s", kind->options[row].name, kind->name);
+  }
+  kd_diag_destroy(diag);
+  kd_pool_destroy(pool);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_coverage),
+      cmocka_unit_test(test_options_are_used),
       cmocka_unit_test(test_reference),
       cmocka_unit_test(test_plan),
   };
