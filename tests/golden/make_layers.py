@@ -51,17 +51,18 @@ def made(value):
 
 class Writer:
     def __init__(self):
-        self.lines, self.blob, self.count = [], open(os.path.join(HERE, "layers.bin"), "wb"), 0
+        self.lines, self.blob, self.count = [], [], 0
 
     def array(self, key, name, array, dtype="float32"):
         array = np.asarray(array, dtype="<f4")
         dims = ",".join(map(str, array.shape)) or "scalar"
         self.lines.append("%s %s %s %s %d" % (key, name, dtype, dims, self.count))
-        self.blob.write(array.tobytes())
+        self.blob.append(array.tobytes())
         self.count += array.size
 
     def finish(self):
-        self.blob.close()
+        with open(os.path.join(HERE, "layers.bin"), "wb") as f:
+            f.write(b"".join(self.blob))
         with open(os.path.join(HERE, "layers.txt"), "w") as f:
             f.write("\n".join(self.lines) + "\n")
 
