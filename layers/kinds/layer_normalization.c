@@ -17,6 +17,22 @@ static kd_sym vector(kd_build *build, bool present, const char *name, kd_shape s
   return kd_reshape(build->graph, kd_build_weight(build, name, shape, initializer, regularizer, true), flat);
 }
 
+/* Sizes of the axes in the order in which Keras sorts them, as written: -1 comes before 1. The numbers are
+ * used in the order of the axes nevertheless, which kd_axes_to_last gives. */
+static kd_shape weight_shape(const kd_shape *input, const kd_ints *axes) {
+  kd_ints sorted = *axes;
+  for (int i = 1; i < sorted.count; i++)
+    for (int k = i; k > 0 && sorted.v[k] < sorted.v[k - 1]; k--) {
+      int64_t larger = sorted.v[k - 1];
+      sorted.v[k - 1] = sorted.v[k];
+      sorted.v[k] = larger;
+    }
+  kd_shape shape = {.rank = sorted.count};
+  for (int i = 0; i < sorted.count; i++)
+    shape.dim[i] = input->dim[sorted.v[i] < 0 ? sorted.v[i] + input->rank : sorted.v[i]];
+  return shape;
+}
+
 static kd_status layer_norm_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                                   kd_sym *outputs) {
   (void)n_inputs;
@@ -25,9 +41,7 @@ static kd_status layer_norm_build(kd_build *build, const kd_layer *layer, int n_
   kd_axes_move move;
   kd_sym x = kd_axes_to_last(g, kd_as_float(g, inputs[0]), o->axis.count, o->axis.v, &move);
   KD_TRY(kd_graph_status(g));
-  int first = move.moved.rank - o->axis.count;
-  kd_shape shape =
-      kd_shape_make(o->axis.count, move.moved.dim + first); /* axes in rising order, as in Keras */
+  kd_shape shape = weight_shape(kd_sym_shape(g, inputs[0]), &o->axis);
   kd_sym gamma = vector(build, o->scale, "gamma", shape, &o->gamma_initializer, &o->gamma_regularizer, 1);
   kd_sym beta = vector(build, o->center, "beta", shape, &o->beta_initializer, &o->beta_regularizer, 0);
   outputs[0] = kd_axes_restore(g, kd_layer_norm(g, x, gamma, beta, o->epsilon), &move);

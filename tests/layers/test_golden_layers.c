@@ -49,6 +49,14 @@ static kd_model *model_of(const golden_case *c) {
   return layer_model(c->text, c->line, !c->frozen, n, shapes, dtypes);
 }
 
+static void assert_shape(const golden_case *c, const char *what, const kd_shape *shape,
+                         const kd_shape *expected) {
+  char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
+  if (!kd_shape_equal(shape, expected))
+    fail_msg("%s: %s has shape %s, expected %s", c->text, what, kd_shape_text(shape, a),
+             kd_shape_text(expected, b));
+}
+
 static void check_weights(const kd_model *model, const golden_case *c) {
   for (int i = 0; i < model->n_weights; i++) {
     const golden_array *a = golden_at(c, "weight", i);
@@ -56,7 +64,7 @@ static void check_weights(const kd_model *model, const golden_case *c) {
     if (!a) fail_msg("%s: weight %s is not Keras's", c->text, model->weights[i].path);
     snprintf(path, sizeof path, "under_test/%s", a->name);
     assert_string_equal(model->weights[i].path, path);
-    assert_true(kd_shape_equal(&model->weights[i].shape, &a->shape));
+    assert_shape(c, a->name, &model->weights[i].shape, &a->shape);
     bool trainable = !c->frozen && !golden_find(c, "moved", a->name);
     if (golden_find(c, "train", NULL)) assert_int_equal(model->weights[i].trainable, trainable);
   }
@@ -148,7 +156,7 @@ static void run_pass(const golden_case *c, bool training, compute_engine engine)
   kd_build_spec spec = {.batch = first->shape.dim[0], .training = training};
   assert_ok(kd_model_build(p.model, p.graph, &spec, &p.built));
   const golden_array *output = golden_find(c, training ? "train" : "infer", NULL);
-  assert_true(kd_shape_equal(kd_sym_shape(p.graph, p.built.output[0]), &output->shape));
+  assert_shape(c, "output", kd_sym_shape(p.graph, p.built.output[0]), &output->shape);
   want(&p, p.built.output[0], output);
   kd_sym cotangent = KD_NO_SYM;
   if (training) {
