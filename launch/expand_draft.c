@@ -106,6 +106,32 @@ static bool read_truth(kd_expander *e, const kd_draft *draft, const char *what, 
   return true;
 }
 
+/* One key of a [layer] section. */
+static bool read_key(kd_expander *e, kd_draft *draft, const char *key, const kd_value *value, bool override) {
+  if (!strcmp(key, "type")) {
+    if (value->type != KD_V_TEXT)
+      return error(e, draft, value->origin, "type must be one name, not", printed(e, value));
+    draft->type = value->text;
+    return true;
+  }
+  if (!strcmp(key, "share")) {
+    if (!value->text || value->type == KD_V_CALL)
+      return error(e, draft, value->origin, "share must be the name of a layer, not", printed(e, value));
+    draft->share = value->text;
+    return true;
+  }
+  if (!strcmp(key, "input")) return set_inputs(e, draft, value);
+  if (!strcmp(key, "when")) return read_truth(e, draft, "when", value, &draft->present);
+  if (!strcmp(key, "trainable")) return read_truth(e, draft, "trainable", value, &draft->trainable);
+  if (!strcmp(key, "init_from")) {
+    if (value->type != KD_V_TEXT) return error(e, draft, value->origin, "init_from must be a path", NULL);
+    draft->init_from = value->text;
+    return true;
+  }
+  kd_args_set(e->pool, is_call_key(key) ? &draft->call_args : &draft->args, key, value, override);
+  return true;
+}
+
 /* The type's own brackets: arguments of the layer. */
 static bool read_type(kd_expander *e, kd_draft *draft, const kd_value *type) {
   if ((type->type != KD_V_TEXT && type->type != KD_V_CALL) || type->quoted)
@@ -118,10 +144,11 @@ static bool read_type(kd_expander *e, kd_draft *draft, const kd_value *type) {
     draft->share = type->items[0].text;
   }
   for (int i = draft->share ? 1 : 0; i < count; i++) {
-    if (kd_streq(type->keys[i], "trainable")) {
-      if (!read_truth(e, draft, "trainable", &type->items[i], &draft->trainable)) return false;
+    const char *key = type->keys[i];
+    if (kd_streq(key, "trainable") || kd_streq(key, "init_from")) {
+      if (!read_key(e, draft, key, &type->items[i], false)) return false;
     } else {
-      kd_args_set(e->pool, &draft->args, type->keys[i], &type->items[i], false);
+      kd_args_set(e->pool, &draft->args, key, &type->items[i], false);
     }
   }
   if (draft->share && draft->args.count)
@@ -154,32 +181,6 @@ bool kd_draft_line(kd_expander *e, const kd_frame *frame, const kd_ini_key *line
     return read_condition(e, draft, rest + 2);
   return *rest == '\0' ||
          error(e, draft, line->origin, "expected Type(arguments)(inputs) if condition, found", rest);
-}
-
-/* One key of a [layer] section. */
-static bool read_key(kd_expander *e, kd_draft *draft, const char *key, const kd_value *value, bool override) {
-  if (!strcmp(key, "type")) {
-    if (value->type != KD_V_TEXT)
-      return error(e, draft, value->origin, "type must be one name, not", printed(e, value));
-    draft->type = value->text;
-    return true;
-  }
-  if (!strcmp(key, "share")) {
-    if (!value->text || value->type == KD_V_CALL)
-      return error(e, draft, value->origin, "share must be the name of a layer, not", printed(e, value));
-    draft->share = value->text;
-    return true;
-  }
-  if (!strcmp(key, "input")) return set_inputs(e, draft, value);
-  if (!strcmp(key, "when")) return read_truth(e, draft, "when", value, &draft->present);
-  if (!strcmp(key, "trainable")) return read_truth(e, draft, "trainable", value, &draft->trainable);
-  if (!strcmp(key, "init_from")) {
-    if (value->type != KD_V_TEXT) return error(e, draft, value->origin, "init_from must be a path", NULL);
-    draft->init_from = value->text;
-    return true;
-  }
-  kd_args_set(e->pool, is_call_key(key) ? &draft->call_args : &draft->args, key, value, override);
-  return true;
 }
 
 static bool read_section(kd_expander *e, kd_ini_section *section, kd_draft *draft, bool override) {
