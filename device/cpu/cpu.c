@@ -6,6 +6,7 @@
 #include "device/base/memory.h"
 #include "device/cpu/cpu.h"
 #include "device/cpu/kernels.h"
+#include "device/cpu/onednn.h"
 
 /* Cores that this process may run on; mpirun and taskset narrow them. */
 static int allowed_cores(void) {
@@ -27,8 +28,8 @@ static kd_status cpu_open(kd_device *device, int ordinal) {
   cpu->isa = isa;
   cpu->vector = kd_isa_table(isa);
   static const char *const title[KD_N_ISAS] = {"SSE2", "AVX2", "AVX-512"};
-  snprintf(cpu->text, sizeof cpu->text, "CPU, %s (x86-64 %s), %d thread%s", title[isa], kd_isa_name(isa),
-           device->threads, device->threads == 1 ? "" : "s");
+  snprintf(cpu->text, sizeof cpu->text, "CPU, %s (x86-64 %s), %d thread%s, %s", title[isa], kd_isa_name(isa),
+           device->threads, device->threads == 1 ? "" : "s", kd_onednn_describe());
   device->state = cpu;
   return KD_OK;
 }

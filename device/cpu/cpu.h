@@ -8,7 +8,7 @@
 typedef struct kd_cpu {
   const kd_vector_table *vector;
   kd_isa isa;
-  char text[96]; /* for describe */
+  char text[128]; /* for describe */
 } kd_cpu;
 
 /* The vector kernels of the device that a launch runs on. */

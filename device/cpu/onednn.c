@@ -125,14 +125,36 @@ kd_status kd_onednn_attributes(kd_epilogue epilogue, dnnl_primitive_attr_t *attr
   return kd_onednn_check(status, "attributes");
 }
 
-/* Makes self->desc from an operation descriptor. hint: the forward descriptor of a gradient, else NULL. */
+static bool name_starts(const_dnnl_primitive_desc_t desc, const char *start) {
+  const char *name = NULL;
+  dnnl_status_t status = dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name);
+  return status == dnnl_success && strncmp(name, start, strlen(start)) == 0;
+}
+
+/* Goes from an implementation called avoid.. to the next one if that is called instead.. */
+static void skip_implementation(kd_onednn *self, dnnl_primitive_desc_iterator_t iterator, const char *avoid,
+                                const char *instead) {
+  if (!name_starts(self->desc, avoid) || dnnl_primitive_desc_iterator_next(iterator) != dnnl_success) return;
+  dnnl_primitive_desc_t next = dnnl_primitive_desc_iterator_fetch(iterator);
+  bool take = next && name_starts(next, instead);
+  if (next) dnnl_primitive_desc_destroy(take ? self->desc : next);
+  if (take) self->desc = next;
+}
+
 kd_status kd_onednn_make_desc(kd_onednn *self, const_dnnl_op_desc_t operation, kd_epilogue epilogue,
-                              const_dnnl_primitive_desc_t hint, const char *what) {
+                              const_dnnl_primitive_desc_t hint, const char *avoid, const char *instead,
+                              const char *what) {
   dnnl_primitive_attr_t attr = NULL;
   KD_TRY(kd_onednn_attributes(epilogue, &attr));
-  dnnl_status_t status = dnnl_primitive_desc_create(&self->desc, operation, attr, engine, hint);
+  dnnl_primitive_desc_iterator_t iterator = NULL;
+  dnnl_status_t status =
+      dnnl_primitive_desc_iterator_create(&iterator, operation, attr, kd_onednn_engine(), hint);
   dnnl_primitive_attr_destroy(attr);
-  return kd_onednn_check(status, what);
+  KD_TRY(kd_onednn_check(status, what));
+  self->desc = dnnl_primitive_desc_iterator_fetch(iterator);
+  if (self->desc && avoid) skip_implementation(self, iterator, avoid, instead);
+  dnnl_primitive_desc_iterator_destroy(iterator);
+  return self->desc ? KD_OK : kd_onednn_check(dnnl_out_of_memory, what);
 }
 
 void kd_onednn_destroy(kd_onednn *self) {

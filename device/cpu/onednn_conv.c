@@ -78,12 +78,17 @@ static dnnl_status_t describe_direction(kd_conv_direction direction, const conv_
   }
 }
 
+/* Below this many input channels the direct code was 4 to 40 % faster than brgconv, the library's first
+ * choice; at 32 they are equal, above it is slower. */
+enum { FEW_CHANNELS = 32 };
+
 static kd_status conv_desc(kd_onednn *self, kd_conv_direction direction, const conv_descs *d, bool bias,
                            kd_epilogue epilogue) {
   dnnl_convolution_desc_t operation;
   if (direction == KD_CONV_FORWARD) {
     KD_TRY(kd_onednn_check(describe_direction(direction, d, bias, &operation), "convolution"));
-    return kd_onednn_make_desc(self, &operation, epilogue, NULL, "convolution");
+    const char *avoid = d->x.dims[1] < FEW_CHANNELS ? "brgconv:" : NULL;
+    return kd_onednn_make_desc(self, &operation, epilogue, NULL, avoid, "jit:avx512", "convolution");
   }
   dnnl_primitive_desc_t hint = NULL;
   KD_TRY(kd_onednn_check(describe_direction(KD_CONV_FORWARD, d, false, &operation), "convolution"));
@@ -92,7 +97,7 @@ static kd_status conv_desc(kd_onednn *self, kd_conv_direction direction, const c
   kd_status status =
       kd_onednn_check(describe_direction(direction, d, false, &operation), "convolution gradient");
   if (status == KD_OK)
-    status = kd_onednn_make_desc(self, &operation, KD_EPI_NONE, hint, "convolution gradient");
+    status = kd_onednn_make_desc(self, &operation, KD_EPI_NONE, hint, NULL, NULL, "convolution gradient");
   dnnl_primitive_desc_destroy(hint);
   return status;
 }

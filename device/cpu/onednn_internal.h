@@ -30,9 +30,12 @@ kd_status kd_onednn_check(dnnl_status_t status, const char *what);
 kd_status kd_onednn_attributes(kd_epilogue epilogue, dnnl_primitive_attr_t *attr);
 
 /* The steps of making a primitive, in this order. An argument is first described and added without address.
- */
+ * hint: the forward descriptor of a gradient, else NULL. When the library's first choice of implementation
+ * has a name that starts with `avoid` (NULL: any is right) and its second one starts with `instead`, the
+ * second is taken. */
 kd_status kd_onednn_make_desc(kd_onednn *self, const_dnnl_op_desc_t operation, kd_epilogue epilogue,
-                              const_dnnl_primitive_desc_t hint, const char *what);
+                              const_dnnl_primitive_desc_t hint, const char *avoid, const char *instead,
+                              const char *what);
 kd_status kd_onednn_add_memory(kd_onednn *self, kd_onednn_slot slot, int arg, const dnnl_memory_desc_t *desc);
 kd_status kd_onednn_finish(kd_onednn *self, const char *what, bool im2col_is_slow);
 kd_status kd_onednn_deliver(kd_onednn *self, kd_status status, kd_onednn **out);

@@ -31,7 +31,7 @@ static kd_status build_product(kd_onednn *self, const kd_onednn_product *p) {
   KD_TRY(matrix_desc(p->n_batch, ones, 1, p->n, false, &bias));
   dnnl_matmul_desc_t operation;
   KD_TRY(kd_onednn_check(dnnl_matmul_desc_init(&operation, &a, &b, p->bias ? &bias : NULL, &y), "matmul"));
-  KD_TRY(kd_onednn_make_desc(self, &operation, p->epilogue, NULL, "matmul"));
+  KD_TRY(kd_onednn_make_desc(self, &operation, p->epilogue, NULL, NULL, NULL, "matmul"));
   KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_X, DNNL_ARG_SRC, &a));
   KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_W, DNNL_ARG_WEIGHTS, &b));
   if (p->bias) KD_TRY(kd_onednn_add_memory(self, KD_ONEDNN_BIAS, DNNL_ARG_BIAS, &bias));

@@ -5,16 +5,8 @@
 
 #include "device/cpu/isa.h"
 #include "device/cpu/kernels.h"
+#include "support/conv_case.h"
 #include "support/launch.h"
-
-typedef struct conv_case {
-  const char *name;
-  int spatial;
-  int64_t batch, channels, filters, groups;
-  int64_t in[3], window[3], stride[3], dilation[3], before[3], after[3];
-  bool bias;
-  kd_epilogue epilogue;
-} conv_case;
 
 static const conv_case cases[] = {
     {"3x3 same", 2, 2, 5, 7, 1, {9, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, true, KD_EPI_NONE},
@@ -102,85 +94,6 @@ static const conv_case cases[] = {
      KD_EPI_NONE},
 };
 
-static int64_t out_size(const conv_case *c, int axis) {
-  int64_t reach = (c->window[axis] - 1) * c->dilation[axis] + 1;
-  return (c->in[axis] + c->before[axis] + c->after[axis] - reach) / c->stride[axis] + 1;
-}
-
-static kd_shape image(const conv_case *c, bool result) {
-  kd_shape shape = {.rank = c->spatial + 2};
-  shape.dim[0] = c->batch;
-  for (int i = 0; i < c->spatial; i++) shape.dim[1 + i] = result ? out_size(c, i) : c->in[i];
-  shape.dim[c->spatial + 1] = result ? c->filters : c->channels;
-  return shape;
-}
-
-static kd_shape kernel_shape(const conv_case *c) {
-  kd_shape shape = {.rank = c->spatial + 2};
-  for (int i = 0; i < c->spatial; i++) shape.dim[i] = c->window[i];
-  shape.dim[c->spatial] = c->channels / c->groups;
-  shape.dim[c->spatial + 1] = c->filters;
-  return shape;
-}
-
-static kd_conv_attr attribute(const conv_case *c, kd_shape shape) {
-  kd_conv_attr attr = {.spatial = c->spatial, .groups = c->groups, .shape = shape};
-  for (int i = 0; i < c->spatial; i++) {
-    attr.stride[i] = c->stride[i];
-    attr.dilation[i] = c->dilation[i];
-    attr.pad_before[i] = c->before[i];
-    attr.pad_after[i] = c->after[i];
-  }
-  return attr;
-}
-
-/* Splits a number into coordinates of the spatial axes. */
-static void coordinates(int64_t number, int spatial, const int64_t *size, int64_t *at) {
-  for (int i = spatial - 1; i >= 0; i--) {
-    at[i] = number % size[i];
-    number /= size[i];
-  }
-}
-
-static int64_t product(int count, const int64_t *size) {
-  int64_t all = 1;
-  for (int i = 0; i < count; i++) all *= size[i];
-  return all;
-}
-
-/* The input pixel below window cell `cell` of output pixel `pixel`; -1 in the padding. */
-static int64_t source_pixel(const conv_case *c, int64_t pixel, int64_t cell) {
-  int64_t out[3], at[3], window[3], source = 0;
-  for (int i = 0; i < c->spatial; i++) out[i] = out_size(c, i);
-  coordinates(pixel, c->spatial, out, at);
-  coordinates(cell, c->spatial, c->window, window);
-  for (int i = 0; i < c->spatial; i++) {
-    int64_t place = at[i] * c->stride[i] + window[i] * c->dilation[i] - c->before[i];
-    if (place < 0 || place >= c->in[i]) return -1;
-    source = source * c->in[i] + place;
-  }
-  return source;
-}
-
-/* Calls for every product of the convolution: y[yi] += x[xi] * kernel[ki]. */
-typedef void (*visit_fn)(void *context, int64_t xi, int64_t ki, int64_t yi);
-
-static void visit(const conv_case *c, visit_fn fn, void *context) {
-  int64_t pixels_in = product(c->spatial, c->in), cells = product(c->spatial, c->window), pixels = 1;
-  for (int i = 0; i < c->spatial; i++) pixels *= out_size(c, i);
-  int64_t inputs = c->channels / c->groups, outputs = c->filters / c->groups;
-  for (int64_t n = 0; n < c->batch; n++)
-    for (int64_t pixel = 0; pixel < pixels; pixel++)
-      for (int64_t cell = 0; cell < cells; cell++) {
-        int64_t source = source_pixel(c, pixel, cell);
-        if (source < 0) continue;
-        for (int64_t f = 0; f < c->filters; f++)
-          for (int64_t i = 0; i < inputs; i++)
-            fn(context, (n * pixels_in + source) * c->channels + f / outputs * inputs + i,
-               (cell * inputs + i) * c->filters + f, (n * pixels + pixel) * c->filters + f);
-      }
-}
-
 typedef struct sums {
   const float *x, *kernel, *y;
   double *sum;
@@ -221,14 +134,14 @@ static void check_fast(const test_launch *test) {
 }
 
 static void check_forward(const conv_case *c, bool weight) {
-  kd_conv_attr attr = attribute(c, KD_SCALAR);
+  kd_conv_attr attr = conv_attribute(c, KD_SCALAR);
   attr.epilogue = c->epilogue;
-  kd_shape y_shape = image(c, true), kernel_size = kernel_shape(c);
+  kd_shape y_shape = conv_image(c, true), kernel_size = conv_kernel(c);
   int64_t count = kd_shape_count(&y_shape);
   test_launch test;
   test_launch_start(&test, &kd_cpu_conv, KD_OP_CONV, &attr);
   sums s = {.sum = calloc((size_t)count, sizeof(double))};
-  s.x = test_launch_input(&test, KD_F32, image(c, false));
+  s.x = test_launch_input(&test, KD_F32, conv_image(c, false));
   s.kernel = test_launch_input(&test, KD_F32, kernel_size);
   test.weight_input[1] = weight;
   const float *bias = c->bias ? test_launch_input(&test, KD_F32, KD_SHAPE(c->filters)) : NULL;
@@ -236,7 +149,7 @@ static void check_forward(const conv_case *c, bool weight) {
   assert_ok(test_launch_prepare(&test));
   check_fast(&test);
   test_launch_run(&test);
-  visit(c, add_y, &s);
+  conv_visit(c, add_y, &s);
   for (int64_t i = 0; i < count; i++)
     s.sum[i] = activate(c->epilogue, s.sum[i] + (bias ? (double)bias[i % c->filters] : 0.0));
   compare(c, "forward", y, s.sum, count, (double)kd_shape_count(&kernel_size) / (double)c->filters);
@@ -245,39 +158,40 @@ static void check_forward(const conv_case *c, bool weight) {
 }
 
 static void check_data(const conv_case *c, bool weight) {
-  kd_shape x_shape = image(c, false);
-  kd_conv_attr attr = attribute(c, x_shape);
+  kd_shape x_shape = conv_image(c, false);
+  kd_conv_attr attr = conv_attribute(c, x_shape);
   int64_t count = kd_shape_count(&x_shape);
   test_launch test;
   test_launch_start(&test, &kd_cpu_conv_grad_data, KD_OP_CONV_GRAD_DATA, &attr);
   sums s = {.sum = calloc((size_t)count, sizeof(double))};
-  s.y = test_launch_input(&test, KD_F32, image(c, true));
-  s.kernel = test_launch_input(&test, KD_F32, kernel_shape(c));
+  s.y = test_launch_input(&test, KD_F32, conv_image(c, true));
+  s.kernel = test_launch_input(&test, KD_F32, conv_kernel(c));
   test.weight_input[1] = weight;
   const float *dx = test_launch_output(&test, x_shape);
   assert_ok(test_launch_prepare(&test));
   check_fast(&test);
   test_launch_run(&test);
-  visit(c, add_x, &s);
-  compare(c, "gradient of the data", dx, s.sum, count, (double)(c->filters * product(c->spatial, c->window)));
+  conv_visit(c, add_x, &s);
+  compare(c, "gradient of the data", dx, s.sum, count,
+          (double)(c->filters * conv_product(c->spatial, c->window)));
   free(s.sum);
   test_launch_end(&test);
 }
 
 static void check_kernel(const conv_case *c) {
-  kd_shape shape = kernel_shape(c), y_shape = image(c, true);
-  kd_conv_attr attr = attribute(c, shape);
+  kd_shape shape = conv_kernel(c), y_shape = conv_image(c, true);
+  kd_conv_attr attr = conv_attribute(c, shape);
   int64_t count = kd_shape_count(&shape);
   test_launch test;
   test_launch_start(&test, &kd_cpu_conv_grad_kernel, KD_OP_CONV_GRAD_KERNEL, &attr);
   sums s = {.sum = calloc((size_t)count, sizeof(double))};
-  s.x = test_launch_input(&test, KD_F32, image(c, false));
+  s.x = test_launch_input(&test, KD_F32, conv_image(c, false));
   s.y = test_launch_input(&test, KD_F32, y_shape);
   const float *dkernel = test_launch_output(&test, shape);
   assert_ok(test_launch_prepare(&test));
   check_fast(&test);
   test_launch_run(&test);
-  visit(c, add_kernel, &s);
+  conv_visit(c, add_kernel, &s);
   compare(c, "gradient of the kernel", dkernel, s.sum, count,
           (double)kd_shape_count(&y_shape) / (double)c->filters);
   test_launch_rerun(&test);
@@ -308,14 +222,14 @@ static void gradient_of_kernel(void **state) {
 static void renewed_weights(void **state) {
   (void)state;
   const conv_case *c = &cases[1];
-  kd_conv_attr attr = attribute(c, KD_SCALAR);
-  kd_shape shape = kernel_shape(c);
+  kd_conv_attr attr = conv_attribute(c, KD_SCALAR);
+  kd_shape shape = conv_kernel(c);
   test_launch test;
   test_launch_start(&test, &kd_cpu_conv, KD_OP_CONV, &attr);
-  test_launch_input(&test, KD_F32, image(c, false));
+  test_launch_input(&test, KD_F32, conv_image(c, false));
   float *kernel = test_launch_input(&test, KD_F32, shape);
   test.weight_input[1] = true;
-  float *y = test_launch_output(&test, image(c, true));
+  float *y = test_launch_output(&test, conv_image(c, true));
   assert_ok(test_launch_prepare(&test));
   assert_true(test.launch.state_bytes > 0);
   test_launch_run(&test);
@@ -328,21 +242,60 @@ static void renewed_weights(void **state) {
   test_launch_end(&test);
 }
 
+/* y of x, or dx of dy, for `batch` copies of one sample; the last one is compared with `expected` or, for the
+ * first call, becomes it. */
+static void check_sample(conv_case c, bool gradient, int64_t batch, const float *sample, const float *kernel,
+                         float *expected) {
+  c.batch = batch;
+  kd_conv_attr attr = conv_attribute(&c, conv_image(&c, false));
+  kd_shape from = conv_image(&c, gradient), to = conv_image(&c, !gradient), size = conv_kernel(&c);
+  int64_t in = kd_shape_span(&from, 1, from.rank), out = kd_shape_span(&to, 1, to.rank);
+  test_launch test;
+  test_launch_start(&test, gradient ? &kd_cpu_conv_grad_data : &kd_cpu_conv,
+                    gradient ? KD_OP_CONV_GRAD_DATA : KD_OP_CONV, &attr);
+  float *x = test_launch_input(&test, KD_F32, from);
+  memcpy(x + (batch - 1) * in, sample, (size_t)in * sizeof(float));
+  memcpy(test_launch_input(&test, KD_F32, size), kernel, (size_t)kd_shape_count(&size) * sizeof(float));
+  const float *y = test_launch_output(&test, to);
+  assert_ok(test_launch_prepare(&test));
+  test_launch_run(&test);
+  if (batch == 1) memcpy(expected, y, (size_t)out * sizeof(float));
+  if (memcmp(expected, y + (batch - 1) * out, (size_t)out * sizeof(float)))
+    fail_msg("%s: a sample has other bits in a batch of %lld", c.name, (long long)batch);
+  test_launch_end(&test);
+}
+
+/* A sample's bits must not depend on the batch it is in. */
+static void samples_alone(void **state) {
+  (void)state;
+  enum { ROOM = 1 << 16 };
+  float *sample = malloc(ROOM * sizeof(float)), *kernel = malloc(ROOM * sizeof(float)),
+        *expected = malloc(ROOM * sizeof(float));
+  for (int i = 0; i < ROOM; i++) sample[i] = test_random(), kernel[i] = test_random();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int gradient = 0; gradient < 2; gradient++)
+      for (int64_t batch = 1; batch <= 16; batch += 5)
+        check_sample(cases[i], gradient, batch, sample, kernel, expected);
+  free(sample);
+  free(kernel);
+  free(expected);
+}
+
 static void refused(void **state) {
   (void)state;
   const conv_case *c = &cases[0];
-  kd_conv_attr attr = attribute(c, KD_SCALAR);
+  kd_conv_attr attr = conv_attribute(c, KD_SCALAR);
   test_launch test;
   test_launch_start(&test, &kd_cpu_conv, KD_OP_CONV, &attr);
-  test_launch_input(&test, KD_F16, image(c, false));
-  test_launch_input(&test, KD_F32, kernel_shape(c));
-  test_launch_output(&test, image(c, true));
+  test_launch_input(&test, KD_F16, conv_image(c, false));
+  test_launch_input(&test, KD_F32, conv_kernel(c));
+  test_launch_output(&test, conv_image(c, true));
   assert_fails(test_launch_prepare(&test), KD_ERR_USAGE, "x is float16");
   test_launch_end(&test);
   test_launch_start(&test, &kd_cpu_conv, KD_OP_CONV, &attr);
-  test_launch_input(&test, KD_F32, image(c, false));
+  test_launch_input(&test, KD_F32, conv_image(c, false));
   test_launch_input(&test, KD_F32, KD_SHAPE(3, 3, 4, 7));
-  test_launch_output(&test, image(c, true));
+  test_launch_output(&test, conv_image(c, true));
   assert_fails(test_launch_prepare(&test), KD_ERR_INTERNAL, "channels differ");
   test_launch_end(&test);
 }
@@ -353,6 +306,7 @@ int main(void) {
       cmocka_unit_test(gradient_of_data),
       cmocka_unit_test(gradient_of_kernel),
       cmocka_unit_test(renewed_weights),
+      cmocka_unit_test(samples_alone),
       cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
