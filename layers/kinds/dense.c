@@ -15,22 +15,19 @@ static kd_status dense_build(kd_build *build, const kd_layer *layer, int n_input
   const dense_options *o = layer->options;
   kd_graph *g = build->graph;
   kd_sym x = kd_as_float(g, inputs[0]);
-  kd_shape shape = *kd_sym_shape(g, x);
+  const kd_shape *shape = kd_sym_shape(g, x);
   char text[KD_SHAPE_TEXT];
-  KD_CHECK(shape.rank >= 2, KD_ERR_USAGE, "needs an input of rank 2 or more, but its shape is %s",
+  KD_CHECK(shape->rank >= 2, KD_ERR_USAGE, "needs an input of rank 2 or more, but its shape is %s",
            kd_layer_shape(g, x, text));
-  int64_t features = shape.dim[shape.rank - 1];
-  kd_sym kernel = kd_build_weight(build, "kernel", KD_SHAPE(features, o->units), &o->kernel_initializer,
-                                  &o->kernel_regularizer, true);
-  /* All leading axes are rows of one product: faster than a batch of products. */
-  kd_sym rows = kd_reshape(g, x, KD_SHAPE(kd_shape_span(&shape, 0, shape.rank - 1), features));
-  kd_sym y = kd_matmul(g, rows, kernel, false, false);
+  kd_shape kernel_shape = KD_SHAPE(shape->dim[shape->rank - 1], o->units);
+  kd_sym kernel =
+      kd_build_weight(build, "kernel", kernel_shape, &o->kernel_initializer, &o->kernel_regularizer, true);
+  kd_sym y = kd_matmul(g, x, kernel, false, false);
   if (o->use_bias)
     y = kd_add(
         g, y,
         kd_build_weight(build, "bias", KD_SHAPE(o->units), &o->bias_initializer, &o->bias_regularizer, true));
-  shape.dim[shape.rank - 1] = o->units;
-  outputs[0] = kd_activate(g, &o->activation, kd_reshape(g, y, shape));
+  outputs[0] = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, outputs[0]);
   return KD_OK;
 }

@@ -12,7 +12,7 @@ typedef struct separable_options {
   kd_object depthwise_regularizer, pointwise_regularizer, bias_regularizer, activity_regularizer;
 } separable_options;
 
-/* The product over channels as a matrix product: (rows, channels) by (channels, filters). */
+/* The product over channels as a matrix product: (.., channels) by (channels, filters). */
 static kd_sym pointwise_product(kd_build *build, const separable_options *o, kd_sym x) {
   kd_graph *g = build->graph;
   if (x == KD_NO_SYM) return x;
@@ -24,14 +24,13 @@ static kd_sym pointwise_product(kd_build *build, const separable_options *o, kd_
   kernel_shape.dim[last] = o->filters;
   kd_sym kernel = kd_build_weight(build, "pointwise_kernel", kernel_shape, &o->pointwise_initializer,
                                   &o->pointwise_regularizer, true);
-  kd_sym rows = kd_reshape(g, x, KD_SHAPE(kd_shape_span(&shape, 0, last), channels));
-  kd_sym y = kd_matmul(g, rows, kd_reshape(g, kernel, KD_SHAPE(channels, o->filters)), false, false);
+  kd_sym matrix = kd_reshape(g, kernel, KD_SHAPE(channels, o->filters));
+  kd_sym y = kd_matmul(g, x, matrix, false, false);
   if (o->use_bias)
     y = kd_add(g, y,
                kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
                                &o->bias_regularizer, true));
-  shape.dim[last] = o->filters;
-  return kd_reshape(g, y, shape);
+  return y;
 }
 
 static kd_status separable_build(kd_build *build, const kd_layer *layer, int spatial, kd_sym input,
