@@ -39,6 +39,7 @@ struct kd_cli {
   const char **flag_values; /* "" when a switch or an optional value was left out */
   int argc;
   char **argv;
+  bool silent; /* another rank prints the error */
 };
 
 extern const kd_command *const kd_commands[]; /* ends with NULL */

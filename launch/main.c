@@ -5,8 +5,9 @@
 #include "device/base/text.h"
 #include "launch/cli.h"
 
-static int fail(kd_status status) {
-  fprintf(stderr, "kdist: %s\n", kd_status_text());
+/* Messages about files begin with FILE:LINE, so nothing is put before them. */
+static int fail(kd_status status, bool silent) {
+  if (!silent) fprintf(stderr, "%s%s\n", status == KD_ERR_USAGE ? "" : "kdist: ", kd_status_text());
   return kd_status_exit_code(status);
 }
 
@@ -44,10 +45,10 @@ static int run(kd_pool *pool, int argc, char **argv) {
     fputs(kd_cli_usage(pool, command), stdout);
     return 0;
   }
-  kd_cli cli;
+  kd_cli cli = {0};
   kd_status status = kd_cli_parse(pool, command, argc - 2, argv + 2, &cli);
   if (status == KD_OK) status = command->run(&cli);
-  return status == KD_OK ? 0 : fail(status);
+  return status == KD_OK ? 0 : fail(status, cli.silent);
 }
 
 int main(int argc, char **argv) {

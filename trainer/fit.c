@@ -164,6 +164,8 @@ static kd_status train(kd_trainer *t) {
   bool found = false, complete = false;
   KD_TRY(prepare(t));
   if (t->fit->resume) KD_TRY(kd_trainer_restore(t, &found, &complete));
+  KD_CHECK(found || !t->fit->resume_required, KD_ERR_USAGE,
+           "%s holds no checkpoint to resume; --resume=auto starts anew then", t->fit->checkpoint_folder);
   if (complete) {
     kd_report_message(t, "this run is complete: nothing to do");
     return KD_OK;

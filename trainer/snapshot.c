@@ -198,21 +198,25 @@ kd_status kd_trainer_checkpoint(kd_trainer *t, bool complete) {
   return status;
 }
 
-/* The first line in which two identities differ, as "was ..., is ...". */
-static kd_status compare_identity(kd_pool *pool, const char *was, const char *is) {
-  while (*was && *was == *is) was++, is++;
+/* Both texts have one fact a line; the first line that differs is shown. */
+static kd_status compare_identity(const char *was, const char *is) {
+  const char *old_line = was, *new_line = is;
+  for (; *was && *was == *is; was++, is++) {
+    if (*was != '\n') continue;
+    old_line = was + 1;
+    new_line = is + 1;
+  }
   if (!*was && !*is) return KD_OK;
-  return kd_fail(
-      KD_ERR_USAGE,
-      "this run cannot be continued: its checkpoint was made with\n  ...%.*s\nbut now it is\n  ...%.*s\n"
-      "use the old settings, or --overwrite to start anew",
-      (int)strcspn(was, "\n"), kd_pool_strdup(pool, was), (int)strcspn(is, "\n"), is);
+  return kd_fail(KD_ERR_USAGE,
+                 "this run cannot be continued with other settings: the checkpoint was made with\n  %.*s\nbut now it is\n"
+                 "  %.*s\nuse the old settings, or --overwrite to start anew",
+                 (int)strcspn(old_line, "\n"), old_line, (int)strcspn(new_line, "\n"), new_line);
 }
 
 static kd_status restore(kd_trainer *t, kd_snapshot *s, bool *complete) {
   const char *identity = kd_checkpoint_note(&s->checkpoint, "run/identity");
   KD_CHECK(identity, KD_ERR_USAGE, "the checkpoint does not say which run it belongs to");
-  KD_TRY(compare_identity(s->pool, identity, t->fit->identity));
+  KD_TRY(compare_identity(identity, t->fit->identity));
   KD_TRY(load_weights(t, s));
   KD_TRY(load_progress(t, s, complete));
   for (int i = 0; i < t->fit->n_callbacks; i++) {

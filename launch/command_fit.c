@@ -1,0 +1,137 @@
+#include <signal.h>
+#include <string.h>
+
+#include "device/base/file.h"
+#include "device/base/log.h"
+#include "launch/commands.h"
+#include "launch/progress.h"
+#include "launch/run_folder.h"
+#include "trainer/backup.h"
+
+static volatile sig_atomic_t stop_asked;
+
+/* The first signal asks for a checkpoint at the end of the step; a second one ends the process at once. */
+static void on_signal(int number) {
+  stop_asked = 1;
+  signal(number, SIG_DFL);
+}
+
+static void catch_signals(void) {
+  static const int numbers[] = {SIGTERM, SIGUSR1, SIGINT};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(numbers[i], &action, NULL);
+  }
+}
+
+static kd_resume resume_mode(const kd_cli *cli) {
+  const char *value = kd_cli_flag(cli, "resume");
+  return !value ? KD_RESUME_NO : strcmp(value, "auto") == 0 ? KD_RESUME_AUTO : KD_RESUME_YES;
+}
+
+static void make_callbacks(kd_session *s, kd_fit_spec *fit) {
+  const kd_run_config *c = &s->config->run;
+  fit->callbacks = kd_pool_alloc(s->pool, (size_t)c->n_callbacks, sizeof *fit->callbacks);
+  fit->n_callbacks = c->n_callbacks;
+  for (int i = 0; i < c->n_callbacks; i++) {
+    const kd_callback_config *config = &c->callbacks[i];
+    const kd_callback_kind *kind = (const kd_callback_kind *)config->object.kind;
+    fit->callbacks[i] = (kd_callback){.kind = kind, .name = kd_pool_printf(s->pool, "callbacks/%s", config->name),
+                                      .options = config->object.options, .pool = s->pool,
+                                      .state = kd_pool_alloc(s->pool, 1, kind->state_size + 1)};
+    if (strcmp(kind->base.name, "BackupAndRestore") != 0) continue;
+    const kd_backup_options *backup = config->object.options;
+    fit->checkpoint_folder = kd_path_join(s->pool, c->run.dir, backup->backup_dir);
+    if (backup->save_freq->type == KD_V_INT) fit->checkpoint_steps = backup->save_freq->integer;
+  }
+}
+
+static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
+  const kd_run_config *c = &s->config->run;
+  const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count, sizeof *save);
+  for (int i = 0; i < c->train.save.count; i++) save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
+  *fit = (kd_fit_spec){.epochs = c->train.epochs,
+                       .initial_epoch = c->train.initial_epoch,
+                       .steps_per_epoch = c->train.steps_per_epoch,
+                       .validation_steps = c->train.validation_steps,
+                       .validation_freq = c->train.validation_freq,
+                       .n_validation_epochs = c->train.n_validation_epochs,
+                       .validation_epochs = c->train.validation_epochs,
+                       .shuffle = c->train.shuffle,
+                       .seed = (uint64_t)c->run.seed,
+                       .run_folder = c->run.dir,
+                       .checkpoint_folder = kd_path_join(s->pool, c->run.dir, "checkpoints"),
+                       .keep = (int)c->train.keep,
+                       .checkpoint_epochs = true,
+                       .n_save = c->train.save.count,
+                       .save = save,
+                       .identity = kd_run_identity(s),
+                       .resume = resume != KD_RESUME_NO,
+                       .resume_required = resume == KD_RESUME_YES,
+                       .stop = &stop_asked};
+  make_callbacks(s, fit);
+}
+
+static kd_progress *make_progress(kd_session *s) {
+  static const char *const modes[] = {"auto", "bar", "plain", "json", "none"};
+  static const char *const colors[] = {"auto", "always", "never"};
+  const char *mode = kd_cli_flag(s->cli, "progress"), *color = kd_cli_flag(s->cli, "color");
+  int number = s->config->run.log.progress;
+  for (int i = 0; mode && i < 5; i++)
+    if (strcmp(mode, modes[i]) == 0) number = i;
+  return kd_progress_create((kd_progress_mode)number, color ? color : colors[s->config->run.log.color],
+                            s->config->run.train.batch_size);
+}
+
+static void say_start(kd_session *s) {
+  kd_replica_stats stats = kd_replica_get_stats(s->replica);
+  kd_log(KD_LOG_INFO, "%d ranks on %d hosts, %s, sums by %s in %d buckets", s->comm->size, s->comm->n_hosts,
+         s->device.backend->describe(&s->device), stats.transport, stats.n_buckets);
+}
+
+static kd_status train(kd_session *s) {
+  kd_resume resume = resume_mode(s->cli);
+  KD_TRY(kd_run_folder_check(s, resume, kd_cli_flag(s->cli, "overwrite") != NULL));
+  KD_TRY(kd_session_check_labels(s));
+  KD_TRY(kd_session_start(s));
+  KD_TRY(kd_run_folder_create(s, resume));
+  say_start(s);
+  kd_fit_spec fit;
+  make_fit(s, resume, &fit);
+  kd_progress *progress = make_progress(s);
+  kd_reporter reporter = kd_progress_reporter(progress);
+  kd_trainer trainer = {.comm = s->comm, .replica = s->replica, .setup = &s->setup, .fit = &fit, .reporter = &reporter,
+                        .train = s->train.stream, .validation = s->validation.stream};
+  catch_signals();
+  kd_status status = kd_session_guard(s, kd_fit(&trainer));
+  kd_progress_destroy(progress);
+  return status;
+}
+
+static kd_status run_fit(kd_cli *cli) {
+  kd_session session = {0};
+  kd_status status = kd_session_open(&session, cli, KD_FOR_TRAINING);
+  if (status == KD_OK) status = train(&session);
+  kd_session_close(&session, status);
+  return status;
+}
+
+static const kd_flag flags[] = {
+    {.name = "resume", .value = "[auto]", .help = "continue from the newest checkpoint; auto: start anew if there is none",
+     .choices = "auto"},
+    {.name = "overwrite", .help = "start anew in an existing run folder"},
+    {.name = "progress", .value = "MODE", .help = "what is printed while it runs", .choices = "auto|bar|plain|json|none"},
+    {.name = "color", .value = "WHEN", .help = "colours of the bar", .choices = "auto|always|never"},
+    {0},
+};
+
+const kd_command kd_command_fit = {
+    .name = "fit",
+    .arguments = "FILE.ini [FILE2.ini ...] [--options] [section.key=value ...]",
+    .help = "train a model",
+    .details = "Writes config.ini, log.csv, checkpoints and model.weights.h5 into the run folder ([run] dir).\n"
+               "SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint and end with exit code 75; use SIGUSR1 under mpirun.",
+    .flags = flags,
+    .takes_files = true,
+    .run = run_fit,
+};

@@ -1,0 +1,148 @@
+#include "launch/session.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "device/base/log.h"
+#include "io/weights_file.h"
+
+/* Threads of this rank: the cores it is bound to, shared with its neighbours when no one is bound. Under determinism = world a
+ * number of the configuration alone, since it decides the bits of some sums. */
+static int thread_count(const kd_session *s) {
+  const kd_distributed_options *d = &s->config->run.distributed;
+  if (d->threads > 0) return (int)d->threads;
+  if (d->determinism == KD_DETERMINISM_WORLD) return 1;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  int cores = CPU_COUNT(&set);
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  if (s->comm->local_size > 1 && cores >= online) cores /= s->comm->local_size;
+  return cores > 0 ? cores : 1;
+}
+
+static void make_setup(kd_session *s) {
+  const kd_run_config *c = &s->config->run;
+  bool trains = s->purpose == KD_FOR_TRAINING || s->purpose == KD_FOR_CHECK;
+  int64_t validation = c->train.validation_batch_size;
+  int64_t batch = trains ? c->train.batch_size : validation;
+  s->setup = (kd_replica_spec){
+      .comm = s->comm,
+      .device = &s->device,
+      .model = s->model,
+      .objective = s->purpose == KD_FOR_PREDICTION ? NULL : &s->objective,
+      .optimizer = trains ? &s->config->optimizer : NULL,
+      .feed_dtype = s->feed_dtype,
+      .batch_size = batch,
+      .largest_batch = batch > validation ? batch : validation,
+      .micro_batch = c->train.micro_batch,
+      .determinism = (kd_determinism)c->distributed.determinism,
+      .micro_shards = (int)c->distributed.micro_shards,
+      .bucket_bytes = (int64_t)(c->distributed.bucket_mb * (1 << 20)),
+      .seed = (uint64_t)c->run.seed,
+  };
+}
+
+static void show_warnings(kd_session *s) {
+  for (size_t i = 0; i < s->config->diag->n_warnings; i++) kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
+}
+
+kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
+  bool synthetic = s->synthetic;
+  *s = (kd_session){.cli = cli, .purpose = purpose,   .pool = cli->pool, .synthetic = synthetic};
+  if (purpose != KD_FOR_MODEL) {
+    KD_TRY(kd_comm_open(&s->comm));
+    kd_log_identity(s->comm->rank, s->comm->size, s->comm->host);
+    cli->silent = s->comm->rank != 0;
+  }
+  KD_TRY(kd_session_configure(s));
+  kd_log_set_level((kd_log_level)s->config->run.log.level);
+  if (purpose == KD_FOR_MODEL) {
+    show_warnings(s);
+    return KD_OK;
+  }
+  kd_comm_set_timeout(s->comm, s->config->run.distributed.timeout);
+  KD_TRY(kd_session_open_data(s));
+  show_warnings(s);
+  bool reproducible = s->config->run.distributed.determinism != KD_DETERMINISM_OFF;
+  KD_TRY(kd_device_open("cpu", 0, thread_count(s), reproducible, &s->device));
+  s->device_open = true;
+  make_setup(s);
+  return KD_OK;
+}
+
+/* MemAvailable of /proc/meminfo in bytes; 0 when it cannot be read. */
+static double memory_available(void) {
+  FILE *file = fopen("/proc/meminfo", "re");
+  if (!file) return 0;
+  char line[256];
+  double bytes = 0;
+  while (fgets(line, sizeof line, file)) {
+    long long kilobytes;
+    if (sscanf(line, "MemAvailable: %lld kB", &kilobytes) == 1) bytes = 1024.0 * (double)kilobytes;
+  }
+  fclose(file);
+  return bytes;
+}
+
+kd_status kd_session_forecast(kd_session *s, kd_replica_stats *stats, double *needed, double *available) {
+  KD_TRY(kd_replica_measure(&s->setup, stats));
+  *needed = (double)(stats->weight_bytes + stats->slot_bytes + stats->reduce_bytes + stats->plan_bytes);
+  *available = memory_available() / s->comm->local_size;
+  return KD_OK;
+}
+
+static kd_status check_memory(kd_session *s) {
+  kd_replica_stats stats;
+  double needed, available;
+  KD_TRY(kd_session_forecast(s, &stats, &needed, &available));
+  KD_CHECK(available <= 0 || needed <= available, KD_ERR_NOMEM,
+           "not enough memory: a rank needs %.1f GiB (weights %.2f, optimizer %.2f, sums %.2f, activations %.2f) of %.1f "
+           "GiB that are free for it; use a smaller batch_size or [train] micro_batch",
+           needed / (1 << 30), (double)stats.weight_bytes / (1 << 30), (double)stats.slot_bytes / (1 << 30),
+           (double)stats.reduce_bytes / (1 << 30), (double)stats.plan_bytes / (1 << 30), available / (1 << 30));
+  return KD_OK;
+}
+
+kd_status kd_session_load_weights(kd_session *s, const char *path) {
+  float **weights = kd_pool_alloc(s->pool, (size_t)s->model->n_weights + 1, sizeof *weights);
+  for (int w = 0; w < s->model->n_weights; w++)
+    weights[w] = kd_calloc((size_t)s->model->weights[w].count, sizeof(float));
+  kd_status status = s->comm->rank == 0 ? kd_weights_read(path, s->model, weights) : KD_OK;
+  status = kd_comm_all_ok(s->comm, status);
+  for (int w = 0; w < s->model->n_weights && status == KD_OK; w++) {
+    status = kd_comm_broadcast(s->comm, weights[w], (size_t)s->model->weights[w].count * sizeof(float));
+    if (status == KD_OK) status = kd_replica_put(s->replica, KD_PART_WEIGHT, w, weights[w]);
+  }
+  for (int w = 0; w < s->model->n_weights; w++) kd_free(weights[w]);
+  return status;
+}
+
+kd_status kd_session_start(kd_session *s) {
+  KD_TRY(check_memory(s));
+  KD_TRY(kd_replica_create(&s->setup, &s->replica));
+  kd_replica_stats stats = kd_replica_get_stats(s->replica);
+  KD_TRY(kd_comm_agree(s->comm, "plan", stats.plan_hash));
+  uint64_t data = s->train.set ? s->train.set->fingerprint : s->test.set->fingerprint;
+  KD_TRY(kd_comm_agree(s->comm, "data", data));
+  if (s->config->run.model.init_from) KD_TRY(kd_session_load_weights(s, s->config->run.model.init_from));
+  return KD_OK;
+}
+
+kd_status kd_session_guard(kd_session *s, kd_status status) {
+  if (status == KD_OK || status == KD_ERR_STOPPED || status == KD_ERR_DIVERGED || s->comm->size == 1) return status;
+  kd_comm_fail(s->comm, status);
+}
+
+void kd_session_close(kd_session *s, kd_status status) {
+  (void)status;
+  char text[4096];
+  snprintf(text, sizeof text, "%s", kd_status_text());
+  kd_replica_destroy(s->replica);
+  kd_session_close_data(s);
+  kd_model_destroy(s->model);
+  if (s->device_open) kd_device_close(&s->device);
+  if (s->comm) kd_comm_close(s->comm);
+  kd_config_destroy(s->config);
+  if (status != KD_OK) kd_fail(status, "%s", text);
+}

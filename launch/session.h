@@ -1,0 +1,67 @@
+/* What the commands share: from the command line to a model, data and a replica on every rank. */
+#ifndef KD_SESSION_H
+#define KD_SESSION_H
+
+#include "launch/cli.h"
+#include "launch/config.h"
+#include "trainer/trainer.h"
+
+typedef enum kd_purpose {
+  KD_FOR_MODEL,    /* configuration and model only: summary, config; never joins other ranks */
+  KD_FOR_CHECK,    /* also data headers, objective, optimizer */
+  KD_FOR_TRAINING, /* fit, bench */
+  KD_FOR_EVALUATION,
+  KD_FOR_PREDICTION,
+} kd_purpose;
+
+/* Data of one purpose with what a stream points to. */
+typedef struct kd_session_data {
+  kd_dataset *set; /* NULL: none */
+  kd_stream stream;
+} kd_session_data;
+
+typedef struct kd_session {
+  kd_cli *cli;
+  kd_purpose purpose;
+  kd_pool *pool;
+  kd_config *config;
+  kd_comm *comm;
+  kd_model *model;
+  kd_device device;
+  bool device_open;
+  kd_dataset *whole; /* the training file when a part of it is the validation set */
+  kd_session_data train, validation, test;
+  kd_output_goal *goals; /* per output */
+  kd_objective objective;
+  kd_dtype *feed_dtype; /* per input */
+  int64_t steps_per_epoch;
+  bool synthetic; /* bench --synthetic: made data in place of [data] */
+  kd_replica_spec setup;
+  kd_replica *replica;
+} kd_session;
+
+/* Opens everything that the purpose needs, except the replica. On errors the status text holds all of them; it is the
+ * same on all ranks. Collective but for KD_FOR_MODEL. Close it in every case. */
+kd_status kd_session_open(kd_session *session, kd_cli *cli, kd_purpose purpose);
+/* Creates the replica, after a check that its memory is there. Loads [model] init_from or --weights. Collective. */
+kd_status kd_session_start(kd_session *session);
+/* Collective. Tells the command line that only rank 0 prints the error. */
+void kd_session_close(kd_session *session, kd_status status);
+/* Ends the job at once when a rank fails while others go on. */
+kd_status kd_session_guard(kd_session *session, kd_status status);
+
+/* --- parts --- */
+
+/* session_config.c: stage one. Reads the configuration, the same on all ranks, and makes the model. */
+kd_status kd_session_configure(kd_session *session);
+/* session_data.c: stage two. Opens data sets, checks them against the model, makes the objective. */
+kd_status kd_session_open_data(kd_session *session);
+void kd_session_close_data(kd_session *session);
+/* Every label of every open set with a sparse loss lies in its range. Rank 0 reads, all return. Collective. */
+kd_status kd_session_check_labels(kd_session *session);
+/* Memory of one rank by kd_replica_measure, and what the machine has for it. */
+kd_status kd_session_forecast(kd_session *session, kd_replica_stats *stats, double *needed, double *available);
+/* Reads a weights file into the replica. Collective. */
+kd_status kd_session_load_weights(kd_session *session, const char *path);
+
+#endif

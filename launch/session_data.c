@@ -1,0 +1,261 @@
+#include <string.h>
+
+#include "device/base/hash.h"
+#include "launch/session.h"
+
+/* The fields that a purpose wants, in the order of feeds: inputs, then outputs with labels. */
+typedef struct wanted {
+  int n, n_inputs;
+  const char **names, **mapped;
+  kd_shape *shape;
+  kd_dtype *dtype;
+  int64_t *classes;
+} wanted;
+
+static const char *mapping(const kd_session *s, const char *name) {
+  for (int i = 0; i < s->config->run.data.n_maps; i++)
+    if (strcmp(s->config->run.data.map_names[i], name) == 0) return s->config->run.data.map_items[i];
+  return NULL;
+}
+
+static const kd_shape *prediction(const kd_session *s, int output) {
+  kd_tap tap = s->model->outputs[output].tap;
+  return &s->model->calls[tap.call]->output_shape[tap.output];
+}
+
+static bool sparse_loss(const kd_session *s, int output) {
+  const kd_value *loss = s->config->run.outputs[output].loss;
+  if (!loss || (loss->type != KD_V_TEXT && loss->type != KD_V_CALL)) return false;
+  const kd_kind *kind = kd_family_find(&kd_loss_family, loss->text);
+  return kind && ((const kd_loss_kind *)kind)->sparse_labels;
+}
+
+static kd_shape without_batch(const kd_shape *shape) {
+  kd_shape sample = {.rank = shape->rank - 1};
+  for (int i = 1; i < shape->rank; i++) sample.dim[i - 1] = shape->dim[i];
+  return sample;
+}
+
+static void want_input(const kd_session *s, wanted *w, int i) {
+  const kd_model_input *input = &s->model->inputs[i];
+  w->names[w->n] = input->name;
+  w->mapped[w->n] = mapping(s, input->name);
+  w->shape[w->n] = without_batch(&input->shape);
+  w->dtype[w->n] = input->dtype;
+  w->n++;
+}
+
+static void want_labels(const kd_session *s, wanted *w, int o) {
+  const kd_output_config *output = &s->config->run.outputs[o];
+  if (!output->loss && !output->metrics) return;
+  const kd_shape *shape = prediction(s, o);
+  w->names[w->n] = output->name;
+  w->mapped[w->n] = output->target ? output->target : mapping(s, output->name);
+  w->shape[w->n] = without_batch(shape);
+  w->dtype[w->n] = KD_F32;
+  if (sparse_loss(s, o)) {
+    w->classes[w->n] = shape->dim[shape->rank - 1];
+    w->shape[w->n].rank--;
+    w->dtype[w->n] = KD_I32;
+  }
+  w->n++;
+}
+
+static wanted wanted_fields(const kd_session *s, bool labels) {
+  size_t n = (size_t)(s->model->n_inputs + s->model->n_outputs);
+  wanted w = {.names = kd_pool_alloc(s->pool, n, sizeof *w.names),
+              .mapped = kd_pool_alloc(s->pool, n, sizeof *w.mapped),
+              .shape = kd_pool_alloc(s->pool, n, sizeof *w.shape),
+              .dtype = kd_pool_alloc(s->pool, n, sizeof *w.dtype),
+              .classes = kd_pool_alloc(s->pool, n, sizeof *w.classes)};
+  for (int i = 0; i < s->model->n_inputs; i++) want_input(s, &w, i);
+  w.n_inputs = w.n;
+  for (int o = 0; labels && o < s->model->n_outputs; o++) want_labels(s, &w, o);
+  return w;
+}
+
+static kd_dataset *open_files(kd_session *s, const wanted *w, const kd_texts *paths) {
+  const kd_data_options *data = &s->config->run.data;
+  kd_data_source source = {.format = s->synthetic ? "synthetic" : data->format,
+                           .n_paths = paths->count,
+                           .paths = paths->v,
+                           .n_fields = w->n,
+                           .n_inputs = w->n_inputs,
+                           .field_names = w->names,
+                           .mapped = w->mapped,
+                           .wanted_shape = w->shape,
+                           .wanted_dtype = w->dtype,
+                           .n_classes = w->classes,
+                           .synthetic_count = data->samples,
+                           .seed = (uint64_t)s->config->run.run.seed,
+                           .origin = data->origin};
+  if (s->synthetic && source.synthetic_count <= 0) source.synthetic_count = 4 * s->config->run.train.batch_size;
+  return kd_dataset_open(&source, s->config->diag);
+}
+
+/* Rank 0 opens and reads headers; the others open from its manifest. An error of rank 0 is an error of all. */
+static kd_status open_shared(kd_session *s, const wanted *w, const kd_texts *paths, kd_dataset **set) {
+  *set = NULL;
+  void *bytes = NULL;
+  size_t size = 0;
+  kd_status status = KD_OK;
+  if (s->comm->rank == 0) {
+    *set = open_files(s, w, paths);
+    status = kd_diag_status(s->config->diag);
+    if (status == KD_OK && !*set) status = kd_fail(KD_ERR_USAGE, "the data cannot be opened");
+    if (status == KD_OK) status = kd_dataset_manifest(*set, &bytes, &size);
+  }
+  if (s->comm->size == 1) return status;
+  const char *text = status == KD_OK ? NULL : kd_status_text();
+  int64_t code = status;
+  KD_TRY(kd_comm_broadcast(s->comm, &code, sizeof code));
+  KD_TRY(kd_comm_broadcast_text(s->comm, s->pool, text, &text));
+  if (code != KD_OK) return kd_fail((kd_status)code, "%s", text ? text : "");
+  KD_TRY(kd_comm_broadcast(s->comm, &size, sizeof size));
+  if (s->comm->rank != 0) bytes = kd_pool_alloc(s->pool, size + 1, 1);
+  KD_TRY(kd_comm_broadcast(s->comm, bytes, size));
+  if (s->comm->rank == 0) return KD_OK;
+  return kd_dataset_open_manifest(bytes, size, set);
+}
+
+/* The stored sample must fit the model's input. */
+static void check_input(kd_session *s, const kd_dataset *set, int field, const kd_shape *shape) {
+  const kd_field *stored = &set->fields[field];
+  bool fits = stored->sample.rank == shape->rank;
+  for (int i = 0; fits && i < shape->rank; i++)
+    fits = shape->dim[i] < 0 || shape->dim[i] == stored->sample.dim[i];
+  char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
+  if (!fits)
+    kd_diag_error(s->config->diag, s->config->run.data.origin, "the data of input %s have samples of shape %s, but the model wants %s",
+                  stored->name, kd_shape_text(&stored->sample, a), kd_shape_text(shape, b));
+}
+
+static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size, kd_session_data *data) {
+  int *fields = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *fields);
+  size_t *bytes = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *bytes);
+  for (int i = 0; i < w->n; i++) {
+    fields[i] = kd_dataset_field(set, w->names[i]);
+    if (fields[i] < 0) {
+      kd_diag_error(s->config->diag, s->config->run.data.origin, "the data have nothing for '%s'", w->names[i]);
+      return;
+    }
+    bytes[i] = set->fields[fields[i]].bytes;
+    if (i < w->n_inputs) check_input(s, set, fields[i], &w->shape[i]);
+  }
+  bool coordinator = s->config->run.distributed.shard == KD_SHARD_COORDINATOR && s->comm->size > 1;
+  data->set = set;
+  data->stream = (kd_stream){.data = set, .count = set->count, .fields = fields, .n_fields = w->n,
+                             .sample_bytes = bytes, .batch_size = batch_size, .coordinator = coordinator};
+}
+
+static int64_t split_row(const kd_session *s, int64_t count) {
+  return (int64_t)((double)count * (1.0 - s->config->run.data.validation_split));
+}
+
+static kd_status open_training(kd_session *s, const wanted *w) {
+  const kd_run_config *c = &s->config->run;
+  KD_TRY(open_shared(s, w, &c->data.train, &s->whole));
+  kd_dataset *train = s->whole, *validation = NULL;
+  if (c->data.validation.count > 0) {
+    KD_TRY(open_shared(s, w, &c->data.validation, &validation));
+  } else if (c->data.validation_split > 0 && !s->synthetic) {
+    int64_t row = split_row(s, s->whole->count);
+    KD_CHECK(row > 0 && row < s->whole->count, KD_ERR_USAGE,
+             "%s:%d: [data] validation_split = %g of %lld rows leaves nothing for %s", c->data.origin.file,
+             c->data.origin.line, c->data.validation_split, (long long)s->whole->count, row ? "validation" : "training");
+    train = kd_dataset_slice(s->whole, 0, row);
+    validation = kd_dataset_slice(s->whole, row, s->whole->count);
+  }
+  make_stream(s, w, train, c->train.batch_size, &s->train);
+  if (validation) make_stream(s, w, validation, c->train.validation_batch_size, &s->validation);
+  s->steps_per_epoch = (train->count + c->train.batch_size - 1) / c->train.batch_size;
+  if (c->train.steps_per_epoch > 0 && c->train.steps_per_epoch < s->steps_per_epoch)
+    s->steps_per_epoch = c->train.steps_per_epoch;
+  return KD_OK;
+}
+
+static kd_status open_test(kd_session *s, const wanted *w) {
+  const kd_run_config *c = &s->config->run;
+  const kd_texts *paths = c->data.test.count > 0 ? &c->data.test : &c->data.validation;
+  kd_dataset *set;
+  KD_CHECK(paths->count > 0 || !strcmp(c->data.format, "synthetic"), KD_ERR_USAGE,
+           "%s:%d: [data] names no test data: give test = ...", c->data.origin.file, c->data.origin.line);
+  KD_TRY(open_shared(s, w, paths, &set));
+  make_stream(s, w, set, c->train.validation_batch_size, &s->test);
+  return KD_OK;
+}
+
+/* Labels as they are stored, for the objective. */
+static void make_goals(kd_session *s, const kd_dataset *set) {
+  s->goals = kd_pool_alloc(s->pool, (size_t)s->model->n_outputs, sizeof *s->goals);
+  for (int o = 0; o < s->model->n_outputs; o++) {
+    const kd_output_config *output = &s->config->run.outputs[o];
+    int field = kd_dataset_field(set, output->name);
+    s->goals[o] = (kd_output_goal){.loss = output->loss, .loss_weight = output->loss_weight,
+                                   .metrics = output->metrics, .origin = output->origin};
+    if (field < 0) continue;
+    s->goals[o].label_dtype = set->fields[field].dtype;
+    s->goals[o].label_sample = set->fields[field].sample;
+  }
+}
+
+static void note_feeds(kd_session *s, const kd_session_data *data) {
+  s->feed_dtype = kd_pool_alloc(s->pool, (size_t)s->model->n_inputs, sizeof *s->feed_dtype);
+  for (int i = 0; i < s->model->n_inputs; i++) s->feed_dtype[i] = data->set->fields[data->stream.fields[i]].dtype;
+}
+
+static kd_status open_sets(kd_session *s) {
+  bool predicts = s->purpose == KD_FOR_PREDICTION, trains = s->purpose <= KD_FOR_TRAINING;
+  wanted w = wanted_fields(s, !predicts);
+  if (trains) KD_TRY(open_training(s, &w));
+  bool tests = !trains || (s->purpose == KD_FOR_CHECK && s->config->run.data.test.count > 0);
+  if (tests) KD_TRY(open_test(s, &w));
+  return kd_diag_status(s->config->diag);
+}
+
+kd_status kd_session_open_data(kd_session *s) {
+  const kd_run_config *c = &s->config->run;
+  KD_CHECK(s->synthetic || c->data.format, KD_ERR_USAGE, "%s: there is no [data] section that says where the data are",
+           s->cli->files[0]);
+  KD_TRY(open_sets(s));
+  if (s->config->needs_steps) {
+    kd_config_set_steps(s->config, s->steps_per_epoch);
+    KD_TRY(kd_diag_status(s->config->diag));
+  }
+  const kd_session_data *data = s->train.set ? &s->train : &s->test;
+  note_feeds(s, data);
+  if (s->purpose == KD_FOR_PREDICTION) return KD_OK;
+  make_goals(s, data->set);
+  kd_objective_make(s->pool, s->config->diag, s->model, s->goals, &s->objective);
+  return kd_diag_status(s->config->diag);
+}
+
+static kd_status check_set(kd_session *s, const kd_session_data *data) {
+  for (int o = 0; data->set && o < s->objective.n_outputs; o++) {
+    int64_t classes = s->objective.outputs[o].classes;
+    if (classes > 0)
+      KD_TRY(kd_dataset_check_labels(data->set, kd_dataset_field(data->set, s->model->outputs[o].name), classes));
+  }
+  return KD_OK;
+}
+
+kd_status kd_session_check_labels(kd_session *s) {
+  kd_status status = KD_OK;
+  if (s->comm->rank == 0) {
+    status = check_set(s, &s->train);
+    if (status == KD_OK) status = check_set(s, &s->validation);
+    if (status == KD_OK) status = check_set(s, &s->test);
+  }
+  return kd_comm_all_ok(s->comm, status);
+}
+
+static void close_set(kd_session *s, kd_dataset *set) {
+  if (set && set != s->whole) kd_dataset_close(set);
+}
+
+void kd_session_close_data(kd_session *s) {
+  close_set(s, s->train.set);
+  close_set(s, s->validation.set);
+  close_set(s, s->test.set);
+  if (s->whole) kd_dataset_close(s->whole);
+}
