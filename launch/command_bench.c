@@ -52,7 +52,7 @@ static kd_status measure(kd_session *s, kd_feeder *feeder, bench *b) {
   return KD_OK;
 }
 
-static void print(const kd_session *s, const bench *b) {
+static void print(kd_session *s, const bench *b) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   double median = 1e3 * b->seconds[b->steps / 2], least = 1e3 * b->seconds[0];

@@ -3,6 +3,7 @@
 
 #include "device/base/clock.h"
 #include "device/base/file.h"
+#include "device/base/text.h"
 #include "launch/commands.h"
 #include "launch/evaluate.h"
 #include "launch/json_text.h"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "device/base/file.h"
+#include "device/base/text.h"
 #include "io/library.h"
 #include "launch/config_print.h"
 
