@@ -109,7 +109,7 @@ kd_status kd_cli_parse(kd_pool *pool, const kd_command *command, int argc, char 
     else
       cli->files[cli->n_files++] = argv[i];
   }
-  KD_CHECK(!command->takes_files || cli->n_files > 0, KD_ERR_USAGE,
+  KD_CHECK(!command->takes_files || command->files_optional || cli->n_files > 0, KD_ERR_USAGE,
            "kdist %s needs a configuration file: kdist %s FILE.ini; see 'kdist help %s'", command->name,
            command->name, command->name);
   return KD_OK;

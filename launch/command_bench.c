@@ -108,5 +108,6 @@ const kd_command kd_command_bench = {
     .help = "measure training steps of a configuration",
     .flags = flags,
     .takes_files = true,
+    .computes = true,
     .run = run_bench,
 };

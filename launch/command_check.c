@@ -61,5 +61,6 @@ const kd_command kd_command_check = {
     .arguments = "FILE.ini [FILE2.ini ...] [section.key=value ...]",
     .help = "find every error before a run: shapes, data, memory, steps",
     .takes_files = true,
+    .computes = true,
     .run = run_check,
 };

@@ -87,5 +87,6 @@ const kd_command kd_command_evaluate = {
     .details = "Reads [data] test, or validation when there is no test.",
     .flags = flags,
     .takes_files = true,
+    .computes = true,
     .run = run_evaluate,
 };

@@ -79,14 +79,17 @@ static kd_progress *make_progress(kd_session *s) {
   int number = s->config->run.log.progress;
   for (int i = 0; mode && i < 5; i++)
     if (strcmp(mode, modes[i]) == 0) number = i;
-  return kd_progress_create((kd_progress_mode)number, color ? color : colors[s->config->run.log.color],
+  return kd_progress_create((kd_progress_mode)number, color ? color : colors[s->config->run.log.color], s->comm->size,
                             s->config->run.train.batch_size);
 }
 
 static void say_start(kd_session *s) {
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
-  kd_log(KD_LOG_INFO, "%d ranks on %d hosts, %s, sums by %s in %d buckets", s->comm->size, s->comm->n_hosts,
-         s->device.backend->describe(&s->device), stats.transport, stats.n_buckets);
+  kd_log(KD_LOG_INFO, "%d rank%s on %d host%s, %s, sums by %s in %d bucket%s", s->comm->size,
+         s->comm->size == 1 ? "" : "s", s->comm->n_hosts, s->comm->n_hosts == 1 ? "" : "s",
+         s->device.backend->describe(&s->device), stats.transport, stats.n_buckets, stats.n_buckets == 1 ? "" : "s");
+  if (stats.slow_scopes)
+    kd_log(KD_LOG_WARNING, "slow library code for %s: the shapes there have no fast kernel", stats.slow_scopes);
 }
 
 static kd_status train(kd_session *s) {
@@ -133,5 +136,6 @@ const kd_command kd_command_fit = {
                "SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint and end with exit code 75; use SIGUSR1 under mpirun.",
     .flags = flags,
     .takes_files = true,
+    .computes = true,
     .run = run_fit,
 };

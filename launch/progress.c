@@ -185,9 +185,11 @@ static void message(void *context, const char *text) {
   fflush(stdout);
 }
 
-kd_progress *kd_progress_create(kd_progress_mode mode, const char *color, int64_t batch_size) {
+kd_progress *kd_progress_create(kd_progress_mode mode, const char *color, int ranks, int64_t batch_size) {
   kd_progress *p = kd_calloc(1, sizeof *p);
-  p->mode = mode != KD_PROGRESS_AUTO ? mode : terminal() ? KD_PROGRESS_BAR : KD_PROGRESS_PLAIN;
+  /* mpirun gives ranks a terminal of its own even when its output goes to a file. */
+  bool bar = ranks == 1 && terminal();
+  p->mode = mode != KD_PROGRESS_AUTO ? mode : bar ? KD_PROGRESS_BAR : KD_PROGRESS_PLAIN;
   p->color = p->mode == KD_PROGRESS_BAR && kd_color_wanted(color);
   p->batch_size = batch_size;
   const char *locale_text = getenv("LC_ALL");

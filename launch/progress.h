@@ -5,7 +5,7 @@
 #include "trainer/trainer.h"
 
 typedef enum kd_progress_mode {
-  KD_PROGRESS_AUTO, /* bar on a terminal, else plain */
+  KD_PROGRESS_AUTO, /* bar on a terminal, else plain; plain with several ranks, whose output a launcher carries */
   KD_PROGRESS_BAR,
   KD_PROGRESS_PLAIN,
   KD_PROGRESS_JSON,
@@ -13,7 +13,7 @@ typedef enum kd_progress_mode {
 } kd_progress_mode;
 
 typedef struct kd_progress kd_progress;
-kd_progress *kd_progress_create(kd_progress_mode mode, const char *color, int64_t batch_size);
+kd_progress *kd_progress_create(kd_progress_mode mode, const char *color, int ranks, int64_t batch_size);
 void kd_progress_destroy(kd_progress *progress); /* NULL is allowed */
 kd_reporter kd_progress_reporter(kd_progress *progress);
 

@@ -75,7 +75,7 @@ static kd_status write_environment(kd_session *s) {
                                     s->device.backend->describe(&s->device));
   if (uname(&system) == 0)
     text = kd_pool_printf(s->pool, "%shost %s, %s %s\n", text, system.nodename, system.sysname, system.release);
-  static const char *const prefixes[] = {"KDIST_", "SLURM_", "NCCL_", "OMP_", "OMPI_MCA_"};
+  static const char *const prefixes[] = {"KDIST_", "SLURM_", "NCCL_", "OMP_", "GOMP_"};
   for (char **variable = environ; *variable; variable++)
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
       if (strncmp(*variable, prefixes[i], strlen(prefixes[i])) == 0)
@@ -90,7 +90,7 @@ static kd_status create(kd_session *s, kd_resume resume) {
   if (fresh) {
     KD_TRY(remove_checkpoints(s->pool, kd_path_join(s->pool, dir, "checkpoints")));
     unlink(kd_path_join(s->pool, dir, "command.txt"));
-    KD_TRY(write_text(s, "config.ini", kd_config_text(s->config)));
+    KD_TRY(write_text(s, "config.ini", kd_config_text(s->config, KD_CONFIG_LONG, false, false)));
     KD_TRY(write_environment(s));
   }
   return append_command(s);

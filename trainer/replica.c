@@ -103,7 +103,7 @@ static kd_status plan_buckets(kd_replica *r) {
   int64_t *sizes = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *sizes);
   int64_t *starts = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *starts);
   for (int w = 0; w < model->n_weights; w++) {
-    if (!model->weights[w].trainable) continue;
+    if (!model->weights[w].trainable || !r->spec.optimizer) continue;
     int at = n++;
     for (; at > 0 && starts[at - 1] > model->weights[w].offset; at--) starts[at] = starts[at - 1];
     starts[at] = model->weights[w].offset;
