@@ -23,9 +23,9 @@ typedef struct kd_command {
   const char *help;      /* one line */
   const char *details;   /* paragraphs for `kdist help NAME`; NULL: none */
   const kd_flag *flags;
-  bool takes_files; /* configuration files and overrides; else plain words */
-  bool files_optional;   /* the command itself asks for them */
-  bool computes;         /* runs kernels: threads must not spin, see main.c */
+  bool takes_files;    /* configuration files and overrides; else plain words */
+  bool files_optional; /* the command itself asks for them */
+  bool computes;       /* runs kernels: threads must not spin, see main.c */
   kd_status (*run)(kd_cli *cli);
 } kd_command;
 

@@ -24,7 +24,8 @@ static kd_status step(kd_session *s, kd_feeder *feeder, int64_t number, int64_t 
   int64_t epoch_steps = kd_feeder_steps(feeder);
   if (number % epoch_steps == 0) {
     kd_sampler order;
-    kd_sampler_start(&order, kd_feeder_count(feeder), true, 1, (uint64_t)s->config->run.run.seed, number / epoch_steps);
+    kd_sampler_start(&order, kd_feeder_count(feeder), true, 1, (uint64_t)s->config->run.run.seed,
+                     number / epoch_steps);
     KD_TRY(kd_feeder_start(feeder, &order, 0, epoch_steps));
   }
   kd_step_data data;
@@ -58,13 +59,16 @@ static void print(kd_session *s, const bench *b) {
   double median = 1e3 * b->seconds[b->steps / 2], least = 1e3 * b->seconds[0];
   double rss = (double)usage.ru_maxrss / 1024;
   if (kd_cli_flag(s->cli, "json")) {
-    printf("{\"step_ms\":%.6g,\"step_ms_min\":%.6g,\"first_step_s\":%.6g,\"rss_mb\":%.6g,\"ranks\":%d,\"threads\":%d,"
+    printf("{\"step_ms\":%.6g,\"step_ms_min\":%.6g,\"first_step_s\":%.6g,\"rss_mb\":%.6g,\"ranks\":%d,"
+           "\"threads\":%d,"
            "\"samples_per_s\":%.6g}\n",
-           median, least, b->first_step, rss, s->comm->size, s->device.threads, (double)b->samples / b->total);
+           median, least, b->first_step, rss, s->comm->size, s->device.threads,
+           (double)b->samples / b->total);
     return;
   }
   printf("%s: %lld steps of %lld rows on %d ranks of %d threads (%s)\n", s->model->name, b->steps,
-         (long long)s->config->run.train.batch_size, s->comm->size, s->device.threads, s->device.backend->describe(&s->device));
+         (long long)s->config->run.train.batch_size, s->comm->size, s->device.threads,
+         s->device.backend->describe(&s->device));
   printf("  step        %.3f ms median, %.3f ms least\n", median, least);
   printf("  speed       %.0f samples/s\n", (double)b->samples / b->total);
   printf("  first step  %.3f s after the start of the process\n", b->first_step);

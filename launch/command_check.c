@@ -10,7 +10,8 @@ static void print_data(const char *name, const kd_session_data *data) {
   for (int i = 0; i < data->stream.n_fields; i++) {
     const kd_field *field = &data->set->fields[data->stream.fields[i]];
     char shape[KD_SHAPE_TEXT];
-    printf("%s %s %s %s", i ? "," : ":", field->name, kd_dtype_name(field->dtype), kd_shape_text(&field->sample, shape));
+    printf("%s %s %s %s", i ? "," : ":", field->name, kd_dtype_name(field->dtype),
+           kd_shape_text(&field->sample, shape));
   }
   printf("\n");
 }
@@ -29,7 +30,8 @@ static kd_status check(kd_session *s) {
   KD_TRY(kd_session_check_labels(s));
   KD_TRY(kd_session_forecast(s, &stats, &needed, &available));
   KD_CHECK(available <= 0 || needed <= available, KD_ERR_USAGE,
-           "not enough memory: a rank needs %.2f GiB of %.2f GiB that are free for it; use a smaller batch_size or micro_batch",
+           "not enough memory: a rank needs %.2f GiB of %.2f GiB that are free for it; use a smaller "
+           "batch_size or micro_batch",
            needed / (1 << 30), available / (1 << 30));
   if (s->comm->rank != 0) return KD_OK;
   const kd_run_config *c = &s->config->run;
@@ -40,10 +42,10 @@ static kd_status check(kd_session *s) {
   print_data("validation", &s->validation);
   print_data("test", &s->test);
   printf("  steps       %lld per epoch, %lld epochs, batches of %lld rows on %d rank%s of %d thread%s\n",
-         (long long)s->steps_per_epoch, (long long)c->train.epochs, (long long)c->train.batch_size, s->comm->size,
-         s->comm->size == 1 ? "" : "s", s->device.threads, s->device.threads == 1 ? "" : "s");
-  printf("  operations  %.3g per pass of a rank, in %d launches, %d bucket%s\n", stats.flops, stats.n_launches,
-         stats.n_buckets, stats.n_buckets == 1 ? "" : "s");
+         (long long)s->steps_per_epoch, (long long)c->train.epochs, (long long)c->train.batch_size,
+         s->comm->size, s->comm->size == 1 ? "" : "s", s->device.threads, s->device.threads == 1 ? "" : "s");
+  printf("  operations  %.3g per pass of a rank, in %d launches, %d bucket%s\n", stats.flops,
+         stats.n_launches, stats.n_buckets, stats.n_buckets == 1 ? "" : "s");
   print_memory(&stats, needed, available);
   return KD_OK;
 }

@@ -14,8 +14,8 @@ static void print_table(kd_pool *pool, const kd_kind *kind, const char *only) {
   }
 }
 
-/* `--schema`: the keys of sections, from their option tables; `--schema train` or `--schema train.epochs`. Layers are described
- * by `kdist layers`. */
+/* `--schema`: the keys of sections, from their option tables; `--schema train` or `--schema train.epochs`.
+ * Layers are described by `kdist layers`. */
 static kd_status print_schema(kd_cli *cli, const char *name) {
   char section[64];
   snprintf(section, sizeof section, "%.*s", (int)strcspn(name, "."), name);
@@ -34,7 +34,8 @@ static kd_status print_schema(kd_cli *cli, const char *name) {
     print_table(cli->pool, layer, key);
     found = true;
   }
-  KD_CHECK(found, KD_ERR_USAGE, "there is no section or layer '%s'; see 'kdist config --schema' and 'kdist layers'",
+  KD_CHECK(found, KD_ERR_USAGE,
+           "there is no section or layer '%s'; see 'kdist config --schema' and 'kdist layers'",
            kd_quoted(section));
   return KD_OK;
 }
@@ -51,15 +52,18 @@ static kd_status run_config(kd_cli *cli) {
   kd_session session = {0};
   kd_status status = kd_session_open(&session, cli, KD_FOR_MODEL);
   if (status == KD_OK)
-    fputs(kd_config_text(session.config, form_of(kd_cli_flag(cli, "format")), kd_cli_flag(cli, "origin") != NULL,
-                         kd_cli_flag(cli, "defaults") != NULL),
+    fputs(kd_config_text(session.config, form_of(kd_cli_flag(cli, "format")),
+                         kd_cli_flag(cli, "origin") != NULL, kd_cli_flag(cli, "defaults") != NULL),
           stdout);
   kd_session_close(&session, status);
   return status;
 }
 
 static const kd_flag flags[] = {
-    {.name = "format", .value = "FORM", .help = "sections, [layers] lines, or JSON", .choices = "long|short|json"},
+    {.name = "format",
+     .value = "FORM",
+     .help = "sections, [layers] lines, or JSON",
+     .choices = "long|short|json"},
     {.name = "origin", .help = "file and line of each key"},
     {.name = "defaults", .help = "also what was not written"},
     {.name = "schema", .value = "[NAME]", .help = "the keys of a section or layer, or of all sections"},

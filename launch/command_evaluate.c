@@ -14,8 +14,8 @@ kd_status kd_session_trained_weights(kd_session *s) {
   const char *path = kd_cli_flag(s->cli, "weights");
   if (!path && s->config->run.model.init_from) return KD_OK;
   if (!path) path = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
-  KD_CHECK(kd_path_exists(path), KD_ERR_USAGE, "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE",
-           kd_quoted(path));
+  KD_CHECK(kd_path_exists(path), KD_ERR_USAGE,
+           "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE", kd_quoted(path));
   return kd_session_load_weights(s, path);
 }
 

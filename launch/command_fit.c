@@ -36,8 +36,10 @@ static void make_callbacks(kd_session *s, kd_fit_spec *fit) {
   for (int i = 0; i < c->n_callbacks; i++) {
     const kd_callback_config *config = &c->callbacks[i];
     const kd_callback_kind *kind = (const kd_callback_kind *)config->object.kind;
-    fit->callbacks[i] = (kd_callback){.kind = kind, .name = kd_pool_printf(s->pool, "callbacks/%s", config->name),
-                                      .options = config->object.options, .pool = s->pool,
+    fit->callbacks[i] = (kd_callback){.kind = kind,
+                                      .name = kd_pool_printf(s->pool, "callbacks/%s", config->name),
+                                      .options = config->object.options,
+                                      .pool = s->pool,
                                       .state = kd_pool_alloc(s->pool, 1, kind->state_size + 1)};
     if (strcmp(kind->base.name, "BackupAndRestore") != 0) continue;
     const kd_backup_options *backup = config->object.options;
@@ -49,7 +51,8 @@ static void make_callbacks(kd_session *s, kd_fit_spec *fit) {
 static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
   const kd_run_config *c = &s->config->run;
   const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count, sizeof *save);
-  for (int i = 0; i < c->train.save.count; i++) save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
+  for (int i = 0; i < c->train.save.count; i++)
+    save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
   *fit = (kd_fit_spec){.epochs = c->train.epochs,
                        .initial_epoch = c->train.initial_epoch,
                        .steps_per_epoch = c->train.steps_per_epoch,
@@ -79,17 +82,19 @@ static kd_progress *make_progress(kd_session *s) {
   int number = s->config->run.log.progress;
   for (int i = 0; mode && i < 5; i++)
     if (strcmp(mode, modes[i]) == 0) number = i;
-  return kd_progress_create((kd_progress_mode)number, color ? color : colors[s->config->run.log.color], s->comm->size,
-                            s->config->run.train.batch_size);
+  return kd_progress_create((kd_progress_mode)number, color ? color : colors[s->config->run.log.color],
+                            s->comm->size, s->config->run.train.batch_size);
 }
 
 static void say_start(kd_session *s) {
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
   kd_log(KD_LOG_INFO, "%d rank%s on %d host%s, %s, sums by %s in %d bucket%s", s->comm->size,
          s->comm->size == 1 ? "" : "s", s->comm->n_hosts, s->comm->n_hosts == 1 ? "" : "s",
-         s->device.backend->describe(&s->device), stats.transport, stats.n_buckets, stats.n_buckets == 1 ? "" : "s");
+         s->device.backend->describe(&s->device), stats.transport, stats.n_buckets,
+         stats.n_buckets == 1 ? "" : "s");
   if (stats.slow_scopes)
-    kd_log(KD_LOG_WARNING, "slow library code for %s: the shapes there have no fast kernel", stats.slow_scopes);
+    kd_log(KD_LOG_WARNING, "slow library code for %s: the shapes there have no fast kernel",
+           stats.slow_scopes);
 }
 
 static kd_status train(kd_session *s) {
@@ -103,8 +108,13 @@ static kd_status train(kd_session *s) {
   make_fit(s, resume, &fit);
   kd_progress *progress = make_progress(s);
   kd_reporter reporter = kd_progress_reporter(progress);
-  kd_trainer trainer = {.comm = s->comm, .replica = s->replica, .setup = &s->setup, .fit = &fit, .reporter = &reporter,
-                        .train = s->train.stream, .validation = s->validation.stream};
+  kd_trainer trainer = {.comm = s->comm,
+                        .replica = s->replica,
+                        .setup = &s->setup,
+                        .fit = &fit,
+                        .reporter = &reporter,
+                        .train = s->train.stream,
+                        .validation = s->validation.stream};
   catch_signals();
   kd_status status = kd_session_guard(s, kd_fit(&trainer));
   kd_progress_destroy(progress);
@@ -120,10 +130,15 @@ static kd_status run_fit(kd_cli *cli) {
 }
 
 static const kd_flag flags[] = {
-    {.name = "resume", .value = "[auto]", .help = "continue from the newest checkpoint; auto: start anew if there is none",
+    {.name = "resume",
+     .value = "[auto]",
+     .help = "continue from the newest checkpoint; auto: start anew if there is none",
      .choices = "auto"},
     {.name = "overwrite", .help = "start anew in an existing run folder"},
-    {.name = "progress", .value = "MODE", .help = "what is printed while it runs", .choices = "auto|bar|plain|json|none"},
+    {.name = "progress",
+     .value = "MODE",
+     .help = "what is printed while it runs",
+     .choices = "auto|bar|plain|json|none"},
     {.name = "color", .value = "WHEN", .help = "colours of the bar", .choices = "auto|always|never"},
     {0},
 };
@@ -132,8 +147,9 @@ const kd_command kd_command_fit = {
     .name = "fit",
     .arguments = "FILE.ini [FILE2.ini ...] [--options] [section.key=value ...]",
     .help = "train a model",
-    .details = "Writes config.ini, log.csv, checkpoints and model.weights.h5 into the run folder ([run] dir).\n"
-               "SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint and end with exit code 75; use SIGUSR1 under mpirun.",
+    .details =
+        "Writes config.ini, log.csv, checkpoints and model.weights.h5 into the run folder ([run] dir).\n"
+        "SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint and end with exit code 75; use SIGUSR1 under mpirun.",
     .flags = flags,
     .takes_files = true,
     .computes = true,

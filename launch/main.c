@@ -33,9 +33,10 @@ static bool asks_help(int argc, char **argv) {
   return false;
 }
 
-/* Threads that wait in OpenMP spin by default, for a whole slice of the scheduler against the very thread they wait for: 8-27 times
- * slower steps were measured beside a loader or another rank. The library reads its policy when it is loaded, so the program
- * starts itself again with the policy set, once; a user's own choice stays. */
+/* Threads that wait in OpenMP spin by default, for a whole slice of the scheduler against the very thread
+ * they wait for: 8-27 times slower steps were measured beside a loader or another rank. The library reads its
+ * policy when it is loaded, so the program starts itself again with the policy set, once; a user's own choice
+ * stays. */
 static void wait_passively(char **argv) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || sysconf(_SC_NPROCESSORS_ONLN) < 2) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);

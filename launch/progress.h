@@ -5,7 +5,8 @@
 #include "trainer/trainer.h"
 
 typedef enum kd_progress_mode {
-  KD_PROGRESS_AUTO, /* bar on a terminal, else plain; plain with several ranks, whose output a launcher carries */
+  KD_PROGRESS_AUTO, /* bar on a terminal, else plain; plain with several ranks, whose output a launcher
+                       carries */
   KD_PROGRESS_BAR,
   KD_PROGRESS_PLAIN,
   KD_PROGRESS_JSON,

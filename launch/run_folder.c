@@ -17,7 +17,8 @@
 static kd_status check(const char *dir, kd_resume resume, bool overwrite) {
   bool exists = kd_path_exists(dir);
   KD_CHECK(!exists || resume != KD_RESUME_NO || overwrite, KD_ERR_USAGE,
-           "the run folder %s exists: continue with --resume, start anew with --overwrite, or choose another [run] name or dir",
+           "the run folder %s exists: continue with --resume, start anew with --overwrite, or choose another "
+           "[run] name or dir",
            dir);
   KD_CHECK(exists || resume != KD_RESUME_YES, KD_ERR_USAGE,
            "there is no run folder %s to resume; --resume=auto starts anew then", dir);
@@ -70,11 +71,12 @@ static kd_status write_environment(kd_session *s) {
   struct tm utc;
   char date[64];
   strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &utc));
-  const char *text = kd_pool_printf(s->pool, "date %s\nkdist %s\n%s\n%s\nranks %d on %d hosts, cpu %s\n", date, KDIST_VERSION,
-                                    kd_comm_library(), kd_io_library(), s->comm->size, s->comm->n_hosts,
-                                    s->device.backend->describe(&s->device));
+  const char *text = kd_pool_printf(s->pool, "date %s\nkdist %s\n%s\n%s\nranks %d on %d hosts, cpu %s\n",
+                                    date, KDIST_VERSION, kd_comm_library(), kd_io_library(), s->comm->size,
+                                    s->comm->n_hosts, s->device.backend->describe(&s->device));
   if (uname(&system) == 0)
-    text = kd_pool_printf(s->pool, "%shost %s, %s %s\n", text, system.nodename, system.sysname, system.release);
+    text =
+        kd_pool_printf(s->pool, "%shost %s, %s %s\n", text, system.nodename, system.sysname, system.release);
   static const char *const prefixes[] = {"KDIST_", "SLURM_", "NCCL_", "OMP_", "GOMP_"};
   for (char **variable = environ; *variable; variable++)
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
@@ -109,7 +111,8 @@ static const char *layer_line(kd_pool *pool, const kd_layer *layer) {
   return kd_pool_printf(pool, "%s)%s\n", text, layer->trainable ? "" : ", frozen");
 }
 
-static const char *data_line(kd_pool *pool, const char *name, const kd_texts *paths, const kd_session_data *data) {
+static const char *data_line(kd_pool *pool, const char *name, const kd_texts *paths,
+                             const kd_session_data *data) {
   if (!data->set) return "";
   const char *text = kd_pool_printf(pool, "data %s:", name);
   for (int i = 0; i < paths->count; i++) {
@@ -123,8 +126,8 @@ static const char *data_line(kd_pool *pool, const char *name, const kd_texts *pa
 const char *kd_run_identity(kd_session *s) {
   kd_pool *pool = s->pool;
   const kd_run_config *c = &s->config->run;
-  const char *text = kd_pool_printf(pool, "seed: %lld\nbatch_size: %lld\nshuffle: %d\noptimizer: %s\n", (long long)c->run.seed,
-                                    (long long)c->train.batch_size, c->train.shuffle,
+  const char *text = kd_pool_printf(pool, "seed: %lld\nbatch_size: %lld\nshuffle: %d\noptimizer: %s\n",
+                                    (long long)c->run.seed, (long long)c->train.batch_size, c->train.shuffle,
                                     kd_value_print(pool, c->train.optimizer));
   for (int o = 0; o < c->n_outputs; o++)
     text = kd_pool_printf(pool, "%soutput %s: loss %s * %g, metrics %s\n", text, c->outputs[o].name,

@@ -7,8 +7,8 @@
 #include "device/base/log.h"
 #include "io/weights_file.h"
 
-/* Threads of this rank: the cores it is bound to, shared with its neighbours when no one is bound. Under determinism = world a
- * number of the configuration alone, since it decides the bits of some sums. */
+/* Threads of this rank: the cores it is bound to, shared with its neighbours when no one is bound. Under
+ * determinism = world a number of the configuration alone, since it decides the bits of some sums. */
 static int thread_count(const kd_session *s) {
   const kd_distributed_options *d = &s->config->run.distributed;
   if (d->threads > 0) return (int)d->threads;
@@ -44,12 +44,13 @@ static void make_setup(kd_session *s) {
 }
 
 static void show_warnings(kd_session *s) {
-  for (size_t i = 0; i < s->config->diag->n_warnings; i++) kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
+  for (size_t i = 0; i < s->config->diag->n_warnings; i++)
+    kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
 }
 
 kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   bool synthetic = s->synthetic;
-  *s = (kd_session){.cli = cli, .purpose = purpose,   .pool = cli->pool, .synthetic = synthetic};
+  *s = (kd_session){.cli = cli, .purpose = purpose, .pool = cli->pool, .synthetic = synthetic};
   if (purpose != KD_FOR_MODEL) {
     KD_TRY(kd_comm_open(&s->comm));
     kd_log_identity(s->comm->rank, s->comm->size, s->comm->host);
@@ -97,10 +98,12 @@ static kd_status check_memory(kd_session *s) {
   double needed, available;
   KD_TRY(kd_session_forecast(s, &stats, &needed, &available));
   KD_CHECK(available <= 0 || needed <= available, KD_ERR_NOMEM,
-           "not enough memory: a rank needs %.1f GiB (weights %.2f, optimizer %.2f, sums %.2f, activations %.2f) of %.1f "
+           "not enough memory: a rank needs %.1f GiB (weights %.2f, optimizer %.2f, sums %.2f, activations "
+           "%.2f) of %.1f "
            "GiB that are free for it; use a smaller batch_size or [train] micro_batch",
            needed / (1 << 30), (double)stats.weight_bytes / (1 << 30), (double)stats.slot_bytes / (1 << 30),
-           (double)stats.reduce_bytes / (1 << 30), (double)stats.plan_bytes / (1 << 30), available / (1 << 30));
+           (double)stats.reduce_bytes / (1 << 30), (double)stats.plan_bytes / (1 << 30),
+           available / (1 << 30));
   return KD_OK;
 }
 
@@ -130,7 +133,8 @@ kd_status kd_session_start(kd_session *s) {
 }
 
 kd_status kd_session_guard(kd_session *s, kd_status status) {
-  if (status == KD_OK || status == KD_ERR_STOPPED || status == KD_ERR_DIVERGED || s->comm->size == 1) return status;
+  if (status == KD_OK || status == KD_ERR_STOPPED || status == KD_ERR_DIVERGED || s->comm->size == 1)
+    return status;
   kd_comm_fail(s->comm, status);
 }
 

@@ -40,10 +40,11 @@ typedef struct kd_session {
   kd_replica *replica;
 } kd_session;
 
-/* Opens everything that the purpose needs, except the replica. On errors the status text holds all of them; it is the
- * same on all ranks. Collective but for KD_FOR_MODEL. Close it in every case. */
+/* Opens everything that the purpose needs, except the replica. On errors the status text holds all of them;
+ * it is the same on all ranks. Collective but for KD_FOR_MODEL. Close it in every case. */
 kd_status kd_session_open(kd_session *session, kd_cli *cli, kd_purpose purpose);
-/* Creates the replica, after a check that its memory is there. Loads [model] init_from or --weights. Collective. */
+/* Creates the replica, after a check that its memory is there. Loads [model] init_from or --weights.
+ * Collective. */
 kd_status kd_session_start(kd_session *session);
 /* Collective. Tells the command line that only rank 0 prints the error. */
 void kd_session_close(kd_session *session, kd_status status);
@@ -57,10 +58,12 @@ kd_status kd_session_configure(kd_session *session);
 /* session_data.c: stage two. Opens data sets, checks them against the model, makes the objective. */
 kd_status kd_session_open_data(kd_session *session);
 void kd_session_close_data(kd_session *session);
-/* Every label of every open set with a sparse loss lies in its range. Rank 0 reads, all return. Collective. */
+/* Every label of every open set with a sparse loss lies in its range. Rank 0 reads, all return. Collective.
+ */
 kd_status kd_session_check_labels(kd_session *session);
 /* Memory of one rank by kd_replica_measure, and what the machine has for it. */
-kd_status kd_session_forecast(kd_session *session, kd_replica_stats *stats, double *needed, double *available);
+kd_status kd_session_forecast(kd_session *session, kd_replica_stats *stats, double *needed,
+                              double *available);
 /* Reads a weights file into the replica. Collective. */
 kd_status kd_session_load_weights(kd_session *session, const char *path);
 

@@ -41,16 +41,19 @@ static void check_ranks(kd_session *s) {
   if (s->purpose == KD_FOR_MODEL || s->purpose == KD_FOR_PREDICTION) return;
   kd_origin origin = {s->cli->files[0], 0};
   if (c->train.batch_size < s->comm->size)
-    kd_diag_error(s->config->diag, origin, "[train] batch_size is %lld, less than the %d ranks: every rank needs a row",
+    kd_diag_error(s->config->diag, origin,
+                  "[train] batch_size is %lld, less than the %d ranks: every rank needs a row",
                   (long long)c->train.batch_size, s->comm->size);
   if (c->distributed.determinism == KD_DETERMINISM_WORLD && c->distributed.micro_shards < s->comm->size)
     kd_diag_error(s->config->diag, origin,
-                  "[distributed] micro_shards is %lld, less than the %d ranks: determinism = world gives each rank whole "
+                  "[distributed] micro_shards is %lld, less than the %d ranks: determinism = world gives "
+                  "each rank whole "
                   "micro-shards",
                   (long long)c->distributed.micro_shards, s->comm->size);
   if (c->distributed.backend == KD_BACKEND_NCCL)
     kd_diag_error(s->config->diag, origin,
-                  "[distributed] backend = nccl needs a GPU on every rank, and this build runs on the CPU; use auto or mpi");
+                  "[distributed] backend = nccl needs a GPU on every rank, and this build runs on the CPU; "
+                  "use auto or mpi");
 }
 
 kd_status kd_session_configure(kd_session *s) {
@@ -61,6 +64,7 @@ kd_status kd_session_configure(kd_session *s) {
   if (s->config->diag->count == 0) check_ranks(s);
   KD_TRY(kd_diag_status(s->config->diag));
   KD_CHECK(s->model && s->model->n_outputs > 0, KD_ERR_USAGE,
-           "%s: there is no model: give [input NAME] and [layer NAME] sections, or [layers]", s->cli->files[0]);
+           "%s: there is no model: give [input NAME] and [layer NAME] sections, or [layers]",
+           s->cli->files[0]);
   return KD_OK;
 }

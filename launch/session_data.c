@@ -89,11 +89,13 @@ static kd_dataset *open_files(kd_session *s, const wanted *w, const kd_texts *pa
                            .synthetic_count = data->samples,
                            .seed = (uint64_t)s->config->run.run.seed,
                            .origin = data->origin};
-  if (s->synthetic && source.synthetic_count <= 0) source.synthetic_count = 4 * s->config->run.train.batch_size;
+  if (s->synthetic && source.synthetic_count <= 0)
+    source.synthetic_count = 4 * s->config->run.train.batch_size;
   return kd_dataset_open(&source, s->config->diag);
 }
 
-/* Rank 0 opens and reads headers; the others open from its manifest. An error of rank 0 is an error of all. */
+/* Rank 0 opens and reads headers; the others open from its manifest. An error of rank 0 is an error of all.
+ */
 static kd_status open_shared(kd_session *s, const wanted *w, const kd_texts *paths, kd_dataset **set) {
   *set = NULL;
   void *bytes = NULL;
@@ -126,17 +128,20 @@ static void check_input(kd_session *s, const kd_dataset *set, int field, const k
     fits = shape->dim[i] < 0 || shape->dim[i] == stored->sample.dim[i];
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
   if (!fits)
-    kd_diag_error(s->config->diag, s->config->run.data.origin, "the data of input %s have samples of shape %s, but the model wants %s",
-                  stored->name, kd_shape_text(&stored->sample, a), kd_shape_text(shape, b));
+    kd_diag_error(s->config->diag, s->config->run.data.origin,
+                  "the data of input %s have samples of shape %s, but the model wants %s", stored->name,
+                  kd_shape_text(&stored->sample, a), kd_shape_text(shape, b));
 }
 
-static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size, kd_session_data *data) {
+static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size,
+                        kd_session_data *data) {
   int *fields = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *fields);
   size_t *bytes = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *bytes);
   for (int i = 0; i < w->n; i++) {
     fields[i] = kd_dataset_field(set, w->names[i]);
     if (fields[i] < 0) {
-      kd_diag_error(s->config->diag, s->config->run.data.origin, "the data have nothing for '%s'", w->names[i]);
+      kd_diag_error(s->config->diag, s->config->run.data.origin, "the data have nothing for '%s'",
+                    w->names[i]);
       return;
     }
     bytes[i] = set->fields[fields[i]].bytes;
@@ -144,8 +149,13 @@ static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t
   }
   bool coordinator = s->config->run.distributed.shard == KD_SHARD_COORDINATOR && s->comm->size > 1;
   data->set = set;
-  data->stream = (kd_stream){.data = set, .count = set->count, .fields = fields, .n_fields = w->n,
-                             .sample_bytes = bytes, .batch_size = batch_size, .coordinator = coordinator};
+  data->stream = (kd_stream){.data = set,
+                             .count = set->count,
+                             .fields = fields,
+                             .n_fields = w->n,
+                             .sample_bytes = bytes,
+                             .batch_size = batch_size,
+                             .coordinator = coordinator};
 }
 
 static int64_t split_row(const kd_session *s, int64_t count) {
@@ -162,7 +172,8 @@ static kd_status open_training(kd_session *s, const wanted *w) {
     int64_t row = split_row(s, s->whole->count);
     KD_CHECK(row > 0 && row < s->whole->count, KD_ERR_USAGE,
              "%s:%d: [data] validation_split = %g of %lld rows leaves nothing for %s", c->data.origin.file,
-             c->data.origin.line, c->data.validation_split, (long long)s->whole->count, row ? "validation" : "training");
+             c->data.origin.line, c->data.validation_split, (long long)s->whole->count,
+             row ? "validation" : "training");
     train = kd_dataset_slice(s->whole, 0, row);
     validation = kd_dataset_slice(s->whole, row, s->whole->count);
   }
@@ -191,8 +202,10 @@ static void make_goals(kd_session *s, const kd_dataset *set) {
   for (int o = 0; o < s->model->n_outputs; o++) {
     const kd_output_config *output = &s->config->run.outputs[o];
     int field = kd_dataset_field(set, output->name);
-    s->goals[o] = (kd_output_goal){.loss = output->loss, .loss_weight = output->loss_weight,
-                                   .metrics = output->metrics, .origin = output->origin};
+    s->goals[o] = (kd_output_goal){.loss = output->loss,
+                                   .loss_weight = output->loss_weight,
+                                   .metrics = output->metrics,
+                                   .origin = output->origin};
     if (field < 0) continue;
     s->goals[o].label_dtype = set->fields[field].dtype;
     s->goals[o].label_sample = set->fields[field].sample;
@@ -201,7 +214,8 @@ static void make_goals(kd_session *s, const kd_dataset *set) {
 
 static void note_feeds(kd_session *s, const kd_session_data *data) {
   s->feed_dtype = kd_pool_alloc(s->pool, (size_t)s->model->n_inputs, sizeof *s->feed_dtype);
-  for (int i = 0; i < s->model->n_inputs; i++) s->feed_dtype[i] = data->set->fields[data->stream.fields[i]].dtype;
+  for (int i = 0; i < s->model->n_inputs; i++)
+    s->feed_dtype[i] = data->set->fields[data->stream.fields[i]].dtype;
 }
 
 static kd_status open_sets(kd_session *s) {
@@ -215,8 +229,8 @@ static kd_status open_sets(kd_session *s) {
 
 kd_status kd_session_open_data(kd_session *s) {
   const kd_run_config *c = &s->config->run;
-  KD_CHECK(s->synthetic || c->data.format, KD_ERR_USAGE, "%s: there is no [data] section that says where the data are",
-           s->cli->files[0]);
+  KD_CHECK(s->synthetic || c->data.format, KD_ERR_USAGE,
+           "%s: there is no [data] section that says where the data are", s->cli->files[0]);
   KD_TRY(open_sets(s));
   if (s->config->needs_steps) {
     kd_config_set_steps(s->config, s->steps_per_epoch);
@@ -234,7 +248,8 @@ static kd_status check_set(kd_session *s, const kd_session_data *data) {
   for (int o = 0; data->set && o < s->objective.n_outputs; o++) {
     int64_t classes = s->objective.outputs[o].classes;
     if (classes > 0)
-      KD_TRY(kd_dataset_check_labels(data->set, kd_dataset_field(data->set, s->model->outputs[o].name), classes));
+      KD_TRY(kd_dataset_check_labels(data->set, kd_dataset_field(data->set, s->model->outputs[o].name),
+                                     classes));
   }
   return KD_OK;
 }

@@ -208,7 +208,8 @@ static kd_status compare_identity(const char *was, const char *is) {
   }
   if (!*was && !*is) return KD_OK;
   return kd_fail(KD_ERR_USAGE,
-                 "this run cannot be continued with other settings: the checkpoint was made with\n  %.*s\nbut now it is\n"
+                 "this run cannot be continued with other settings: the checkpoint was made with\n  "
+                 "%.*s\nbut now it is\n"
                  "  %.*s\nuse the old settings, or --overwrite to start anew",
                  (int)strcspn(old_line, "\n"), old_line, (int)strcspn(new_line, "\n"), new_line);
 }

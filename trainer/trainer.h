@@ -41,7 +41,7 @@ typedef struct kd_fit_spec {
   const char *const *save;           /* weights files written at the end */
   const char *identity;              /* text that a resumed run must equal: model, optimizer, data */
   bool resume;                       /* continue from the newest checkpoint; without one: from the start */
-  bool resume_required; /* without a checkpoint: KD_ERR_USAGE */
+  bool resume_required;              /* without a checkpoint: KD_ERR_USAGE */
   const volatile sig_atomic_t *stop; /* set by signal handlers; may be NULL */
 } kd_fit_spec;
 
