@@ -156,9 +156,13 @@ static inline vf v_sigmoid(vf x) {
   return v_select(v_lt(x, v_set(0.0f)), e, one) / (one + e);
 }
 
+/* max(x, 0) + log(1 + e) with e = exp(-|x|); 1 + e <= 2 needs no more than the choice between e and
+ * (1 + e) / 2 - 1 for the polynomial. */
 static inline vf v_softplus(vf x) {
-  vf positive = v_select(v_lt(x, v_set(0.0f)), v_set(0.0f), x);
-  return positive + v_log1p(v_exp(-v_abs(x)));
+  vf zero = v_set(0.0f), positive = v_select(v_lt(x, zero), zero, x), e = v_exp(-v_abs(x));
+  vm large = v_lt(v_set(0x1.a8279ap-2f), e); /* sqrt(2) - 1 */
+  vf f = v_select(large, v_set(0.5f) * e - v_set(0.5f), e);
+  return positive + v_log_core(f, v_select(large, v_set(1.0f), zero));
 }
 
 /* Two minimax polynomials (the form is by N. Juffa): x + x p(x^2) near 0, 1 - exp(-q(|x|)) beyond. */

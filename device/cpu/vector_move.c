@@ -14,8 +14,8 @@ void KD_V(transpose4)(void *to, int64_t to_stride, const void *from, int64_t fro
   bits *y = to;
   const bits *x = from;
   int64_t square_rows = rows / KD_W * KD_W, square_columns = columns / KD_W * KD_W;
-  for (int64_t r = 0; r < square_rows; r += KD_W)
-    for (int64_t c = 0; c < square_columns; c += KD_W)
+  for (int64_t c = 0; c < square_columns; c += KD_W)
+    for (int64_t r = 0; r < square_rows; r += KD_W)
       transpose_square((float *)(y + r * to_stride + c), to_stride, (const float *)(x + c * from_stride + r),
                        from_stride);
   for (int64_t r = 0; r < rows; r++)

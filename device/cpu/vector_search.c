@@ -15,15 +15,15 @@ static int64_t first_match(const float *x, int64_t n, float value) {
 }
 
 int64_t KD_V(argmax_row)(const float *x, int64_t n) {
-  vf a = v_set(-INFINITY), b = a;
+  enum { CHAINS = 4 };
+  vf best[CHAINS];
+  for (int k = 0; k < CHAINS; k++) best[k] = v_set(-INFINITY);
   int64_t i = 0;
-  for (; i + 2 * KD_W <= n; i += 2 * KD_W) {
-    a = v_max(a, v_load(x + i));
-    b = v_max(b, v_load(x + i + KD_W));
-  }
-  for (; i + KD_W <= n; i += KD_W) a = v_max(a, v_load(x + i));
-  if (i < n) b = v_max(b, v_load_part_or(x + i, n - i, b));
-  return first_match(x, n, v_largest(v_max(a, b)));
+  for (; i + CHAINS * KD_W <= n; i += CHAINS * KD_W)
+    for (int k = 0; k < CHAINS; k++) best[k] = v_max(best[k], v_load(x + i + k * KD_W));
+  for (; i + KD_W <= n; i += KD_W) best[0] = v_max(best[0], v_load(x + i));
+  if (i < n) best[1] = v_max(best[1], v_load_part_or(x + i, n - i, best[1]));
+  return first_match(x, n, v_largest(v_max(v_max(best[0], best[1]), v_max(best[2], best[3]))));
 }
 
 /* Plain loops over columns: the compiler turns the choices into blends. A NaN is larger than any number. */

@@ -34,7 +34,7 @@ static void run_variant(op_run *run, int threads, int offset, const char *isa, c
   char where[64];
   assert_ok(kd_device_open("cpu", 0, threads, true, &device));
   snprintf(where, sizeof where, "%s, %d threads, offset %d", isa, threads, offset);
-  op_run_prepare(run, &device, offset);
+  op_run_prepare(run, &device, offset, false);
   for (int again = 0; again < 2; again++) op_run_once(run);
   op_run_compare(run, where);
   *size = collect(run, bits);
@@ -85,7 +85,7 @@ static void check_argmax_nan(kd_isa isa) {
   op_run run;
   op_run_open(&run, &what, false);
   run.values[0][7] = run.values[0][30] = run.values[0][79] = (double)NAN;
-  op_run_prepare(&run, &device, 0);
+  op_run_prepare(&run, &device, 0, false);
   op_run_once(&run);
   assert_int_equal(((int32_t *)run.output[0].data)[0], 7);
   assert_int_equal(((int32_t *)run.output[0].data)[1], 39);

@@ -48,7 +48,7 @@ static void check_step(kd_pw op) {
   op_case what = {kd_pw_name(op), KD_OP_POINTWISE, 0, &attr, attr.n_inputs, inputs};
   op_run run;
   op_run_open(&run, &what, true);
-  op_run_prepare(&run, &device, 4);
+  op_run_prepare(&run, &device, 4, false);
   op_run_once(&run);
   const float *y = run.output[0].data;
   const double *expected = run.values[run.node->output[0]];

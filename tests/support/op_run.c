@@ -71,7 +71,8 @@ static int offset_of(const void *data) {
 
 /* --- launch ---------------------------------------------------------------------------------------- */
 
-void op_run_prepare(op_run *run, kd_device *device, int offset) {
+void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place) {
+  run->in_place = in_place;
   run->device = device;
   const kd_kernel *kernel = device->backend->kernel(run->what->op);
   run->launch = (kd_launch){.op = run->what->op,
@@ -93,7 +94,7 @@ void op_run_prepare(op_run *run, kd_device *device, int offset) {
   for (int i = 0; i < run->node->n_outputs; i++) {
     const kd_sym_info *info = kd_sym_get(run->graph, run->node->output[i]);
     run->output[i] = (kd_tensor){info->dtype, info->shape, NULL};
-    run->output[i].data = guarded(kd_tensor_bytes(&run->output[i]), offset);
+    run->output[i].data = in_place ? run->input[i].data : guarded(kd_tensor_bytes(&run->output[i]), offset);
   }
   if (kernel->prepare && kernel->prepare(&run->launch) != KD_OK)
     fail_msg("%s: %s", run->what->name, kd_status_text());
@@ -108,7 +109,7 @@ void op_run_prepare(op_run *run, kd_device *device, int offset) {
 void op_run_once(op_run *run) {
   kd_launch *launch = &run->launch;
   memset(launch->workspace, 0xff, launch->workspace_bytes);
-  for (int i = 0; i < launch->n_outputs; i++)
+  for (int i = 0; i < launch->n_outputs && !run->in_place; i++)
     memset(run->output[i].data, 0xff, kd_tensor_bytes(&run->output[i]));
   if (launch->run(launch) != KD_OK) fail_msg("%s: %s", run->what->name, kd_status_text());
   check_guard(run, launch->workspace, launch->workspace_bytes, "workspace");
@@ -125,7 +126,7 @@ void op_run_finish(op_run *run) {
   release(run->launch.workspace, 0);
   release(run->launch.state, 0);
   for (int i = 0; i < run->launch.n_inputs; i++) release(run->input[i].data, offset_of(run->input[i].data));
-  for (int i = 0; i < run->launch.n_outputs; i++)
+  for (int i = 0; i < run->launch.n_outputs && !run->in_place; i++)
     release(run->output[i].data, offset_of(run->output[i].data));
 }
 
@@ -150,6 +151,7 @@ void op_run_compare(const op_run *run, const char *where) {
 }
 
 size_t op_run_bytes(const op_run *run) {
+  if (run->what->op == KD_OP_GATHER) return 2 * kd_tensor_bytes(&run->output[0]);
   size_t bytes = 0;
   for (int i = 0; i < run->launch.n_inputs; i++) bytes += kd_tensor_bytes(&run->input[i]);
   for (int i = 0; i < run->launch.n_outputs; i++) bytes += kd_tensor_bytes(&run->output[i]);
