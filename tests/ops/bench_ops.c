@@ -38,7 +38,8 @@ static void bench_copy(size_t bytes) {
     double time = kd_now() - start;
     best = time < best ? time : best;
   }
-  printf("%-18s %5zu MiB %43.2f us %8.1f GB/s\n", "memcpy", bytes >> 20, best * 1e6, 2 * (double)bytes / best * 1e-9);
+  printf("%-18s %5zu MiB %43.2f us %8.1f GB/s\n", "memcpy", bytes >> 20, best * 1e6,
+         2 * (double)bytes / best * 1e-9);
   kd_free(from);
   kd_free(to);
 }

@@ -17,10 +17,10 @@ static const struct {
   double (*exact)(double x);
   double limit; /* ulp */
 } functions[] = {
-    {KD_PW_EXP, exp, 1.2},       {KD_PW_EXPM1, expm1, 1.7},     {KD_PW_LOG, log, 1.0},
-    {KD_PW_LOG1P, log1p, 1.6},   {KD_PW_TANH, tanh, 2.8},       {KD_PW_SIGMOID, sigmoid, 2.5},
+    {KD_PW_EXP, exp, 1.2},           {KD_PW_EXPM1, expm1, 1.7}, {KD_PW_LOG, log, 1.0},
+    {KD_PW_LOG1P, log1p, 1.6},       {KD_PW_TANH, tanh, 2.8},   {KD_PW_SIGMOID, sigmoid, 2.5},
     {KD_PW_SOFTPLUS, softplus, 1.9}, {KD_PW_ERF, erf, 1.3},     {KD_PW_SIN, sin, 2.5},
-    {KD_PW_COS, cos, 2.5},       {KD_PW_SQRT, sqrt, 0.5},
+    {KD_PW_COS, cos, 2.5},           {KD_PW_SQRT, sqrt, 0.5},
 };
 
 static double error_in_ulp(float value, double expected) {
@@ -46,8 +46,8 @@ static void check_function(const kd_vector_table *table, int f, const char *isa)
     for (int i = 0; i < PIECE; i++) {
       double expected = functions[f].exact((double)x[i]), error = error_in_ulp(y[i], expected);
       if (!(error <= functions[f].limit))
-        fail_msg("%s of %.9g (%s) is %.9g, expected %.9g: %.2f ulp", kd_pw_name(functions[f].op), (double)x[i], isa,
-                 (double)y[i], expected, error);
+        fail_msg("%s of %.9g (%s) is %.9g, expected %.9g: %.2f ulp", kd_pw_name(functions[f].op),
+                 (double)x[i], isa, (double)y[i], expected, error);
     }
   }
 }
@@ -70,8 +70,8 @@ static void test_powers(void **state) {
         kd_isa_table((kd_isa)isa)->pointwise_step(KD_PW_POW)(&y, &bases[i], &exponents[j], NULL, 1);
         double expected = pow((double)bases[i], (double)exponents[j]);
         if (!(error_in_ulp(y, expected) <= 2))
-          fail_msg("%g to the power %g is %.9g, expected %.9g", (double)bases[i], (double)exponents[j], (double)y,
-                   expected);
+          fail_msg("%g to the power %g is %.9g, expected %.9g", (double)bases[i], (double)exponents[j],
+                   (double)y, expected);
       }
 }
 
@@ -102,12 +102,13 @@ static void test_half_rounding(void **state) {
     float value;
     uint16_t bits;
   } cases[] = {
-      {KD_F16, 1.0f, 0x3C00},        {KD_F16, 65504.0f, 0x7BFF},   {KD_F16, 65519.0f, 0x7BFF}, {KD_F16, 65520.0f, 0x7C00},
-      {KD_F16, 1e10f, 0x7C00},       {KD_F16, -1e10f, 0xFC00},     {KD_F16, 0x1p-24f, 0x0001}, {KD_F16, 0x1p-25f, 0x0000},
-      {KD_F16, 0x1.8p-25f, 0x0001},  {KD_F16, 2049.0f, 0x6800},    {KD_F16, 2051.0f, 0x6802},  {KD_F16, -0.0f, 0x8000},
-      {KD_F16, 0x1.ff8p-15f, 0x03FF}, {KD_F16, 0x1.ffcp-15f, 0x0400},
-      {KD_BF16, 1.0f, 0x3F80},       {KD_BF16, 0x1.01p0f, 0x3F80}, {KD_BF16, 0x1.03p0f, 0x3F82}, {KD_BF16, 3.4e38f, 0x7F80},
-      {KD_BF16, INFINITY, 0x7F80},   {KD_BF16, -0.0f, 0x8000},
+      {KD_F16, 1.0f, 0x3C00},         {KD_F16, 65504.0f, 0x7BFF},     {KD_F16, 65519.0f, 0x7BFF},
+      {KD_F16, 65520.0f, 0x7C00},     {KD_F16, 1e10f, 0x7C00},        {KD_F16, -1e10f, 0xFC00},
+      {KD_F16, 0x1p-24f, 0x0001},     {KD_F16, 0x1p-25f, 0x0000},     {KD_F16, 0x1.8p-25f, 0x0001},
+      {KD_F16, 2049.0f, 0x6800},      {KD_F16, 2051.0f, 0x6802},      {KD_F16, -0.0f, 0x8000},
+      {KD_F16, 0x1.ff8p-15f, 0x03FF}, {KD_F16, 0x1.ffcp-15f, 0x0400}, {KD_BF16, 1.0f, 0x3F80},
+      {KD_BF16, 0x1.01p0f, 0x3F80},   {KD_BF16, 0x1.03p0f, 0x3F82},   {KD_BF16, 3.4e38f, 0x7F80},
+      {KD_BF16, INFINITY, 0x7F80},    {KD_BF16, -0.0f, 0x8000},
   };
   for (int isa = 0; isa <= (int)kd_isa_available(); isa++)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -117,8 +118,8 @@ static void test_half_rounding(void **state) {
       kd_isa_table((kd_isa)isa)->store_fn(cases[i].type)(bits, values, 9);
       for (int k = 0; k < 9; k++)
         if (bits[k] != cases[i].bits)
-          fail_msg("%g as %s is %04x, expected %04x (%s)", (double)cases[i].value, kd_dtype_name(cases[i].type), bits[k],
-                   cases[i].bits, kd_isa_name((kd_isa)isa));
+          fail_msg("%g as %s is %04x, expected %04x (%s)", (double)cases[i].value,
+                   kd_dtype_name(cases[i].type), bits[k], cases[i].bits, kd_isa_name((kd_isa)isa));
     }
 }
 
@@ -130,7 +131,8 @@ static void test_integers(void **state) {
   static const uint8_t bytes[N] = {1, 0, 255, 0, 0, 255, 0, 255, 0, 255};
   static const int32_t words[N] = {1, -1, 300, -5, 0, INT32_MAX, INT32_MIN, INT32_MAX, INT32_MIN, INT32_MAX};
   static const uint32_t naturals[N] = {1, 0, 300, 0, 0, UINT32_MAX, 0, 3000000000u, 0, UINT32_MAX};
-  static const int64_t wide[N] = {1, -1, 300, -5, 0, INT64_MAX, INT64_MIN, 3000000000, -3000000000, INT64_MAX};
+  static const int64_t wide[N] = {1,         -1,        300,        -5,          0,
+                                  INT64_MAX, INT64_MIN, 3000000000, -3000000000, INT64_MAX};
   for (int isa = 0; isa <= (int)kd_isa_available(); isa++) {
     const kd_vector_table *table = kd_isa_table((kd_isa)isa);
     uint8_t b[N];
@@ -150,8 +152,9 @@ static void test_integers(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_errors),     cmocka_unit_test(test_powers),   cmocka_unit_test(test_half_types),
-      cmocka_unit_test(test_half_rounding), cmocka_unit_test(test_integers),
+      cmocka_unit_test(test_errors),     cmocka_unit_test(test_powers),
+      cmocka_unit_test(test_half_types), cmocka_unit_test(test_half_rounding),
+      cmocka_unit_test(test_integers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

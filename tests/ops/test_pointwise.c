@@ -1,5 +1,5 @@
-/* Every step of pointwise programs alone: special values, all instruction sets, few ulp of error; programs whose
- * results lie in their inputs' place. */
+/* Every step of pointwise programs alone: special values, all instruction sets, few ulp of error; programs
+ * whose results lie in their inputs' place. */
 #include <math.h>
 
 #include "device/cpu/isa.h"
@@ -41,7 +41,8 @@ static kd_pointwise_attr one_step(kd_pw op, kd_shape shape) {
   return attr;
 }
 
-/* Products of huge and tiny numbers are kept out of the sum's rounding: FMA has one operand of plain values. */
+/* Products of huge and tiny numbers are kept out of the sum's rounding: FMA has one operand of plain values.
+ */
 static void check_step(kd_pw op) {
   kd_pointwise_attr attr = one_step(op, KD_SHAPE(SIZE));
   op_input inputs[3] = {F32(SPECIAL, SIZE), F32(SPECIAL, SIZE), F32(NORMAL, SIZE)};
@@ -55,8 +56,8 @@ static void check_step(kd_pw op) {
   for (int i = 0; i < SIZE; i++) {
     if (close_enough(y[i], expected[i])) continue;
     double a = run.values[0][i], b = attr.n_inputs > 1 ? run.values[1][i] : 0;
-    fail_msg("%s, %s: of (%g, %g) is %.9g, expected %.9g", kd_pw_name(op), device.backend->describe(&device), a, b,
-             (double)y[i], expected[i]);
+    fail_msg("%s, %s: of (%g, %g) is %.9g, expected %.9g", kd_pw_name(op), device.backend->describe(&device),
+             a, b, (double)y[i], expected[i]);
   }
   op_run_finish(&run);
   op_run_close(&run);
@@ -112,7 +113,8 @@ static void test_positions(void **state) {
 
 /* Momentum: v = m v - rate g; p = p + v, both in place, and the old p copied out; then the same with separate
  * results must give the same bits. */
-static void run_momentum(float *p, float *v, const float *g, float *new_p, float *new_v, float *old_p, int64_t n) {
+static void run_momentum(float *p, float *v, const float *g, float *new_p, float *new_v, float *old_p,
+                         int64_t n) {
   const kd_pointwise_attr attr = {.n_inputs = 3,
                                   .n_steps = 6,
                                   .n_outputs = 3,

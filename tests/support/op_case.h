@@ -64,15 +64,16 @@ typedef struct op_run {
 
 /* Graph and input values. With `expected`, the results are computed by the interpreter too. */
 void op_run_open(op_run *run, const op_case *what, bool expected);
-/* prepare and bind; tensors begin `offset` bytes behind a 64-byte boundary. With in_place, output i takes the place
- * of input i, as optimizers have it. */
+/* prepare and bind; tensors begin `offset` bytes behind a 64-byte boundary. With in_place, output i takes the
+ * place of input i, as optimizers have it. */
 void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place);
 void op_run_once(op_run *run); /* fails the test when a guard was overwritten */
 /* Compares all outputs with the expected values. `where` names device and threads. */
 void op_run_compare(const op_run *run, const char *where);
 void op_run_finish(op_run *run); /* undoes prepare */
 void op_run_close(op_run *run);
-size_t op_run_bytes(const op_run *run); /* read and written: all inputs and outputs; of a table the rows that are used */
+size_t op_run_bytes(
+    const op_run *run); /* read and written: all inputs and outputs; of a table the rows that are used */
 
 /* op_data.c */
 void op_data_fill(const op_input *input, int which, double *values);
