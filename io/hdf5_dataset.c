@@ -4,25 +4,23 @@
 
 #include "device/base/text.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { NAME_LIST = 512 };
 
 static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, void *context) {
   (void)group, (void)info;
-  enum { SHOWN = 400 };
   char *list = context;
-  size_t used = strlen(list), length = strlen(name);
-  if (used + length + 6 > SHOWN) {
-    strcat(list, ", ...");
-    return 1;
-  }
-  if (used) strcat(list, ", ");
-  strcat(list, name);
-  return 0;
+  size_t used = strlen(list);
+  bool fits = used + strlen(name) + 8 < NAME_LIST;
+  snprintf(list + used, NAME_LIST - used, "%s%s", used ? ", " : "", fits ? name : "...");
+  return fits ? 0 : 1;
 }
 
 static void no_such_set(hid_t file, const char *path, int count, const char **names, kd_diag *diag,
                         kd_origin origin) {
-  char list[512] = "";
+  char list[NAME_LIST] = "";
   H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, list);
   kd_diag_error(diag, origin, "%s: there is no data set %s%s%s in it; it holds %s", kd_quoted(path),
                 kd_quoted(names[0]), count > 1 ? " or " : "", count > 1 ? names[1] : "",
