@@ -1,5 +1,19 @@
+#include "device/base/file.h"
 #include "device/base/hash.h"
 #include "launch/session.h"
+
+enum { PROGRAM_LIMIT = 1 << 30 };
+
+/* Ranks must run the same program: a hash of its file. */
+static kd_status program_hash(uint64_t *hash) {
+  kd_pool *pool = kd_pool_create();
+  char *data;
+  size_t bytes;
+  kd_status status = kd_file_read(pool, "/proc/self/exe", PROGRAM_LIMIT, &data, &bytes);
+  if (status == KD_OK) *hash = kd_hash(data, bytes, 0);
+  kd_pool_destroy(pool);
+  return status;
+}
 
 static kd_ini_request request(kd_session *s) {
   return (kd_ini_request){.system_file = KD_INI_SYSTEM_FILE,
@@ -19,7 +33,9 @@ static uint64_t argument_hash(const kd_cli *cli) {
 
 /* Ranks compare the bytes that they read, then all read rank 0's. */
 static kd_status share_sources(kd_session *s, const kd_ini_request *files) {
-  KD_TRY(kd_comm_agree(s->comm, "program", kd_hash_text(KDIST_VERSION, 0)));
+  uint64_t program;
+  KD_TRY(program_hash(&program));
+  KD_TRY(kd_comm_agree(s->comm, "program", program));
   KD_TRY(kd_comm_agree(s->comm, "command line", argument_hash(s->cli)));
   KD_TRY(kd_comm_agree(s->comm, "configuration", kd_config_hash(s->config, files)));
   char *data = NULL;

@@ -2,6 +2,25 @@
 
 #include <math.h>
 
+/* Rows of the option tables. */
+#define RATE(S)                                                                                              \
+  {                                                                                                          \
+    .name = "initial_learning_rate", .type = KD_OPT_FLOAT, .offset = offsetof(S, initial),                   \
+    .help = "rate at step 0", .min = 0, .max = 1e30                                                          \
+  }
+#define NUMBER(S, key, field, text, low, high, start, marks)                                                 \
+  {                                                                                                          \
+    .name = key, .type = KD_OPT_FLOAT, .offset = offsetof(S, field), .initial = start, .help = text,         \
+    .min = low, .max = high, .flags = marks                                                                  \
+  }
+#define SWITCH(S, key, field, text)                                                                          \
+  { .name = key, .type = KD_OPT_BOOL, .offset = offsetof(S, field), .initial = "false", .help = text }
+#define NAME(S, start)                                                                                       \
+  {                                                                                                          \
+    .name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, name), .initial = start, .help = "name",      \
+    .flags = KD_OPT_NONE_OK                                                                                  \
+  }
+
 /* ExponentialDecay: lr0 * rate ^ (step / steps). Source: keras ExponentialDecay. */
 typedef struct decay_options {
   double initial, steps, rate;
@@ -10,36 +29,12 @@ typedef struct decay_options {
 } decay_options;
 
 static const kd_option decay_table[] = {
-    {.name = "initial_learning_rate",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(decay_options, initial),
-     .help = "rate at step 0",
-     .min = 0,
-     .max = 1e30},
-    {.name = "decay_steps",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(decay_options, steps),
-     .help = "steps per decay",
-     .min = 0,
-     .max = 1e30,
-     .flags = KD_OPT_OPEN_MIN},
-    {.name = "decay_rate",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(decay_options, rate),
-     .help = "factor (exponential) or slope (inverse time)",
-     .min = 0,
-     .max = 1e30},
-    {.name = "staircase",
-     .type = KD_OPT_BOOL,
-     .offset = offsetof(decay_options, staircase),
-     .initial = "false",
-     .help = "decay in whole steps only"},
-    {.name = "name",
-     .type = KD_OPT_TEXT,
-     .offset = offsetof(decay_options, name),
-     .initial = "none",
-     .help = "name",
-     .flags = KD_OPT_NONE_OK},
+    RATE(decay_options),
+    NUMBER(decay_options, "decay_steps", steps, "steps per decay", 0, 1e30, NULL, KD_OPT_OPEN_MIN),
+    NUMBER(decay_options, "decay_rate", rate, "factor (exponential) or slope (inverse time)", 0, 1e30, NULL,
+           0),
+    SWITCH(decay_options, "staircase", staircase, "decay in whole steps only"),
+    NAME(decay_options, "none"),
     {0},
 };
 
@@ -112,42 +107,13 @@ typedef struct polynomial_options {
 } polynomial_options;
 
 static const kd_option polynomial_table[] = {
-    {.name = "initial_learning_rate",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(polynomial_options, initial),
-     .help = "rate at step 0",
-     .min = 0,
-     .max = 1e30},
-    {.name = "decay_steps",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(polynomial_options, steps),
-     .help = "steps until the end rate",
-     .min = 0,
-     .max = 1e30,
-     .flags = KD_OPT_OPEN_MIN},
-    {.name = "end_learning_rate",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(polynomial_options, end),
-     .initial = "0.0001",
-     .help = "rate at the end",
-     .min = 0,
-     .max = 1e30},
-    {.name = "power",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(polynomial_options, power),
-     .initial = "1.0",
-     .help = "power of the polynomial"},
-    {.name = "cycle",
-     .type = KD_OPT_BOOL,
-     .offset = offsetof(polynomial_options, cycle),
-     .initial = "false",
-     .help = "start again, with longer periods"},
-    {.name = "name",
-     .type = KD_OPT_TEXT,
-     .offset = offsetof(polynomial_options, name),
-     .initial = "none",
-     .help = "name",
-     .flags = KD_OPT_NONE_OK},
+    RATE(polynomial_options),
+    NUMBER(polynomial_options, "decay_steps", steps, "steps until the end rate", 0, 1e30, NULL,
+           KD_OPT_OPEN_MIN),
+    NUMBER(polynomial_options, "end_learning_rate", end, "rate at the end", 0, 1e30, "0.0001", 0),
+    NUMBER(polynomial_options, "power", power, "power of the polynomial", 0, 0, "1.0", 0),
+    SWITCH(polynomial_options, "cycle", cycle, "start again, with longer periods"),
+    NAME(polynomial_options, "none"),
     {0},
 };
 
@@ -169,47 +135,14 @@ typedef struct cosine_options {
 } cosine_options;
 
 static const kd_option cosine_table[] = {
-    {.name = "initial_learning_rate",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(cosine_options, initial),
-     .help = "rate at step 0",
-     .min = 0,
-     .max = 1e30},
-    {.name = "decay_steps",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(cosine_options, steps),
-     .help = "steps of the cosine, after the warm-up",
-     .min = 0,
-     .max = 1e30,
-     .flags = KD_OPT_OPEN_MIN},
-    {.name = "alpha",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(cosine_options, alpha),
-     .initial = "0.0",
-     .help = "least rate as a fraction of the peak",
-     .min = 0,
-     .max = 1},
-    {.name = "name",
-     .type = KD_OPT_TEXT,
-     .offset = offsetof(cosine_options, name),
-     .initial = "CosineDecay",
-     .help = "name",
-     .flags = KD_OPT_NONE_OK},
-    {.name = "warmup_target",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(cosine_options, warmup_target),
-     .initial = "none",
-     .help = "peak rate reached by the warm-up",
-     .min = 0,
-     .max = 1e30,
-     .flags = KD_OPT_NONE_OK},
-    {.name = "warmup_steps",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(cosine_options, warmup_steps),
-     .initial = "0",
-     .help = "steps of the warm-up",
-     .min = 0,
-     .max = 1e18},
+    RATE(cosine_options),
+    NUMBER(cosine_options, "decay_steps", steps, "steps of the cosine, after the warm-up", 0, 1e30, NULL,
+           KD_OPT_OPEN_MIN),
+    NUMBER(cosine_options, "alpha", alpha, "least rate as a fraction of the peak", 0, 1, "0.0", 0),
+    NAME(cosine_options, "CosineDecay"),
+    NUMBER(cosine_options, "warmup_target", warmup_target, "peak rate reached by the warm-up", 0, 1e30,
+           "none", KD_OPT_NONE_OK),
+    NUMBER(cosine_options, "warmup_steps", warmup_steps, "steps of the warm-up", 0, 1e18, "0", 0),
     {0},
 };
 
@@ -232,47 +165,13 @@ typedef struct restart_options {
 } restart_options;
 
 static const kd_option restart_table[] = {
-    {.name = "initial_learning_rate",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(restart_options, initial),
-     .help = "rate at step 0",
-     .min = 0,
-     .max = 1e30},
-    {.name = "first_decay_steps",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(restart_options, first_steps),
-     .help = "steps of the first period",
-     .min = 0,
-     .max = 1e30,
-     .flags = KD_OPT_OPEN_MIN},
-    {.name = "t_mul",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(restart_options, t_mul),
-     .initial = "2.0",
-     .help = "growth of the periods",
-     .min = 0,
-     .max = 1e9,
-     .flags = KD_OPT_OPEN_MIN},
-    {.name = "m_mul",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(restart_options, m_mul),
-     .initial = "1.0",
-     .help = "factor of the peaks",
-     .min = 0,
-     .max = 1e9},
-    {.name = "alpha",
-     .type = KD_OPT_FLOAT,
-     .offset = offsetof(restart_options, alpha),
-     .initial = "0.0",
-     .help = "least rate as a fraction of the peak",
-     .min = 0,
-     .max = 1},
-    {.name = "name",
-     .type = KD_OPT_TEXT,
-     .offset = offsetof(restart_options, name),
-     .initial = "SGDRDecay",
-     .help = "name",
-     .flags = KD_OPT_NONE_OK},
+    RATE(restart_options),
+    NUMBER(restart_options, "first_decay_steps", first_steps, "steps of the first period", 0, 1e30, NULL,
+           KD_OPT_OPEN_MIN),
+    NUMBER(restart_options, "t_mul", t_mul, "growth of the periods", 0, 1e9, "2.0", KD_OPT_OPEN_MIN),
+    NUMBER(restart_options, "m_mul", m_mul, "factor of the peaks", 0, 1e9, "1.0", 0),
+    NUMBER(restart_options, "alpha", alpha, "least rate as a fraction of the peak", 0, 1, "0.0", 0),
+    NAME(restart_options, "SGDRDecay"),
     {0},
 };
 
