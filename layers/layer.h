@@ -9,6 +9,13 @@ typedef struct kd_model kd_model;
 typedef struct kd_layer kd_layer;
 typedef struct kd_build kd_build;
 
+/* What a layer does with the mask of its first input (Keras's supports_masking and compute_mask). */
+typedef enum kd_mask_rule {
+  KD_MASK_DROP, /* its outputs have none */
+  KD_MASK_PASS, /* its outputs have the input's */
+  KD_MASK_OWN,  /* build reads input_mask and sets output_mask */
+} kd_mask_rule;
+
 typedef struct kd_layer_kind {
   kd_kind base;               /* must be first: families hold kd_kind pointers */
   int min_inputs, max_inputs; /* tensors of one call; max 0: any number (merging layers take a list) */
@@ -19,6 +26,7 @@ typedef struct kd_layer_kind {
    * graph builders are sticky and found by the caller. */
   kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                      kd_sym *outputs);
+  kd_mask_rule mask;
   const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
 } kd_layer_kind;
 
@@ -43,6 +51,8 @@ struct kd_build {
   kd_sym rng;                 /* uint32 (4) tensor of the step */
   kd_layer *layer;            /* being built */
   const struct kd_call *call; /* being built: call arguments */
+  const kd_sym *input_mask;   /* per input: float32 (batch, steps) of 1 and 0; KD_NO_SYM: no mask */
+  kd_sym *output_mask;        /* per output: KD_NO_SYM before build, see kd_mask_rule */
   int next_weight;            /* of this layer */
   bool declare;               /* first build of the model: weights are made */
   kd_sym *weight_sym;         /* by weight index; KD_NO_SYM until used */

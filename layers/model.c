@@ -58,6 +58,7 @@ int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs
   call->n_outputs = kind->n_outputs ? kind->n_outputs : 1;
   call->output_shape = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(kd_shape));
   call->output_dtype = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(kd_dtype));
+  call->output_masked = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(bool));
   model->calls = kd_pool_grow(model->pool, model->calls, (size_t)model->n_calls, &model->call_capacity,
                               sizeof(kd_call *));
   model->calls[model->n_calls] = call;

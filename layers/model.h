@@ -22,6 +22,7 @@ typedef struct kd_call {
   int n_outputs;
   kd_shape *output_shape; /* set by kd_model_finish; dim[0] is -1 */
   kd_dtype *output_dtype;
+  bool *output_masked; /* whether the output carries a mask; set by kd_model_finish */
 } kd_call;
 
 typedef struct kd_model_input {
@@ -96,6 +97,7 @@ typedef struct kd_moving {
 typedef struct kd_built {
   kd_sym *input;       /* fed tensors, one per model input (after casts they enter the layers) */
   kd_sym *output;      /* one per model output */
+  kd_sym *output_mask; /* one per model output: float32 (batch, steps) of 1 and 0; KD_NO_SYM: none */
   kd_sym *call_output; /* first output of each call */
   kd_sym *weight;      /* one per weight; KD_NO_SYM when not used */
   kd_sym rng;

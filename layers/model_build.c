@@ -31,8 +31,10 @@ static void report(kd_model *model, int index, kd_diag *diag) {
   kd_diag_error(diag, origin, "layer %s (%s): %s", call->name, layer->kind->base.name, kd_status_text());
 }
 
-static void record_shapes(kd_call *call, const kd_graph *graph, const kd_sym *outputs, int probe) {
+static void record_shapes(kd_call *call, const kd_graph *graph, const kd_sym *outputs, const kd_sym *masks,
+                          int probe) {
   for (int i = 0; i < call->n_outputs; i++) {
+    call->output_masked[i] = masks[i] != KD_NO_SYM;
     if (outputs[i] == KD_NO_SYM) continue;
     const kd_sym_info *info = kd_sym_get(graph, outputs[i]);
     kd_shape *shape = &call->output_shape[i];
@@ -64,7 +66,7 @@ static void probe_model(kd_model *model, int probe, kd_diag *diag) {
       graph->status = KD_OK; /* the layers that do not depend on this one are still checked */
       graph->failure = NULL;
     }
-    record_shapes(model->calls[i], graph, pass.taps[i], probe);
+    record_shapes(model->calls[i], graph, pass.taps[i], pass.masks[i], probe);
   }
   kd_graph_destroy(graph);
 }
@@ -93,6 +95,7 @@ kd_status kd_model_build(kd_model *model, kd_graph *graph, const kd_build_spec *
   for (int i = 0; i < model->n_outputs; i++) {
     kd_tap tap = model->outputs[i].tap;
     built->output[i] = pass.taps[tap.call][tap.output];
+    built->output_mask[i] = pass.masks[tap.call][tap.output];
   }
   built->weight = pass.build.weight_sym;
   return KD_OK;

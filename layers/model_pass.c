@@ -61,6 +61,7 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
                         bool declare, kd_built *built) {
   *built = (kd_built){.input = no_syms(graph, model->n_inputs),
                       .output = no_syms(graph, model->n_outputs),
+                      .output_mask = no_syms(graph, model->n_outputs),
                       .call_output = no_syms(graph, model->n_calls)};
   built->rng = kd_value_sym(graph, KD_U32, KD_SHAPE(4), KD_VALUE_RNG, "rng");
   *pass = (kd_pass){.build = {.graph = graph,
@@ -71,7 +72,11 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
                               .built = built}};
   pass->failed = kd_pool_alloc(graph->pool, (size_t)model->n_layers, sizeof(bool));
   pass->taps = kd_pool_alloc(graph->pool, (size_t)model->n_calls, sizeof(kd_sym *));
-  for (int i = 0; i < model->n_calls; i++) pass->taps[i] = no_syms(graph, model->calls[i]->n_outputs);
+  pass->masks = kd_pool_alloc(graph->pool, (size_t)model->n_calls, sizeof(kd_sym *));
+  for (int i = 0; i < model->n_calls; i++) {
+    pass->taps[i] = no_syms(graph, model->calls[i]->n_outputs);
+    pass->masks[i] = no_syms(graph, model->calls[i]->n_outputs);
+  }
   if (!declare) pass->build.weight_sym = no_syms(graph, model->n_weights);
   const char *scope = kd_graph_scope(graph, "input");
   kd_status status = feed_inputs(pass, spec);
@@ -132,14 +137,17 @@ kd_status kd_pass_call(kd_pass *pass, int index) {
   build->layer = build->model->layers[call->layer];
   if (build->layer->kind == &kd_layer_input || pass->failed[call->layer]) return KD_OK;
   kd_status status = check_call(build);
-  kd_sym *inputs = no_syms(build->graph, call->n_inputs);
+  kd_sym *inputs = no_syms(build->graph, call->n_inputs), *masks = no_syms(build->graph, call->n_inputs);
   for (int i = 0; status == KD_OK && i < call->n_inputs; i++) {
     inputs[i] = pass->taps[call->inputs[i].call][call->inputs[i].output];
+    masks[i] = pass->masks[call->inputs[i].call][call->inputs[i].output];
     if (inputs[i] == KD_NO_SYM) {
       pass->failed[call->layer] = true; /* what failed before it has been reported */
       return KD_OK;
     }
   }
+  build->input_mask = masks;
+  build->output_mask = pass->masks[index];
   if (status == KD_OK)
     status = build_layer(build, call->n_inputs, inputs, call->n_outputs, pass->taps[index]);
   if (status != KD_OK) {
@@ -147,6 +155,8 @@ kd_status kd_pass_call(kd_pass *pass, int index) {
     for (int i = 0; i < call->n_outputs; i++) pass->taps[index][i] = KD_NO_SYM;
     return status;
   }
+  if (build->layer->kind->mask == KD_MASK_PASS)
+    for (int i = 0; i < call->n_outputs; i++) pass->masks[index][i] = masks[0];
   build->built->call_output[index] = pass->taps[index][0];
   return KD_OK;
 }

@@ -6,8 +6,9 @@
 
 typedef struct kd_pass {
   kd_build build;
-  kd_sym **taps; /* outputs of each call; KD_NO_SYM where a call failed */
-  bool *failed;  /* by layer: its weights are not complete */
+  kd_sym **masks; /* of the outputs of each call; KD_NO_SYM: none */
+  kd_sym **taps;  /* outputs of each call; KD_NO_SYM where a call failed */
+  bool *failed;   /* by layer: its weights are not complete */
 } kd_pass;
 
 /* Prepares a pass and makes its fed tensors. Memory is the graph's pool. `declare`: layers that have no

@@ -113,6 +113,7 @@ static const kd_option softmax_table[] = {
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
+      .mask = KD_MASK_PASS,                                                                                  \
   };
 LAYER(activation, "Activation", "any activation function", activation_table, activation_options,
       activation_build)

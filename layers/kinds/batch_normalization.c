@@ -38,6 +38,28 @@ static kd_sym normalise_by_batch(kd_build *build, const batch_norm_options *o, k
   return y;
 }
 
+/* With a mask the statistics are those of the valid steps (Keras's _moments). */
+static kd_sym normalise_by_valid_steps(kd_build *build, const batch_norm_options *o, kd_sym x,
+                                       const batch_norm_weights *w) {
+  kd_graph *g = build->graph;
+  int rank = kd_sym_shape(g, x)->rank, axes[KD_MAX_RANK];
+  for (int i = 0; i < rank - 1; i++) axes[i] = i;
+  kd_sym valid = kd_mask_factor(g, build->input_mask[0], x);
+  kd_shape spread = *kd_sym_shape(g, x);
+  spread.dim[rank - 1] = 1;
+  kd_sym count = kd_reduce_all(g, KD_REDUCE_SUM, kd_broadcast(g, valid, spread));
+  kd_sym mean = kd_div(g, kd_reduce(g, KD_REDUCE_SUM, kd_mul(g, x, valid), rank - 1, axes, false), count);
+  kd_sym centred = kd_sub(g, x, mean);
+  kd_sym squares = kd_mul(g, kd_unary(g, KD_PW_SQUARE, centred), valid);
+  kd_sym variance = kd_div(g, kd_reduce(g, KD_REDUCE_SUM, squares, rank - 1, axes, false), count);
+  kd_build_moving(build, w->mean, mean, o->momentum);
+  kd_build_moving(build, w->variance, variance, o->momentum);
+  kd_sym factor = kd_unary(g, KD_PW_RSQRT, kd_shift(g, variance, o->epsilon));
+  if (o->scale) factor = kd_mul(g, factor, w->gamma);
+  kd_sym y = kd_mul(g, centred, factor);
+  return o->center ? kd_add(g, y, w->beta) : y;
+}
+
 /* x * factor + shift, with both computed once per channel. */
 static kd_sym normalise_by_moving(kd_graph *g, const batch_norm_options *o, kd_sym x,
                                   const batch_norm_weights *w) {
@@ -59,8 +81,13 @@ static kd_status batch_norm_build(kd_build *build, const kd_layer *layer, int n_
   const kd_shape *shape = kd_sym_shape(g, x);
   kd_shape channels = KD_SHAPE(shape->dim[shape->rank - 1]);
   batch_norm_weights weights = declare(build, o, channels.dim[0]);
-  kd_sym y = build->training && layer->trainable ? normalise_by_batch(build, o, x, &weights, channels)
-                                                 : normalise_by_moving(g, o, x, &weights);
+  kd_sym y;
+  if (!build->training || !layer->trainable)
+    y = normalise_by_moving(g, o, x, &weights);
+  else if (build->input_mask[0] != KD_NO_SYM)
+    y = normalise_by_valid_steps(build, o, x, &weights);
+  else
+    y = normalise_by_batch(build, o, x, &weights, channels);
   outputs[0] = kd_axes_restore(g, y, &move);
   return KD_OK;
 }
@@ -89,4 +116,5 @@ const kd_layer_kind kd_layer_batch_normalization = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = batch_norm_build,
+    .mask = KD_MASK_PASS,
 };

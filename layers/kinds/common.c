@@ -63,3 +63,20 @@ kd_sym kd_axes_restore(kd_graph *graph, kd_sym y, const kd_axes_move *move) {
   if (y == KD_NO_SYM) return y;
   return kd_transpose(graph, kd_reshape(graph, y, move->moved), inverse);
 }
+
+kd_sym kd_mask_all(kd_graph *g, int count, const kd_sym *masks) {
+  kd_sym all = KD_NO_SYM;
+  for (int i = 0; i < count; i++) {
+    if (masks[i] == KD_NO_SYM) continue;
+    all = all == KD_NO_SYM ? masks[i] : kd_mul(g, all, masks[i]);
+  }
+  return all;
+}
+
+kd_sym kd_mask_factor(kd_graph *g, kd_sym mask, kd_sym x) {
+  if (mask == KD_NO_SYM || x == KD_NO_SYM) return KD_NO_SYM;
+  kd_shape shape = *kd_sym_shape(g, mask);
+  int rank = kd_sym_shape(g, x)->rank;
+  while (shape.rank < rank) shape.dim[shape.rank++] = 1;
+  return kd_reshape(g, mask, shape);
+}

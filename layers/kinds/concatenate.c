@@ -5,6 +5,20 @@ typedef struct concatenate_options {
   int64_t axis;
 } concatenate_options;
 
+/* Masks of steps that are joined stand behind one another, a missing one counts as ones; along any other axis
+ * a step is valid where it is in all inputs. */
+static kd_sym join_masks(kd_build *build, int n_inputs, const kd_sym *inputs, int axis) {
+  kd_graph *g = build->graph;
+  const kd_sym *masks = build->input_mask;
+  if (axis != 1 || kd_mask_all(g, n_inputs, masks) == KD_NO_SYM) return kd_mask_all(g, n_inputs, masks);
+  kd_sym *parts = kd_pool_alloc(g->pool, (size_t)n_inputs, sizeof *parts);
+  for (int i = 0; i < n_inputs; i++) {
+    const kd_shape *shape = kd_sym_shape(g, inputs[i]);
+    parts[i] = masks[i] != KD_NO_SYM ? masks[i] : kd_full(g, KD_SHAPE(shape->dim[0], shape->dim[1]), 1);
+  }
+  return kd_concat(g, n_inputs, parts, 1);
+}
+
 static kd_status concatenate_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                                    kd_sym *outputs) {
   const concatenate_options *o = layer->options;
@@ -22,6 +36,7 @@ static kd_status concatenate_build(kd_build *build, const kd_layer *layer, int n
              kd_layer_shape(g, inputs[0], one), i + 1, kd_layer_shape(g, inputs[i], two), (long long)o->axis);
     all_equal = all_equal && kd_sym_get(g, inputs[i])->dtype == kd_sym_get(g, inputs[0])->dtype;
   }
+  build->output_mask[0] = join_masks(build, n_inputs, inputs, axis);
   kd_sym *parts = kd_pool_alloc(g->pool, (size_t)n_inputs, sizeof *parts);
   for (int i = 0; i < n_inputs; i++) parts[i] = all_equal ? inputs[i] : kd_as_float(g, inputs[i]);
   /* The primitive takes KD_MAX_INPUTS at once; longer lists are joined in rounds. */
@@ -51,4 +66,5 @@ const kd_layer_kind kd_layer_concatenate = {
     .min_inputs = 1,
     .max_inputs = 0,
     .build = concatenate_build,
+    .mask = KD_MASK_OWN,
 };

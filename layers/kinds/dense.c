@@ -52,4 +52,5 @@ const kd_layer_kind kd_layer_dense = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = dense_build,
+    .mask = KD_MASK_PASS,
 };

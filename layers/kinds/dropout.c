@@ -124,6 +124,7 @@ static const kd_option spatial2d_table[] = {ROW_RATE, KD_ROW_DATA_FORMAT(dropout
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
+      .mask = KD_MASK_PASS,                                                                                  \
   };
 LAYER(dropout, "Dropout", "drops single numbers in training", dropout_table, dropout_build, check_noise)
 LAYER(spatial_dropout1d, "SpatialDropout1D", "drops whole channels of sequences", spatial1d_table,

@@ -73,6 +73,11 @@ void kd_build_activity(kd_build *build, const kd_object *regularizer, kd_sym out
 /* axis (negative: from the end) as 1 .. rank-1; KD_ERR_USAGE for the batch axis and beyond. */
 kd_status kd_layer_axis(const kd_graph *graph, kd_sym x, int64_t axis, int *result);
 
+/* The conjunction of masks; those that are KD_NO_SYM are passed over. KD_NO_SYM when none is left. */
+kd_sym kd_mask_all(kd_graph *graph, int count, const kd_sym *masks);
+/* A mask (batch, steps) as a factor for x (batch, steps, ...): axes of size 1 are added behind. */
+kd_sym kd_mask_factor(kd_graph *graph, kd_sym mask, kd_sym x);
+
 /* Some axes of a tensor moved behind the others and merged into one, for primitives of the last axis. */
 typedef struct kd_axes_move {
   int perm[KD_MAX_RANK];

@@ -69,4 +69,5 @@ const kd_layer_kind kd_layer_layer_normalization = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = layer_norm_build,
+    .mask = KD_MASK_PASS,
 };

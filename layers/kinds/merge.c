@@ -30,6 +30,7 @@ static kd_status merge(kd_build *build, kd_pw op, int n_inputs, const kd_sym *in
     total = kd_binary(g, op, total, x);
   }
   *output = total;
+  build->output_mask[0] = kd_mask_all(g, n_inputs, build->input_mask);
   return KD_OK;
 }
 
@@ -62,6 +63,7 @@ static const kd_option no_options[] = {KD_ROW_END};
       .min_inputs = low,                                                                                     \
       .max_inputs = high,                                                                                    \
       .build = id##_build,                                                                                   \
+      .mask = KD_MASK_OWN,                                                                                   \
   };
 LAYER(add, "Add", "sum of its inputs", 2, 0)
 LAYER(average, "Average", "mean of its inputs", 2, 0)

@@ -40,6 +40,13 @@ static kd_status global_pool(kd_build *build, const kd_layer *layer, int spatial
   KD_CHECK(kd_sym_shape(g, x)->rank == spatial + 2, KD_ERR_USAGE,
            "needs an input of rank %d, but its shape is %s", spatial + 2, kd_layer_shape(g, x, text));
   const int axes[] = {1, 2};
+  kd_sym mask = average && spatial == 1 ? build->input_mask[0] : KD_NO_SYM;
+  if (mask != KD_NO_SYM) { /* GlobalAveragePooling1D: the mean of the valid steps */
+    kd_sym valid = kd_mask_factor(g, mask, x);
+    kd_sym sum = kd_reduce(g, KD_REDUCE_SUM, kd_mul(g, x, valid), 1, axes, o->keepdims);
+    *output = kd_div(g, sum, kd_reduce(g, KD_REDUCE_SUM, valid, 1, axes, o->keepdims));
+    return KD_OK;
+  }
   *output = kd_reduce(g, average ? KD_REDUCE_MEAN : KD_REDUCE_MAX, x, spatial, axes, o->keepdims);
   return KD_OK;
 }

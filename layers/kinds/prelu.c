@@ -49,4 +49,5 @@ const kd_layer_kind kd_layer_prelu = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = prelu_build,
+    .mask = KD_MASK_PASS,
 };

@@ -66,4 +66,5 @@ const kd_layer_kind kd_layer_activity_regularization = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = activity_build,
+    .mask = KD_MASK_PASS,
 };

@@ -56,4 +56,5 @@ const kd_layer_kind kd_layer_rescaling = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = rescaling_build,
+    .mask = KD_MASK_PASS,
 };

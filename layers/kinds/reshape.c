@@ -126,19 +126,20 @@ static const kd_option permute_table[] = {
 static const kd_option repeat_table[] = {
     KD_ROW_INT(repeat_options, n, NULL, 1, KD_SIZE_LIMIT, "number of copies"), KD_ROW_END};
 
-#define LAYER(id, class, text, table, size, function, checks)                                                \
+#define LAYER(id, class, text, table, size, function, checks, masks)                                         \
   const kd_layer_kind kd_layer_##id = {                                                                      \
       .base = {.name = class, .help = text, .options = table, .options_size = size, .check = checks},        \
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
+      .mask = masks,                                                                                         \
   };
-LAYER(identity, "Identity", "its input", no_options, 1, identity_build, NULL)
+LAYER(identity, "Identity", "its input", no_options, 1, identity_build, NULL, KD_MASK_PASS)
 LAYER(flatten, "Flatten", "all axes of a sample in one", flatten_table, sizeof(flatten_options),
-      flatten_build, NULL)
+      flatten_build, NULL, KD_MASK_DROP)
 LAYER(reshape, "Reshape", "the same numbers in another shape", reshape_table, sizeof(reshape_options),
-      reshape_build, check_target)
+      reshape_build, check_target, KD_MASK_DROP)
 LAYER(permute, "Permute", "axes in another order", permute_table, sizeof(permute_options), permute_build,
-      check_dims)
+      check_dims, KD_MASK_DROP)
 LAYER(repeat_vector, "RepeatVector", "n copies of a vector", repeat_table, sizeof(repeat_options),
-      repeat_build, NULL)
+      repeat_build, NULL, KD_MASK_DROP)
