@@ -3,7 +3,7 @@
 /* In the order in which `kdist help` shows them. */
 const kd_command *const kd_commands[] = {
     &kd_command_fit,
-    &kd_command_evaluate,
+    &kd_command_evaluate, &kd_command_predict,
     &kd_command_summary,
     &kd_command_check,
     &kd_command_config,

@@ -89,6 +89,9 @@ static kd_dataset *open_files(kd_session *s, const wanted *w, const kd_texts *pa
                            .synthetic_count = data->samples,
                            .seed = (uint64_t)s->config->run.run.seed,
                            .origin = data->origin};
+  /* Predictions read the inputs' files only, which stand first. */
+  bool by_position = data->format && (!strcmp(data->format, "idx") || !strcmp(data->format, "npy"));
+  if (s->purpose == KD_FOR_PREDICTION && by_position && source.n_paths > w->n) source.n_paths = w->n;
   if (s->synthetic && source.synthetic_count <= 0)
     source.synthetic_count = 4 * s->config->run.train.batch_size;
   return kd_dataset_open(&source, s->config->diag);
