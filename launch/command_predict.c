@@ -14,7 +14,8 @@ static const kd_array_output *describe_outputs(kd_session *s) {
   for (int o = 0; o < model->n_outputs; o++) {
     kd_tap tap = model->outputs[o].tap;
     const kd_shape *shape = &model->calls[tap.call]->output_shape[tap.output];
-    outputs[o] = (kd_array_output){.name = model->outputs[o].name, .dtype = KD_F32, .sample = {.rank = shape->rank - 1}};
+    outputs[o] = (kd_array_output){
+        .name = model->outputs[o].name, .dtype = KD_F32, .sample = {.rank = shape->rank - 1}};
     memcpy(outputs[o].sample.dim, shape->dim + 1, (size_t)outputs[o].sample.rank * sizeof(int64_t));
   }
   return outputs;
@@ -22,7 +23,8 @@ static const kd_array_output *describe_outputs(kd_session *s) {
 
 static kd_status predict(kd_session *s) {
   const char *path = kd_cli_flag(s->cli, "output");
-  KD_CHECK(path, KD_ERR_USAGE, "kdist predict needs a file for the predictions: -o FILE (.npy, .npz, .h5 or .csv)");
+  KD_CHECK(path, KD_ERR_USAGE,
+           "kdist predict needs a file for the predictions: -o FILE (.npy, .npz, .h5 or .csv)");
   const kd_array_output *outputs = describe_outputs(s);
   kd_array_file *file = NULL;
   KD_TRY(kd_array_file_create(path, s->model->n_outputs, outputs, s->test.stream.count, NULL));
@@ -48,7 +50,10 @@ static kd_status run_predict(kd_cli *cli) {
 }
 
 static const kd_flag flags[] = {
-    {.name = "output", .letter = 'o', .value = "FILE", .help = "file for the predictions: .npy, .npz, .h5 or .csv"},
+    {.name = "output",
+     .letter = 'o',
+     .value = "FILE",
+     .help = "file for the predictions: .npy, .npz, .h5 or .csv"},
     {.name = "weights", .value = "FILE", .help = "weights to use in place of the run folder's"},
     {0},
 };

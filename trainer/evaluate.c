@@ -21,17 +21,19 @@ kd_status kd_evaluate(kd_trainer *t, kd_feeder *feeder, int64_t steps, kd_totals
 
 /* Rows of the whole global batch on rank 0. */
 typedef struct gatherer {
-  int64_t *rows;       /* of every rank */
-  const float **mine;  /* per output: rows of this rank */
-  const void **all;    /* per output: rows of all ranks, in order */
-  void **buffer;       /* rank 0, with several ranks: memory behind `all` */
+  int64_t *rows;      /* of every rank */
+  const float **mine; /* per output: rows of this rank */
+  const void **all;   /* per output: rows of all ranks, in order */
+  void **buffer;      /* rank 0, with several ranks: memory behind `all` */
   size_t *bytes;
 } gatherer;
 
 static gatherer gatherer_create(const kd_trainer *t) {
   size_t n = (size_t)t->setup->model->n_outputs;
-  return (gatherer){.rows = kd_calloc((size_t)t->comm->size, sizeof(int64_t)), .mine = kd_calloc(n, sizeof(float *)),
-                    .all = kd_calloc(n, sizeof(void *)), .buffer = kd_calloc(n, sizeof(void *)),
+  return (gatherer){.rows = kd_calloc((size_t)t->comm->size, sizeof(int64_t)),
+                    .mine = kd_calloc(n, sizeof(float *)),
+                    .all = kd_calloc(n, sizeof(void *)),
+                    .buffer = kd_calloc(n, sizeof(void *)),
                     .bytes = kd_calloc(n, sizeof(size_t))};
 }
 
@@ -60,7 +62,8 @@ static kd_status gather_output(kd_trainer *t, gatherer *g, int o, int64_t global
   return kd_comm_gather_rows(t->comm, g->mine[o], g->rows, row_bytes, g->buffer[o]);
 }
 
-static kd_status predict_step(kd_trainer *t, kd_feeder *feeder, gatherer *g, kd_rows_sink sink, void *context) {
+static kd_status predict_step(kd_trainer *t, kd_feeder *feeder, gatherer *g, kd_rows_sink sink,
+                              void *context) {
   kd_step_data data;
   KD_TRY(kd_feeder_next(feeder, &data));
   KD_TRY(kd_replica_predict(t->replica, &data, g->mine));
