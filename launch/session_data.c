@@ -235,7 +235,7 @@ kd_status kd_session_open_data(kd_session *s) {
   KD_CHECK(s->synthetic || c->data.format, KD_ERR_USAGE,
            "%s: there is no [data] section that says where the data are", s->cli->files[0]);
   KD_TRY(open_sets(s));
-  if (s->config->needs_steps) {
+  if (s->config->needs_steps && s->train.set) {
     kd_config_set_steps(s->config, s->steps_per_epoch);
     KD_TRY(kd_diag_status(s->config->diag));
   }
