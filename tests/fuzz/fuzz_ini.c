@@ -1,5 +1,5 @@
-/* Any bytes as a configuration file: no crash, no hang, no undefined behaviour; what is accepted prints and reads
- * back. Bytes behind a 0x01 are KDIST_SET. */
+/* Any bytes as a configuration file: no crash, no hang, no undefined behaviour; what is accepted prints and
+ * reads back. Bytes behind a 0x01 are KDIST_SET. */
 #include <stdlib.h>
 #include <string.h>
 
