@@ -5,16 +5,16 @@
 
 #include "device/cpu/vector_math.h"
 
-/* NaN when there is one in the row. */
+/* NaNs are passed over: they come back in the sum of exponentials. */
 static inline float row_largest(const float *x, int64_t n) {
   vf low = v_set(-__builtin_inff());
   vf best[4] = {low, low, low, low};
   int64_t i = 0;
   for (; i + 4 * KD_W <= n; i += 4 * KD_W)
-    for (int k = 0; k < 4; k++) best[k] = v_max(best[k], v_load(x + i + k * KD_W));
-  for (; i + KD_W <= n; i += KD_W) best[0] = v_max(best[0], v_load(x + i));
-  if (i < n) best[1] = v_max(best[1], v_load_part_or(x + i, n - i, low));
-  return v_largest(v_max(v_max(best[0], best[1]), v_max(best[2], best[3])));
+    for (int k = 0; k < 4; k++) best[k] = v_max_number(v_load(x + i + k * KD_W), best[k]);
+  for (; i + KD_W <= n; i += KD_W) best[0] = v_max_number(v_load(x + i), best[0]);
+  if (i < n) best[1] = v_max_number(v_load_part_or(x + i, n - i, low), best[1]);
+  return v_largest_number(v_max_number(v_max_number(best[0], best[1]), v_max_number(best[2], best[3])));
 }
 
 /* Sum of exp(x - shift); the terms are stored in e unless it is NULL. */

@@ -241,6 +241,17 @@ static inline vf v_min(vf a, vf b) {
   return v_select(v_lt(a, b) | v_nan(a), a, b);
 }
 
+/* The larger one; b where either is a NaN. One instruction, for maxima whose NaNs show elsewhere. */
+static inline vf v_max_number(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#endif
+}
+
 /* Lane i gets lane i + half of the first lanes; the other lanes are of no use. */
 #if defined(__AVX512F__)
 #define KD_FOLD_(x, half)                                                                                    \
@@ -260,7 +271,7 @@ static inline vf v_min(vf a, vf b) {
   combine(1);                                                                                                \
   return x[0]
 
-/* Sum, largest and smallest of the lanes. A NaN in any lane gives NaN. */
+/* Sum, largest and smallest of the lanes. A NaN in any lane gives NaN, but for v_largest_number. */
 static inline float v_sum(vf x) {
 #define KD_SUM_(half) x += (vf)KD_FOLD_(x, half)
   KD_FOLD_ALL_(KD_SUM_);
@@ -268,6 +279,11 @@ static inline float v_sum(vf x) {
 }
 static inline float v_largest(vf x) {
 #define KD_LARGEST_(half) x = v_max(x, (vf)KD_FOLD_(x, half))
+  KD_FOLD_ALL_(KD_LARGEST_);
+#undef KD_LARGEST_
+}
+static inline float v_largest_number(vf x) {
+#define KD_LARGEST_(half) x = v_max_number(x, (vf)KD_FOLD_(x, half))
   KD_FOLD_ALL_(KD_LARGEST_);
 #undef KD_LARGEST_
 }

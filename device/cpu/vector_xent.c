@@ -18,21 +18,29 @@ static bool outside(int64_t label, int64_t n) {
   return label < 0 || label >= n;
 }
 
-/* loss = log(sum(exp(x - m))) - (x[label] - m) for the maximum m. */
+/* The loss of a row is log(sum) - margin with sum = sum(exp(x - m)) and margin = x[label] - m for the maximum
+ * m. */
+KD_INLINE void read_row(int64_t n, int ignore, const float *x, int64_t label, float *sum, float *margin) {
+  *sum = 1.0f;
+  if (ignore != INT32_MIN && label == ignore) {
+    *margin = 0.0f;
+  } else if (outside(label, n)) {
+    *margin = __builtin_nanf("");
+  } else {
+    float shift = row_largest(x, n);
+    *sum = row_exp_sum(x, shift, n, NULL);
+    *margin = x[label] - shift;
+  }
+}
+
 void KD_V(xent)(int64_t n, int ignore, const float *x, const kd_tensor *labels, float *loss, int64_t begin,
                 int64_t end) {
-  for (int64_t row = begin; row < end; row++) {
-    int64_t label = label_of(labels, row);
-    if (ignore != INT32_MIN && label == ignore) {
-      loss[row] = 0.0f;
-    } else if (outside(label, n)) {
-      loss[row] = __builtin_nanf("");
-    } else {
-      const float *logits = x + row * n;
-      float shift = row_largest(logits, n);
-      vf log_sum = v_log(v_set(row_exp_sum(logits, shift, n, NULL)));
-      loss[row] = log_sum[0] - (logits[label] - shift);
-    }
+  for (int64_t first = begin; first < end; first += KD_W) {
+    float sum[KD_W] = {0}, margin[KD_W] = {0};
+    int64_t rows = end - first < KD_W ? end - first : KD_W;
+    for (int64_t r = 0; r < rows; r++)
+      read_row(n, ignore, x + (first + r) * n, label_of(labels, first + r), &sum[r], &margin[r]);
+    v_store_n(loss + first, v_log(v_load(sum)) - v_load(margin), rows);
   }
 }
 
