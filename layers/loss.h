@@ -17,7 +17,14 @@ typedef struct kd_prediction {
 } kd_prediction;
 kd_prediction kd_find_logits(const kd_graph *graph, kd_sym y_pred);
 
-typedef enum kd_reduction { KD_RED_SUM_OVER_BATCH_SIZE, KD_RED_SUM, KD_RED_MEAN_WEIGHTED } kd_reduction;
+/* Without sample weights all but the sum are the mean over all values. Keras's `none` leaves values that
+ * cannot be trained and is refused. */
+typedef enum kd_reduction {
+  KD_RED_SUM_OVER_BATCH_SIZE,
+  KD_RED_SUM,
+  KD_RED_MEAN,
+  KD_RED_MEAN_WEIGHTED
+} kd_reduction;
 
 typedef struct kd_loss_kind {
   kd_kind base; /* first option of every loss struct is kd_loss_common */
@@ -62,5 +69,13 @@ const char *kd_metric_resolve(const char *name, const kd_shape *y_true, const kd
 
 /* Squeezes or expands a trailing axis of 1 of y_true so that its rank fits y_pred (sparse: one less). */
 kd_sym kd_align_labels(kd_graph *graph, kd_sym y_true, kd_sym y_pred, bool sparse);
+
+/* Whether a dense loss sees the prediction without its last axis of 1: Keras squeezes predictions (rows,
+ * steps, 1) for labels (rows, steps), but expands labels (rows). */
+bool kd_loss_squeezes(const kd_shape *y_true, const kd_shape *y_pred, bool sparse);
+/* How many values a loss has for each row: all axes but the batch and the one that the loss reduces. */
+int64_t kd_loss_values_per_row(const kd_shape *y_true, const kd_shape *y_pred, bool sparse);
+/* The values of a loss after labels and prediction are aligned. */
+kd_sym kd_loss_values(kd_graph *graph, const kd_object *loss, kd_sym y_true, const kd_prediction *prediction);
 
 #endif

@@ -21,28 +21,23 @@ static const kd_metric_kind *metric_kind(const kd_metric_slot *slot) {
   return (const kd_metric_kind *)slot->metric.kind;
 }
 
-/* Values of one row: all axes of the prediction but the batch and the last, which the loss reduces. */
-static int64_t values_per_row(const kd_shape *prediction) {
-  return prediction->rank > 2 ? kd_shape_span(prediction, 1, prediction->rank - 1) : 1;
-}
-
 static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int number,
                       const kd_output_goal *goal, kd_output_loss *output) {
   const kd_shape *prediction = output_shape(model, number);
   *output = (kd_output_loss){
       .weight = goal->loss_weight, .label_dtype = goal->label_dtype, .label_sample = goal->label_sample};
-  output->values_per_row = values_per_row(prediction);
-  if (model->n_outputs > 1) output->log_name = kd_pool_printf(pool, "%s_loss", model->outputs[number].name);
   if (!goal->loss) return true;
   const kd_value *value = goal->loss;
+  kd_shape truth = with_batch(&goal->label_sample, -1);
   if (value->type == KD_V_TEXT) {
-    kd_shape truth = with_batch(&goal->label_sample, -1);
     kd_value *resolved = kd_value_text(pool, kd_metric_resolve(value->text, &truth, prediction));
     resolved->origin = value->origin;
     value = resolved;
   }
   if (!kd_object_make(pool, diag, &kd_loss_family, value, &output->loss)) return false;
-  if (loss_kind(output)->sparse_labels) output->classes = prediction->dim[prediction->rank - 1];
+  bool sparse = loss_kind(output)->sparse_labels;
+  output->values_per_row = kd_loss_values_per_row(&truth, prediction, sparse);
+  if (sparse) output->classes = prediction->dim[prediction->rank - 1];
   return true;
 }
 
@@ -87,6 +82,15 @@ static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int
   return true;
 }
 
+/* Outputs have logs of their own where there are several losses. */
+static void name_losses(kd_pool *pool, const kd_model *model, kd_objective *objective) {
+  int n = 0;
+  for (int i = 0; i < model->n_outputs; i++) n += objective->outputs[i].loss.kind != NULL;
+  for (int i = 0; n > 1 && i < model->n_outputs; i++)
+    if (objective->outputs[i].loss.kind)
+      objective->outputs[i].log_name = kd_pool_printf(pool, "%s_loss", model->outputs[i].name);
+}
+
 static int metric_count(const kd_output_goal *goal) {
   if (!goal->metrics || goal->metrics->type == KD_V_NONE) return 0;
   return goal->metrics->type == KD_V_LIST ? goal->metrics->count : 1;
@@ -104,6 +108,7 @@ bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, cons
     good &= make_loss(pool, diag, model, i, &goals[i], &objective->outputs[i]);
     n_metrics += metric_count(&goals[i]);
   }
+  name_losses(pool, model, objective);
   objective->metrics = kd_pool_alloc(pool, (size_t)n_metrics, sizeof *objective->metrics);
   for (int i = 0; i < model->n_outputs; i++) {
     for (int m = 0; m < metric_count(&goals[i]); m++) {
@@ -131,9 +136,7 @@ static void put_tail(kd_emitted *emitted, kd_sym sym, int at) {
 static kd_sym emit_loss(const kd_objective *objective, kd_graph *g, int number, kd_sym label,
                         const kd_prediction *prediction, kd_sym inv_rows, kd_emitted *emitted) {
   const kd_output_loss *output = &objective->outputs[number];
-  const kd_loss_kind *kind = loss_kind(output);
-  kd_sym truth = kd_align_labels(g, label, prediction->y_pred, kind->sparse_labels);
-  kd_sym values = kind->values(g, output->loss.options, truth, prediction);
+  kd_sym values = kd_loss_values(g, &output->loss, label, prediction);
   kd_sym sum = kd_reduce_all(g, KD_REDUCE_SUM, values);
   put_tail(emitted, sum, number);
   const kd_loss_common *common = output->loss.options;

@@ -26,7 +26,7 @@ typedef struct kd_output_loss {
   kd_dtype label_dtype;
   kd_shape label_sample;
   int64_t values_per_row; /* loss values of one sample */
-  const char *log_name;   /* "department_loss"; NULL with a single output */
+  const char *log_name;   /* "department_loss"; NULL without a loss or with a single one */
   int64_t classes;        /* > 0: labels must lie in [0, classes) */
 } kd_output_loss;
 

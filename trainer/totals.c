@@ -36,8 +36,7 @@ double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double 
 
 int kd_totals_count(const kd_objective *objective) {
   int count = 1 + objective->n_metrics;
-  for (int i = 0; i < objective->n_outputs; i++)
-    count += objective->outputs[i].log_name && objective->outputs[i].loss.kind;
+  for (int i = 0; i < objective->n_outputs; i++) count += objective->outputs[i].log_name != NULL;
   return count;
 }
 
@@ -51,7 +50,7 @@ void kd_totals_logs(const kd_totals *totals, kd_log_entry *entries) {
   double rows = totals->rows > 0 ? totals->rows : 1;
   entries[n++] = (kd_log_entry){"loss", totals->loss / rows};
   for (int i = 0; i < objective->n_outputs; i++)
-    if (objective->outputs[i].log_name && objective->outputs[i].loss.kind)
+    if (objective->outputs[i].log_name)
       entries[n++] = (kd_log_entry){objective->outputs[i].log_name, totals->output_loss[i] / rows};
   for (int m = 0; m < objective->n_metrics; m++) {
     const kd_metric_slot *slot = &objective->metrics[m];

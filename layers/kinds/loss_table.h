@@ -10,7 +10,7 @@
    .offset = offsetof(S, common.reduction),                                                                  \
    .initial = "sum_over_batch_size",                                                                         \
    .help = "how the values of all samples become one",                                                       \
-   .choices = "sum_over_batch_size|sum|mean",                                                                \
+   .choices = "sum_over_batch_size|sum|mean|mean_with_sample_weight",                                        \
    .flags = KD_OPT_KEY_ONLY},                                                                                \
   {                                                                                                          \
     .name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",              \
@@ -21,6 +21,24 @@
   {                                                                                                          \
     .name = "name", .type = KD_OPT_TEXT, .offset = offsetof(S, common.name), .initial = "none",              \
     .help = "name in logs", .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY                                        \
+  }
+
+/* Options of the cross-entropies, as losses and as metrics. */
+typedef struct kd_xent_options {
+  kd_loss_common common;
+  bool from_logits;
+  double label_smoothing;
+} kd_xent_options;
+
+#define KD_XENT_FROM_LOGITS(S)                                                                               \
+  {                                                                                                          \
+    .name = "from_logits", .type = KD_OPT_BOOL, .offset = offsetof(S, from_logits), .initial = "false",      \
+    .help = "predictions are logits, not probabilities"                                                      \
+  }
+#define KD_XENT_SMOOTHING(S)                                                                                 \
+  {                                                                                                          \
+    .name = "label_smoothing", .type = KD_OPT_FLOAT, .offset = offsetof(S, label_smoothing),                 \
+    .initial = "0.0", .help = "share of the label that goes to all classes", .min = 0, .max = 1              \
   }
 
 #define KD_KERAS_EPSILON 1e-7 /* keras.config.epsilon() */

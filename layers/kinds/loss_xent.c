@@ -2,28 +2,15 @@
 
 /* The cross-entropies of keras.losses. A probability whose last activation is known is replaced by its
  * logits, as TensorFlow does: exact gradients and no clipping (keras.md 4.2). */
-typedef struct xent_options {
-  kd_loss_common common;
-  bool from_logits;
-  double label_smoothing;
-} xent_options;
-
-#define FROM_LOGITS                                                                                          \
-  {                                                                                                          \
-    .name = "from_logits", .type = KD_OPT_BOOL, .offset = offsetof(xent_options, from_logits),               \
-    .initial = "false", .help = "predictions are logits, not probabilities"                                  \
-  }
-#define SMOOTHING                                                                                            \
-  {                                                                                                          \
-    .name = "label_smoothing", .type = KD_OPT_FLOAT, .offset = offsetof(xent_options, label_smoothing),      \
-    .initial = "0.0", .help = "share of the label that goes to all classes", .min = 0, .max = 1              \
-  }
-
-static const kd_option smooth_table[] = {FROM_LOGITS, SMOOTHING, KD_LOSS_COMMON(xent_options), {0}};
-static const kd_option sparse_table[] = {FROM_LOGITS, KD_LOSS_COMMON(xent_options), {0}};
+static const kd_option smooth_table[] = {KD_XENT_FROM_LOGITS(kd_xent_options),
+                                         KD_XENT_SMOOTHING(kd_xent_options),
+                                         KD_LOSS_COMMON(kd_xent_options),
+                                         {0}};
+static const kd_option sparse_table[] = {
+    KD_XENT_FROM_LOGITS(kd_xent_options), KD_LOSS_COMMON(kd_xent_options), {0}};
 
 /* The logits to use, or KD_NO_SYM when only probabilities are known. */
-static kd_sym logits_of(const xent_options *o, const kd_prediction *p, kd_probability kind) {
+static kd_sym logits_of(const kd_xent_options *o, const kd_prediction *p, kd_probability kind) {
   if (o->from_logits) return p->y_pred;
   return p->probability == kind ? p->logits : KD_NO_SYM;
 }
@@ -33,13 +20,13 @@ static kd_sym clipped(kd_graph *g, kd_sym p) {
 }
 
 /* t (1 - s) + s / classes */
-static kd_sym smoothed(kd_graph *g, const xent_options *o, kd_sym truth, double classes) {
+static kd_sym smoothed(kd_graph *g, const kd_xent_options *o, kd_sym truth, double classes) {
   if (o->label_smoothing == 0) return truth;
   return kd_shift(g, kd_scale(g, truth, 1 - o->label_smoothing), o->label_smoothing / classes);
 }
 
 static kd_sym binary(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
-  const xent_options *o = options;
+  const kd_xent_options *o = options;
   kd_sym truth = smoothed(g, o, kd_cast(g, y_true, KD_F32), 2);
   kd_sym x = logits_of(o, p, KD_PROB_SIGMOID);
   if (x != KD_NO_SYM) return kd_mean_last(g, kd_sub(g, kd_unary(g, KD_PW_SOFTPLUS, x), kd_mul(g, x, truth)));
@@ -50,29 +37,32 @@ static kd_sym binary(kd_graph *g, const void *options, kd_sym y_true, const kd_p
   return kd_mean_last(g, kd_unary(g, KD_PW_NEG, kd_add(g, hit, miss)));
 }
 
-/* log of the probabilities, normalised and clipped as Keras does. */
-static kd_sym log_probability(kd_graph *g, kd_sym y_pred) {
-  kd_sym normal = kd_div(g, y_pred, kd_reduce_last(g, KD_REDUCE_SUM, y_pred, true));
-  return kd_unary(g, KD_PW_LOG, clipped(g, normal));
+/* Probabilities normalised and clipped as Keras does. */
+static kd_sym normalised(kd_graph *g, kd_sym y_pred) {
+  return clipped(g, kd_div(g, y_pred, kd_reduce_last(g, KD_REDUCE_SUM, y_pred, true)));
 }
 
 static kd_sym categorical(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
-  const xent_options *o = options;
+  const kd_xent_options *o = options;
   const kd_shape *shape = kd_sym_shape(g, p->y_pred);
   if (!shape) return KD_NO_SYM;
   kd_sym truth = smoothed(g, o, kd_cast(g, y_true, KD_F32), (double)shape->dim[shape->rank - 1]);
   kd_sym x = logits_of(o, p, KD_PROB_SOFTMAX);
-  kd_sym logs = x != KD_NO_SYM ? kd_softmax(g, x, true) : log_probability(g, p->y_pred);
+  kd_sym logs = x != KD_NO_SYM ? kd_softmax(g, x, true) : kd_unary(g, KD_PW_LOG, normalised(g, p->y_pred));
   return kd_unary(g, KD_PW_NEG, kd_reduce_last(g, KD_REDUCE_SUM, kd_mul(g, truth, logs), false));
 }
 
-/* On probabilities the fused op sees their logarithms: softmax(log q) is q again, up to the clipping. */
+/* On probabilities q the fused op sees log q and gives log(sum q) - log(q of the label), where clipping
+ * leaves a sum that is not quite 1. */
 static kd_sym sparse(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
-  const xent_options *o = options;
+  const kd_xent_options *o = options;
   kd_sym x = logits_of(o, p, KD_PROB_SOFTMAX);
   const kd_sym_info *info = y_true == KD_NO_SYM ? NULL : kd_sym_get(g, y_true);
   kd_sym labels = info && kd_dtype_is_float(info->dtype) ? kd_cast(g, y_true, KD_I32) : y_true;
-  return kd_sparse_xent(g, x != KD_NO_SYM ? x : log_probability(g, p->y_pred), labels, INT32_MIN);
+  if (x != KD_NO_SYM) return kd_sparse_xent(g, x, labels, INT32_MIN);
+  kd_sym q = normalised(g, p->y_pred);
+  kd_sym sum = kd_unary(g, KD_PW_LOG, kd_reduce_last(g, KD_REDUCE_SUM, q, false));
+  return kd_sub(g, kd_sparse_xent(g, kd_unary(g, KD_PW_LOG, q), labels, INT32_MIN), sum);
 }
 
 const kd_loss_kind kd_loss_bce = {
@@ -80,7 +70,7 @@ const kd_loss_kind kd_loss_bce = {
              .aliases = "binary_crossentropy|bce|BCE",
              .help = "cross-entropy of independent yes-or-no labels",
              .options = smooth_table,
-             .options_size = sizeof(xent_options)},
+             .options_size = sizeof(kd_xent_options)},
     .values = binary,
     .log_name = "binary_crossentropy",
 };
@@ -90,7 +80,7 @@ const kd_loss_kind kd_loss_cce = {
              .aliases = "categorical_crossentropy",
              .help = "cross-entropy of one-hot labels",
              .options = smooth_table,
-             .options_size = sizeof(xent_options)},
+             .options_size = sizeof(kd_xent_options)},
     .values = categorical,
     .log_name = "categorical_crossentropy",
 };
@@ -100,7 +90,7 @@ const kd_loss_kind kd_loss_scce = {
              .aliases = "sparse_categorical_crossentropy",
              .help = "cross-entropy of class numbers",
              .options = sparse_table,
-             .options_size = sizeof(xent_options)},
+             .options_size = sizeof(kd_xent_options)},
     .values = sparse,
     .sparse_labels = true,
     .log_name = "sparse_categorical_crossentropy",

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "layers/kinds/loss_table.h"
 
@@ -45,14 +46,43 @@ kd_sym kd_align_labels(kd_graph *g, kd_sym y_true, kd_sym y_pred, bool sparse) {
   return kd_reshape(g, y_true, truth);
 }
 
+bool kd_loss_squeezes(const kd_shape *y_true, const kd_shape *y_pred, bool sparse) {
+  return !sparse && y_true->rank > 1 && y_true->rank == y_pred->rank - 1 &&
+         y_pred->dim[y_pred->rank - 1] == 1;
+}
+
+int64_t kd_loss_values_per_row(const kd_shape *y_true, const kd_shape *y_pred, bool sparse) {
+  int end = y_pred->rank - (kd_loss_squeezes(y_true, y_pred, sparse) ? 2 : 1);
+  return end > 1 ? kd_shape_span(y_pred, 1, end) : 1;
+}
+
+static kd_sym squeezed(kd_graph *g, kd_sym x) {
+  if (x == KD_NO_SYM) return KD_NO_SYM;
+  kd_shape shape = *kd_sym_shape(g, x);
+  shape.rank--;
+  return kd_reshape(g, x, shape);
+}
+
+kd_sym kd_loss_values(kd_graph *g, const kd_object *loss, kd_sym y_true, const kd_prediction *prediction) {
+  const kd_loss_kind *kind = (const kd_loss_kind *)loss->kind;
+  kd_prediction p = *prediction;
+  if (y_true == KD_NO_SYM || p.y_pred == KD_NO_SYM) return KD_NO_SYM;
+  if (kd_loss_squeezes(kd_sym_shape(g, y_true), kd_sym_shape(g, p.y_pred), kind->sparse_labels)) {
+    p.y_pred = squeezed(g, p.y_pred);
+    p.logits = squeezed(g, p.logits);
+  }
+  kd_sym truth = kd_align_labels(g, y_true, p.y_pred, kind->sparse_labels);
+  return kind->values(g, loss->options, truth, &p);
+}
+
 static bool accuracy_is_sparse(const kd_shape *y_true, const kd_shape *y_pred) {
   bool column = y_true->rank == y_pred->rank && y_true->dim[y_true->rank - 1] == 1;
   return y_true->rank < y_pred->rank || column;
 }
 
 const char *kd_metric_resolve(const char *name, const kd_shape *y_true, const kd_shape *y_pred) {
-  bool accuracy = strcmp(name, "accuracy") == 0 || strcmp(name, "acc") == 0;
-  bool entropy = strcmp(name, "crossentropy") == 0 || strcmp(name, "ce") == 0;
+  bool accuracy = strcasecmp(name, "accuracy") == 0 || strcasecmp(name, "acc") == 0;
+  bool entropy = strcasecmp(name, "crossentropy") == 0 || strcasecmp(name, "ce") == 0;
   if (!accuracy && !entropy) return name;
   if (y_pred->rank == 0 || y_pred->dim[y_pred->rank - 1] == 1)
     return accuracy ? "BinaryAccuracy" : "BinaryCrossentropy";

@@ -17,7 +17,7 @@ static const kd_option binary_table[] = {
      .help = "predictions above it mean yes",
      .min = 0,
      .max = 1,
-     .flags = KD_OPT_KEY_ONLY},
+     .flags = KD_OPT_OPEN_MIN | KD_OPT_OPEN_MAX | KD_OPT_KEY_ONLY},
     {0},
 };
 static const kd_option top_table[] = {

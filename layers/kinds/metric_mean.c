@@ -43,32 +43,21 @@ typedef struct wrapped_options {
 } wrapped_options;
 
 static const kd_option plain_table[] = {KD_METRIC_COMMON(wrapped_options), {0}};
+static const kd_option smooth_table[] = {KD_METRIC_COMMON(wrapped_options),
+                                         KD_XENT_FROM_LOGITS(wrapped_options),
+                                         KD_XENT_SMOOTHING(wrapped_options),
+                                         {0}};
 static const kd_option entropy_table[] = {
-    {.name = "from_logits",
-     .type = KD_OPT_BOOL,
-     .offset = offsetof(wrapped_options, from_logits),
-     .initial = "false",
-     .help = "predictions are logits, not probabilities",
-     .flags = KD_OPT_KEY_ONLY},
-    KD_METRIC_COMMON(wrapped_options),
-    {0},
-};
+    KD_METRIC_COMMON(wrapped_options), KD_XENT_FROM_LOGITS(wrapped_options), {0}};
 
 extern const kd_loss_kind kd_loss_bce, kd_loss_cce, kd_loss_scce, kd_loss_mae, kd_loss_mse;
-
-/* The layout of the losses' options (loss_xent.c) for the fields that a metric hands on. */
-typedef struct loss_options {
-  kd_loss_common common;
-  bool from_logits;
-  double label_smoothing;
-} loss_options;
 
 static kd_sym wrapped(kd_graph *g, const kd_loss_kind *loss, const void *options, kd_sym y_true,
                       const kd_prediction *p, kd_sym weight) {
   const wrapped_options *o = options;
-  loss_options passed = {.from_logits = o->from_logits, .label_smoothing = o->label_smoothing};
-  kd_sym truth = kd_align_labels(g, y_true, p->y_pred, loss->sparse_labels);
-  return kd_mean_update(g, loss->values(g, &passed, truth, p), weight);
+  kd_xent_options passed = {.from_logits = o->from_logits, .label_smoothing = o->label_smoothing};
+  kd_object object = {.kind = &loss->base, .options = &passed};
+  return kd_mean_update(g, kd_loss_values(g, &object, y_true, p), weight);
 }
 
 #define WRAPPED(id, function, loss_kind, class, other_names, text, options_table, value, log)                \
@@ -95,9 +84,9 @@ WRAPPED(kd_metric_rmse, update_rmse, kd_loss_mse, "RootMeanSquaredError", NULL,
 WRAPPED(kd_metric_mae, update_mae, kd_loss_mae, "MeanAbsoluteError", "mean_absolute_error|mae|MAE",
         "mean of absolute errors", plain_table, kd_mean_result, "mean_absolute_error");
 WRAPPED(kd_metric_bce, update_bce, kd_loss_bce, "BinaryCrossentropy", "binary_crossentropy|bce|BCE",
-        "cross-entropy of yes-or-no labels", entropy_table, kd_mean_result, "binary_crossentropy");
+        "cross-entropy of yes-or-no labels", smooth_table, kd_mean_result, "binary_crossentropy");
 WRAPPED(kd_metric_cce, update_cce, kd_loss_cce, "CategoricalCrossentropy", "categorical_crossentropy",
-        "cross-entropy of one-hot labels", entropy_table, kd_mean_result, "categorical_crossentropy");
+        "cross-entropy of one-hot labels", smooth_table, kd_mean_result, "categorical_crossentropy");
 WRAPPED(kd_metric_scce, update_scce, kd_loss_scce, "SparseCategoricalCrossentropy",
         "sparse_categorical_crossentropy", "cross-entropy of class numbers", entropy_table, kd_mean_result,
         "sparse_categorical_crossentropy");

@@ -1,0 +1,204 @@
+"""Golden values of losses and metrics, from Keras itself (JAX backend, float64, stored as float32).
+
+    KERAS_BACKEND=jax python tests/golden/make_losses.py
+
+writes losses.txt and losses.bin. A case is "loss ACTIVATION LOSS" or "metric ACTIVATION METRIC". The prediction is
+ACTIVATION of x. Where the activation gives the probabilities that the cross-entropy wants, the truth is the
+cross-entropy of the logits x: exact, as TensorFlow computes it.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+import jax
+
+jax.config.update("jax_enable_x64", True)
+import keras
+import numpy as np
+from golden_writer import Writer, call
+
+random = np.random.RandomState(20)
+writer = Writer()
+ACTIVATIONS = {"linear": lambda x: x, "softmax": keras.activations.softmax, "sigmoid": keras.activations.sigmoid}
+LOGITS = {
+    "BinaryCrossentropy": "sigmoid",
+    "CategoricalCrossentropy": "softmax",
+    "SparseCategoricalCrossentropy": "softmax",
+}
+
+
+def uses_logits(name, activation, options):
+    return LOGITS.get(name) == activation and not options.get("from_logits")
+
+
+def loss(name, options, x, y, activation="linear", dtype="float32", floatx="float64"):
+    keras.config.set_floatx(floatx)
+    given = dict(options)
+    if uses_logits(name, activation, options):
+        given["from_logits"], activate = True, ACTIVATIONS["linear"]
+    else:
+        activate = ACTIVATIONS[activation]
+    function = getattr(keras.losses, name)(**given)
+    labels = np.asarray(y, "int32" if name.startswith("Sparse") else floatx)
+    value, gradient = jax.value_and_grad(lambda p: function(labels, activate(p)))(np.float32(x).astype(floatx))
+    keras.config.set_floatx("float64")
+    writer.case("loss %s %s" % (activation, call(name, options)))
+    writer.array("x", "x", x)
+    writer.array("y", "y", y, dtype)
+    writer.array("value", "-", value)
+    writer.array("gradient", "-", gradient)
+
+
+def metric(name, options, batches, activation="linear", dtype="float32"):
+    given = dict(options)
+    if uses_logits(name, activation, options):
+        given["from_logits"], activate = True, ACTIVATIONS["linear"]
+    else:
+        activate = ACTIVATIONS[activation]
+    accumulated = getattr(keras.metrics, name)(**given)
+    writer.case("metric %s %s" % (activation, call(name, options)))
+    for i, (x, y, *weight) in enumerate(batches):
+        labels = np.asarray(y, "int32" if name.startswith("Sparse") else "float64")
+        accumulated.update_state(labels, activate(np.float64(np.float32(x))), *map(np.float64, weight))
+        writer.array("x", str(i), x)
+        writer.array("y", str(i), y, dtype)
+        if weight:
+            writer.array("weight", str(i), weight[0])
+    writer.array("value", "-", accumulated.result())
+
+
+keras.config.set_floatx("float64")
+
+
+def normal(*shape):
+    return np.float32(random.normal(size=shape) * 2)
+
+
+def probabilities(*shape):
+    raw = random.uniform(size=shape)
+    return np.float32(raw / raw.sum(-1, keepdims=True))
+
+
+def bits(*shape):
+    return random.randint(0, 2, size=shape)
+
+
+def classes(n, *shape):
+    return random.randint(0, n, size=shape)
+
+
+def one_hot(n, *shape):
+    return np.eye(n)[classes(n, *shape)]
+
+
+REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"]
+
+for reduction in REDUCTIONS:
+    loss("BinaryCrossentropy", {"from_logits": True, "reduction": reduction}, normal(5, 3), bits(5, 3))
+    loss("CategoricalCrossentropy", {"reduction": reduction}, normal(6, 5), one_hot(5, 6), "softmax")
+    loss("SparseCategoricalCrossentropy", {"reduction": reduction}, normal(2, 3, 4), classes(4, 2, 3), "softmax", "int32")
+    loss("MeanSquaredError", {"reduction": reduction}, normal(4, 3, 2), normal(4, 3, 2))
+    loss("MeanAbsoluteError", {"reduction": reduction}, normal(5, 3), normal(5, 3))
+    loss("Huber", {"delta": 0.7, "reduction": reduction}, normal(7, 2), normal(7, 2))
+
+for shape in [(7, 1), (3, 2), (2, 3, 4), (1, 17), (2, 2, 3, 5)]:
+    for activation in ["linear", "sigmoid"]:
+        options = {"from_logits": True} if activation == "linear" else {}
+        loss("BinaryCrossentropy", options, normal(*shape), bits(*shape), activation, "uint8")
+        options = dict(options, label_smoothing=0.2)
+        loss("BinaryCrossentropy", options, normal(*shape), bits(*shape), activation)
+loss("BinaryCrossentropy", {}, normal(7, 1) * 40, bits(7), "sigmoid")
+# 1 - (1 - 1e-7), where probabilities are clipped, is not the same number in float32.
+clipped = np.float32([[0, 1, 0.25], [1, 0, 1e-3]])
+loss("BinaryCrossentropy", {}, clipped, np.float32([[0, 1, 1], [0, 1, 0]]), floatx="float32")
+loss("BinaryCrossentropy", {"label_smoothing": 0.1}, random.uniform(size=(4, 3)), bits(4, 3))
+loss("BinaryCrossentropy", {"from_logits": True}, normal(4, 3), bits(4, 3), "sigmoid")
+loss("BinaryCrossentropy", {}, normal(4, 3), bits(4, 3), "softmax")
+loss("BinaryCrossentropy", {"from_logits": True}, normal(6, 1), bits(6))
+loss("BinaryCrossentropy", {"from_logits": True}, normal(6, 1), bits(6, 1))
+loss("BinaryCrossentropy", {"from_logits": True}, normal(3, 2), random.uniform(size=(3, 2)))
+
+for shape in [(6, 2), (5, 11), (2, 3, 4), (1, 33), (2, 3, 2, 3)]:
+    for activation in ["linear", "softmax"]:
+        options = {"from_logits": True} if activation == "linear" else {}
+        labels = one_hot(shape[-1], *shape[:-1])
+        loss("CategoricalCrossentropy", options, normal(*shape), labels, activation, "uint8")
+        loss("CategoricalCrossentropy", dict(options, label_smoothing=0.3), normal(*shape), labels, activation)
+        labels = classes(shape[-1], *shape[:-1])
+        loss("SparseCategoricalCrossentropy", options, normal(*shape), labels, activation, "int32")
+        loss("SparseCategoricalCrossentropy", options, normal(*shape), labels[..., None], activation, "uint8")
+loss("CategoricalCrossentropy", {}, probabilities(5, 4), one_hot(4, 5))
+loss("CategoricalCrossentropy", {}, random.uniform(size=(5, 4)), one_hot(4, 5))
+loss("CategoricalCrossentropy", {"label_smoothing": 0.1}, probabilities(2, 3, 4), one_hot(4, 2, 3))
+loss("CategoricalCrossentropy", {}, np.float32([[1, 0, 0], [0, 0.5, 0.5]]), np.float32([[1, 0, 0], [1, 0, 0]]))
+loss("CategoricalCrossentropy", {"from_logits": True}, normal(4, 3), one_hot(3, 4), "softmax")
+loss("CategoricalCrossentropy", {}, normal(4, 3), probabilities(4, 3), "softmax")
+loss("CategoricalCrossentropy", {}, normal(4, 3), one_hot(3, 4), "sigmoid")
+loss("CategoricalCrossentropy", {}, normal(4, 3) * 50, one_hot(3, 4), "softmax")
+loss("SparseCategoricalCrossentropy", {}, probabilities(5, 4), classes(4, 5))
+loss("SparseCategoricalCrossentropy", {}, random.uniform(size=(2, 3, 4)), classes(4, 2, 3), "linear", "int32")
+loss("SparseCategoricalCrossentropy", {}, np.float32([[1, 0, 0], [0, 0.5, 0.5]]), [0, 0])
+loss("SparseCategoricalCrossentropy", {"from_logits": True}, normal(4, 3), classes(3, 4), "softmax", "int32")
+loss("SparseCategoricalCrossentropy", {}, normal(4, 3) * 50, classes(3, 4), "softmax", "int32")
+
+for name, options in [("MeanSquaredError", {}), ("MeanAbsoluteError", {}), ("Huber", {}), ("Huber", {"delta": 2.5})]:
+    for shape, labels in [((6, 3), (6, 3)), ((5, 1), (5,)), ((5, 1), (5, 1)), ((2, 3, 4), (2, 3, 4)), ((1, 31), (1, 31)),
+                          ((2, 3, 1), (2, 3)), ((2, 3, 2, 2), (2, 3, 2, 2))]:
+        loss(name, options, normal(*shape), normal(*labels))
+    loss(name, options, normal(4, 3), classes(5, 4, 3), "linear", "uint8")
+    loss(name, options, normal(4, 3), random.uniform(size=(4, 3)), "sigmoid")
+    loss(name, dict(options, reduction="sum"), normal(2, 3, 1), normal(2, 3))
+    loss(name, dict(options, reduction="sum"), normal(2, 3, 1), normal(2, 3, 1))
+loss("BinaryCrossentropy", {"reduction": "sum"}, normal(2, 3, 1), bits(2, 3), "sigmoid")
+
+
+def batches(make_x, make_y, rows=(5, 3, 1), weighted=False):
+    made = []
+    for n in rows:
+        made.append((make_x(n), make_y(n)) + ((np.float32(random.uniform(size=n)),) if weighted else ()))
+    return made
+
+
+def quantized(*shape):
+    """Few different values, so that there are ties."""
+    return np.float32(random.randint(0, 4, size=shape) / 4)
+
+
+for weighted in [False, True]:
+    metric("Accuracy", {}, batches(lambda n: classes(3, n, 2), lambda n: classes(3, n, 2), weighted=weighted))
+    metric("Accuracy", {}, batches(lambda n: classes(3, n, 1), lambda n: classes(3, n), weighted=weighted))
+    metric("Accuracy", {}, batches(lambda n: classes(2, n, 3, 2), lambda n: classes(2, n, 3, 2), weighted=weighted))
+    metric("BinaryAccuracy", {}, batches(lambda n: quantized(n, 3), lambda n: bits(n, 3), weighted=weighted), dtype="uint8")
+    metric("BinaryAccuracy", {"threshold": 0.25}, batches(lambda n: quantized(n, 1), lambda n: bits(n), weighted=weighted))
+    metric("BinaryAccuracy", {}, batches(lambda n: normal(n, 2, 3), lambda n: bits(n, 2, 3), weighted=weighted), "sigmoid")
+    metric("CategoricalAccuracy", {}, batches(lambda n: quantized(n, 5), lambda n: one_hot(5, n), weighted=weighted))
+    metric("CategoricalAccuracy", {}, batches(lambda n: normal(n, 2, 4), lambda n: one_hot(4, n, 2), weighted=weighted), "softmax")
+    for shape in [lambda n: (n,), lambda n: (n, 1)]:
+        metric("SparseCategoricalAccuracy", {},
+               batches(lambda n: quantized(n, 5), lambda n: classes(5, *shape(n)), weighted=weighted), dtype="int32")
+        metric("SparseTopKCategoricalAccuracy", {"k": 2},
+               batches(lambda n: quantized(n, 7), lambda n: classes(7, *shape(n)), weighted=weighted), dtype="uint8")
+    metric("SparseCategoricalAccuracy", {},
+           batches(lambda n: normal(n, 2, 4), lambda n: classes(4, n, 2), weighted=weighted), "softmax", "uint8")
+    metric("SparseTopKCategoricalAccuracy", {"k": 3},
+           batches(lambda n: normal(n, 2, 6), lambda n: classes(6, n, 2), weighted=weighted), "softmax", "int32")
+    metric("TopKCategoricalAccuracy", {"k": 2}, batches(lambda n: quantized(n, 6), lambda n: one_hot(6, n), weighted=weighted))
+    metric("TopKCategoricalAccuracy", {}, batches(lambda n: normal(n, 12), lambda n: one_hot(12, n), weighted=weighted))
+    metric("SparseTopKCategoricalAccuracy", {}, batches(lambda n: normal(n, 3), lambda n: classes(3, n), weighted=weighted))
+    for name in ["MeanSquaredError", "MeanAbsoluteError", "RootMeanSquaredError"]:
+        metric(name, {}, batches(lambda n: normal(n, 3), lambda n: normal(n, 3), weighted=weighted))
+        metric(name, {}, batches(lambda n: normal(n, 1), lambda n: normal(n), weighted=weighted))
+        metric(name, {}, batches(lambda n: normal(n, 2, 3), lambda n: normal(n, 2, 3), weighted=weighted))
+    for activation, options in [("linear", {"from_logits": True}), ("sigmoid", {}), ("sigmoid", {"label_smoothing": 0.1})]:
+        metric("BinaryCrossentropy", options,
+               batches(lambda n: normal(n, 3), lambda n: bits(n, 3), weighted=weighted), activation)
+    for activation, options in [("linear", {"from_logits": True}), ("softmax", {}), ("softmax", {"label_smoothing": 0.1})]:
+        metric("CategoricalCrossentropy", options,
+               batches(lambda n: normal(n, 5), lambda n: one_hot(5, n), weighted=weighted), activation)
+    for activation, options in [("linear", {"from_logits": True}), ("softmax", {})]:
+        metric("SparseCategoricalCrossentropy", options,
+               batches(lambda n: normal(n, 5), lambda n: classes(5, n), weighted=weighted), activation, "int32")
+        metric("SparseCategoricalCrossentropy", options,
+               batches(lambda n: normal(n, 2, 5), lambda n: classes(5, n, 2), weighted=weighted), activation, "int32")
+
+writer.save("losses")
