@@ -29,7 +29,8 @@ static void print_kind(kd_pool *pool, const kd_family *family, const kd_kind *ki
 
 static void print_all(void) {
   for (int f = 0; f < N_FAMILIES; f++) {
-    printf("%s%ss:\n", f ? "\n" : "", families[f]->noun);
+    const char *noun = families[f]->noun;
+    printf("%s%s%s:\n", f ? "\n" : "", noun, noun[strlen(noun) - 1] == 's' ? "es" : "s");
     for (size_t i = 0; i < families[f]->count; i++)
       printf("  %-30s %s\n", families[f]->kinds[i]->name, families[f]->kinds[i]->help);
   }
