@@ -1,8 +1,8 @@
 /* The replica of one rank: model, memory ranges, plans, update.
  *
  * Memory: weights (trainable, in the order in which backward produces gradients), state (the other weights),
- * slots (each as large as the weights), and the reduce range: gradients in the order of the weights, then
- * moving statistics, then the tail of the objective. The reduce range lives where ranks share memory
+ * slots (each as large as the weights), and the reduce range: the tail of the objective, then moving
+ * statistics, then gradients in the order of the weights. The reduce range lives where ranks share memory
  * (comm/reducer.h).
  *
  * Passes: the rows of a step that this rank computes are cut into passes: one per micro-shard under
