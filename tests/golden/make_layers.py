@@ -308,6 +308,9 @@ def merging():
 def embedding():
     case("Embedding", (3, 4), 7, 5, ids=7)
     case("Embedding", (5,), 3, 2, ids=3, embeddings_regularizer="l2")
+    case("Embedding", (3, 4), 7, 5, ids=7, mask_zero=True)
+    case("Masking", (3, 4, 2), ties=True)
+    case("Masking", (2, 5, 1), mask_value=1.0, ties=True)
 
 
 def random_graph(rng, lines):
