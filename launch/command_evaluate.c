@@ -51,7 +51,7 @@ static kd_status evaluate(kd_session *s) {
   kd_totals_create(s->pool, &s->objective, &totals);
   KD_TRY(kd_feeder_open(s->comm, s->replica, &s->test.stream, &feeder));
   double start = kd_now();
-  kd_status status = kd_session_guard(s, kd_evaluate(&trainer, feeder, 0, &totals));
+  kd_status status = kd_session_guard(s, kd_trainer_evaluate(&trainer, feeder, 0, &totals));
   int64_t steps = kd_feeder_steps(feeder);
   kd_feeder_destroy(feeder);
   KD_TRY(status);

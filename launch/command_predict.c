@@ -35,7 +35,7 @@ static kd_status predict(kd_session *s) {
     status = kd_array_file_create(path, s->model->n_outputs, outputs, s->test.stream.count, &file);
   KD_TRY(kd_comm_all_ok(s->comm, status));
   kd_trainer trainer = {.comm = s->comm, .replica = s->replica, .setup = &s->setup};
-  status = kd_predict(&trainer, &s->test.stream, write_rows, file);
+  status = kd_trainer_predict(&trainer, &s->test.stream, write_rows, file);
   if (file && status == KD_OK) status = kd_array_file_finish(file);
   kd_array_file_destroy(file);
   return kd_session_guard(s, status);

@@ -1,6 +1,6 @@
 #include "trainer/trainer.h"
 
-kd_status kd_evaluate(kd_trainer *t, kd_feeder *feeder, int64_t steps, kd_totals *totals) {
+kd_status kd_trainer_evaluate(kd_trainer *t, kd_feeder *feeder, int64_t steps, kd_totals *totals) {
   kd_sampler order;
   int64_t all = kd_feeder_steps(feeder);
   if (steps <= 0 || steps > all) steps = all;
@@ -72,7 +72,7 @@ static kd_status predict_step(kd_trainer *t, kd_feeder *feeder, gatherer *g, kd_
   return t->comm->rank == 0 ? sink(context, data.global_rows, g->all) : KD_OK;
 }
 
-kd_status kd_predict(kd_trainer *t, const kd_stream *stream, kd_rows_sink sink, void *context) {
+kd_status kd_trainer_predict(kd_trainer *t, const kd_stream *stream, kd_rows_sink sink, void *context) {
   kd_feeder *feeder;
   kd_sampler order;
   KD_TRY(kd_feeder_open(t->comm, t->replica, stream, &feeder));

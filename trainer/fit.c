@@ -98,7 +98,7 @@ static bool validates(const kd_trainer *t) {
 
 static kd_status validate(kd_trainer *t) {
   kd_totals_reset(&t->validation_totals);
-  KD_TRY(kd_evaluate(t, t->validation_feeder, t->fit->validation_steps, &t->validation_totals));
+  KD_TRY(kd_trainer_evaluate(t, t->validation_feeder, t->fit->validation_steps, &t->validation_totals));
   int count = kd_totals_count(t->setup->objective);
   kd_log_entry *entries = kd_pool_alloc(t->pool, (size_t)count, sizeof *entries);
   kd_totals_logs(&t->validation_totals, entries);
@@ -182,7 +182,7 @@ static kd_status train(kd_trainer *t) {
   return KD_OK;
 }
 
-kd_status kd_fit(kd_trainer *t) {
+kd_status kd_trainer_fit(kd_trainer *t) {
   t->pool = kd_pool_create();
   kd_status status = train(t);
   kd_feeder_destroy(t->train_feeder);

@@ -76,15 +76,15 @@ struct kd_trainer {
 
 /* Trains. The caller has created the replica and filled comm, replica, setup, fit, reporter, train,
  * validation. KD_ERR_STOPPED after a stop with a complete checkpoint. Collective. */
-kd_status kd_fit(kd_trainer *trainer);
+kd_status kd_trainer_fit(kd_trainer *trainer);
 
 /* Mean loss and metrics over a stream; entries: room for kd_totals_count. steps 0: all. Collective. */
-kd_status kd_evaluate(kd_trainer *trainer, kd_feeder *feeder, int64_t steps, kd_totals *totals);
+kd_status kd_trainer_evaluate(kd_trainer *trainer, kd_feeder *feeder, int64_t steps, kd_totals *totals);
 
 /* Feeds every sample in file order and hands the rows of all outputs to `sink` on rank 0, in order.
  * Collective. */
 typedef kd_status (*kd_rows_sink)(void *context, int64_t rows, const void *const *outputs);
-kd_status kd_predict(kd_trainer *trainer, const kd_stream *stream, kd_rows_sink sink, void *context);
+kd_status kd_trainer_predict(kd_trainer *trainer, const kd_stream *stream, kd_rows_sink sink, void *context);
 
 /* The learning rate of the coming step. */
 double kd_trainer_rate(const kd_trainer *trainer);
