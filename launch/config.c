@@ -80,10 +80,16 @@ void kd_config_destroy(kd_config *config) {
   kd_free(config);
 }
 
+static bool has_layers(const kd_ini *ini) {
+  for (int i = 0; i < ini->n_sections; i++)
+    if (!strcmp(ini->sections[i]->kind, "layer") || !strcmp(ini->sections[i]->kind, "layers")) return true;
+  return false;
+}
+
 kd_model *kd_config_model(kd_config *config) {
-  if (config->spec->n_layers == 0 && !config->run.model.file) {
+  if (!has_layers(config->ini)) {
     kd_diag_error(config->diag, (kd_origin){NULL, 0},
-                  "the configuration has no model: no [layer] or [layers], and no [model] file");
+                  "the configuration has no model: no [layer] and no [layers]");
     return NULL;
   }
   return kd_model_from_spec(&config->context, config->run.run.name, config->spec);

@@ -4,7 +4,7 @@
 #include "device/base/text.h"
 #include "launch/expand.h"
 
-enum { NEAR_NAMES = 2000 };
+enum { NEAR_NAMES = 2000, NAMED_LAYERS = 10 };
 
 /* Length of the part of a path that stands before its last name. */
 static size_t scope_length(const char *path) {
@@ -171,15 +171,26 @@ static void mark_used(kd_expander *e) {
   }
 }
 
+/* Copies of a block may leave out many layers: the first ones are named, the rest are counted. */
+static void warn_unused_layers(kd_expander *e, const bool *shared) {
+  const kd_model_spec *spec = e->spec;
+  int count = 0;
+  for (int i = 0; i < spec->n_layers; i++) {
+    const kd_layer_spec *layer = &spec->layers[i];
+    if (layer->used || shared[i] || count++ >= NAMED_LAYERS) continue;
+    kd_diag_warn(e->diag, layer->origin, "layer %s: no output needs it; it is left out", layer->name);
+  }
+  if (count > NAMED_LAYERS)
+    kd_diag_warn(e->diag, (kd_origin){NULL, 0}, "%d more layers are left out, no output needs them",
+                 count - NAMED_LAYERS);
+}
+
 static void warn_unused(kd_expander *e) {
   kd_model_spec *spec = e->spec;
-  char *shared = kd_calloc((size_t)spec->n_layers + 1, 1);
+  bool *shared = kd_calloc((size_t)spec->n_layers + 1, sizeof *shared);
   for (int i = 0; i < spec->n_layers; i++)
-    if (spec->layers[i].used && spec->layers[i].share >= 0) shared[spec->layers[i].share] = 1;
-  for (int i = 0; i < spec->n_layers; i++)
-    if (!spec->layers[i].used && !shared[i])
-      kd_diag_warn(e->diag, spec->layers[i].origin, "layer %s: no output needs it; it is left out",
-                   spec->layers[i].name);
+    if (spec->layers[i].used && spec->layers[i].share >= 0) shared[spec->layers[i].share] = true;
+  warn_unused_layers(e, shared);
   for (int i = 0; i < spec->n_inputs; i++)
     if (!spec->inputs[i].used)
       kd_diag_warn(e->diag, spec->inputs[i].origin, "input %s: nothing uses it", spec->inputs[i].name);

@@ -46,7 +46,7 @@ static bool is_field(const kd_model_spec *spec, const char *name) {
     if (!strcmp(spec->inputs[i].name, name)) return true;
   for (int i = 0; i < spec->n_outputs; i++)
     if (!strcmp(spec->outputs[i].name, name)) return true;
-  return spec->n_layers == 0; /* the model comes from a file, which knows its names */
+  return false;
 }
 
 /* map.NAME = dataset, or the columns of a CSV file joined by commas. */
@@ -171,6 +171,7 @@ void kd_run_config_make(kd_interpolation *context, const kd_model_spec *spec, kd
   make_train(context, &config->train);
   make_distributed(context, &config->distributed);
   fill(context, &kd_log_section_kind, NULL, &config->log);
+  if (config->run.log_level >= 0) config->log.level = config->run.log_level;
   fill(context, &kd_model_section_kind, NULL, &config->model);
   make_callbacks(context, config);
   kd_run_outputs_make(context, spec, config);

@@ -17,6 +17,7 @@ typedef struct kd_run_options {
   const char *name; /* default: "run" */
   const char *dir;  /* the run folder; default: runs/NAME */
   int64_t seed;
+  int log_level; /* kd_log_level, or -1; kd_log_options.level follows it */
 } kd_run_options;
 
 /* [data]; paths are joined with `dir` */
@@ -48,8 +49,9 @@ typedef struct kd_train_options {
   const kd_value *optimizer;                     /* for kd_optimizer_make */
   const kd_value *loss, *loss_weights, *metrics; /* as written; see outputs */
   const kd_value *save_value;
-  kd_texts save; /* weights files written at the end, relative to the run folder; may be none */
-  int64_t keep;  /* checkpoints that are kept */
+  kd_texts save;    /* weights files written at the end, relative to the run folder; may be none */
+  int dtype_policy; /* 0: float32 */
+  int64_t keep;     /* checkpoints that are kept */
 } kd_train_options;
 
 /* [distributed]; the enums have the order of the choices */
@@ -62,6 +64,7 @@ typedef struct kd_distributed_options {
   int64_t micro_shards; /* V of world */
   int64_t threads;      /* per rank; 0: the cores it is bound to */
   double timeout;       /* seconds of silence after which a rank ends the job */
+  int compress;         /* 0: none */
   double bucket_mb;     /* size of gradient buckets; 0: chosen at compile time */
 } kd_distributed_options;
 
@@ -75,7 +78,6 @@ typedef struct kd_log_options {
 /* [model] */
 typedef struct kd_model_options {
   const char *init_from; /* start weights of the whole model, or NULL */
-  const char *file;      /* the model from a Keras file, or NULL */
 } kd_model_options;
 
 /* One line of [callbacks]. */

@@ -14,6 +14,8 @@ static const kd_option run_table[] = {
     ROW(kd_run_options, name, KD_OPT_TEXT, "run", "name of the run"),
     ROW(kd_run_options, dir, KD_OPT_TEXT, "none", "run folder; none: runs/NAME", .flags = KD_OPT_NONE_OK),
     ROW(kd_run_options, seed, KD_OPT_INT, "0", "seed of all random numbers", .min = 0, .max = COUNT_LIMIT),
+    ROW(kd_run_options, log_level, KD_OPT_CHOICE, "none", "none: level of [log]",
+        .choices = "error|warning|info|debug", .flags = KD_OPT_NONE_OK),
     {.name = NULL},
 };
 KIND(run, kd_run_options, "run", "name, folder and seed of a run");
@@ -74,6 +76,8 @@ static const kd_option train_table[] = {
      .offset = offsetof(kd_train_options, save_value),
      .initial = "model.weights.h5",
      .help = "files written at the end, in the run folder"},
+    ROW(kd_train_options, dtype_policy, KD_OPT_CHOICE, "float32", "type of weights and sums",
+        .choices = "float32"),
     ROW(kd_train_options, keep, KD_OPT_INT, "2", "checkpoints that are kept", .min = 1, .max = 1e6),
     {.name = NULL},
 };
@@ -92,6 +96,8 @@ static const kd_option distributed_table[] = {
         "threads of a rank; none: the cores it is bound to", .min = 1, .max = 4096, .flags = KD_OPT_NONE_OK),
     ROW(kd_distributed_options, timeout, KD_OPT_FLOAT, "600", "seconds of silence that end the job", .min = 0,
         .max = 1e9, .flags = KD_OPT_OPEN_MIN),
+    ROW(kd_distributed_options, compress, KD_OPT_CHOICE, "none", "type of gradients on their way",
+        .choices = "none"),
     ROW(kd_distributed_options, bucket_mb, KD_OPT_FLOAT, "none", "size of a gradient bucket; none: chosen",
         .min = 0, .max = 1e6, .flags = KD_OPT_OPEN_MIN | KD_OPT_NONE_OK),
     {.name = NULL},
@@ -109,8 +115,6 @@ KIND(log, kd_log_options, "log", "messages and progress");
 
 static const kd_option model_table[] = {
     ROW(kd_model_options, init_from, KD_OPT_TEXT, "none", "start weights of the whole model",
-        .flags = KD_OPT_NONE_OK),
-    ROW(kd_model_options, file, KD_OPT_TEXT, "none", "model and weights from a Keras file",
         .flags = KD_OPT_NONE_OK),
     {.name = NULL},
 };

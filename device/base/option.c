@@ -38,13 +38,19 @@ static const char *key_list(kd_pool *pool, const kd_option *table, int count) {
   return list;
 }
 
+/* What has been said about a row. A misspelt key means its row, so that this is not reported missing too. */
+typedef enum row_state { ROW_OPEN, ROW_MEANT, ROW_GIVEN } row_state;
+
 static bool unknown_key(const kd_option_reader *reader, const kd_kind *kind, const char *key,
-                        const kd_value *value) {
+                        const kd_value *value, row_state *rows) {
   int count = table_size(kind->options);
   const char *near =
       count ? kd_nearest(key, &kind->options[0].name, (size_t)count, sizeof *kind->options) : NULL;
-  if (near)
+  if (near) {
+    int row = kd_option_row(kind->options, near);
+    if (rows[row] == ROW_OPEN) rows[row] = ROW_MEANT;
     return kd_option_error(reader, value, "unknown key '%s'; did you mean '%s'?", kd_quoted(key), near);
+  }
   if (count == 0) return kd_option_error(reader, value, "unknown key '%s'; it takes no keys", kd_quoted(key));
   if (count > LISTED_KEYS) return kd_option_error(reader, value, "unknown key '%s'", kd_quoted(key));
   return kd_option_error(reader, value, "unknown key '%s'; known are: %s", kd_quoted(key),
@@ -57,13 +63,14 @@ int kd_option_position(const kd_option *table, int position) {
   return -1;
 }
 
-static bool fill_defaults(const kd_option_reader *reader, const kd_kind *kind, const bool *given,
+static bool fill_defaults(const kd_option_reader *reader, const kd_kind *kind, const row_state *rows,
                           void *options) {
   bool good = true;
   for (int i = 0; kind->options && kind->options[i].name; i++) {
     const kd_option *option = &kind->options[i];
-    if (given[i]) continue;
+    if (rows[i] == ROW_GIVEN) continue;
     if (!option->initial || (option->flags & KD_OPT_REQUIRED)) {
+      if (rows[i] == ROW_MEANT) continue;
       good = kd_option_error(reader, NULL, "'%s' is missing (%s)", option->name,
                              kd_option_type_text(reader->diag->pool, option));
       continue;
@@ -75,7 +82,8 @@ static bool fill_defaults(const kd_option_reader *reader, const kd_kind *kind, c
 }
 
 static bool fill_values(const kd_option_reader *reader, const kd_kind *kind, int count,
-                        const char *const *keys, const kd_value *const *values, bool *given, void *options) {
+                        const char *const *keys, const kd_value *const *values, row_state *rows,
+                        void *options) {
   bool good = true;
   int position = 0;
   for (int i = 0; i < count; i++) {
@@ -83,15 +91,15 @@ static bool fill_values(const kd_option_reader *reader, const kd_kind *kind, int
     if (key && !strncmp(key, "x-", 2)) continue; /* notes of the user */
     int row = key ? kd_option_row(kind->options, key) : kd_option_position(kind->options, position++);
     if (row < 0 && key) {
-      good = unknown_key(reader, kind, key, values[i]);
+      good = unknown_key(reader, kind, key, values[i], rows);
     } else if (row < 0) {
       good = kd_option_error(reader, values[i], "%d values are given by position, at most %d are taken",
                              position, position - 1);
       break;
-    } else if (given[row]) {
+    } else if (rows[row] == ROW_GIVEN) {
       good = kd_option_error(reader, values[i], "'%s' is given twice", kind->options[row].name);
     } else {
-      given[row] = true;
+      rows[row] = ROW_GIVEN;
       good &= kd_option_read(reader, &kind->options[row], values[i], options);
     }
   }
@@ -111,11 +119,11 @@ static bool run_check(const kd_option_reader *reader, const kd_kind *kind, const
 bool kd_options_fill(kd_pool *pool, kd_diag *diag, const char *subject, kd_origin origin, const kd_kind *kind,
                      int count, const char *const *keys, const kd_value *const *values, void *options) {
   kd_option_reader reader = {pool, diag, subject, origin};
-  bool given[MAX_OPTIONS] = {false};
+  row_state rows[MAX_OPTIONS] = {ROW_OPEN};
   if (table_size(kind->options) > MAX_OPTIONS)
     return kd_option_error(&reader, NULL, "the option table of %s is too long", kind->name);
-  bool good = fill_values(&reader, kind, count, keys, values, given, options);
-  good &= fill_defaults(&reader, kind, given, options);
+  bool good = fill_values(&reader, kind, count, keys, values, rows, options);
+  good &= fill_defaults(&reader, kind, rows, options);
   if (good && kind->check) good = run_check(&reader, kind, options);
   return good;
 }

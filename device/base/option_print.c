@@ -91,15 +91,20 @@ static void limit_text(double limit, char buffer[32]) {
   if (length > 2 && !strcmp(buffer + length - 2, ".0")) buffer[length - 2] = '\0';
 }
 
+/* Limits that only keep counts exact in double say nothing to a reader. */
+static bool shows_max(const kd_option *option) {
+  return kd_option_has_max(option) && option->max < 9007199254740992.0;
+}
+
 static const char *range_text(kd_pool *pool, const kd_option *option) {
   char low[32], high[32];
   limit_text(option->min, low);
   limit_text(option->max, high);
   bool open_min = option->flags & KD_OPT_OPEN_MIN, open_max = option->flags & KD_OPT_OPEN_MAX;
-  if (kd_option_has_min(option) && kd_option_has_max(option))
+  if (kd_option_has_min(option) && shows_max(option))
     return kd_pool_printf(pool, " in %c%s, %s%c", open_min ? '(' : '[', low, high, open_max ? ')' : ']');
   if (kd_option_has_min(option)) return kd_pool_printf(pool, " %s %s", open_min ? ">" : ">=", low);
-  if (kd_option_has_max(option)) return kd_pool_printf(pool, " %s %s", open_max ? "<" : "<=", high);
+  if (shows_max(option)) return kd_pool_printf(pool, " %s %s", open_max ? "<" : "<=", high);
   return "";
 }
 
