@@ -22,7 +22,7 @@ static kd_config *load(const char *text, const char *override, kd_model **model)
 static const char *const cases[][2] = {
     {GOOD "loss = mse\n[train]\nepoch = 3\n",
      "a.ini:9: [train]: unknown key 'epoch'; did you mean 'epochs'?"},
-    {GOOD "[train]\nepochs = 0\n", "a.ini:8: [train]: epochs = 0 is out of range: expected int in [1, "},
+    {GOOD "[train]\nepochs = 0\n", "a.ini:8: [train]: epochs = 0 is out of range: expected int >= 1"},
     {GOOD "[train]\nepochs = 8.5\n", "a.ini:8: [train]: epochs = 8.5 is not of the right type: expected int"},
     {GOOD "[train]\nepochs = eight\n", "epochs = eight is not of the right type"},
     {GOOD "[train]\nepochs = 8 8\n",
