@@ -133,4 +133,4 @@ static kd_status csv_load(kd_file_set *set, int field, kd_piece *piece) {
   return status;
 }
 
-const kd_format kd_csv_format = {"csv", csv_open, csv_load, NULL, NULL};
+const kd_format kd_csv_format = {"csv", true, csv_open, csv_load, NULL, NULL};

@@ -44,6 +44,7 @@ typedef struct kd_file_set kd_file_set;
 
 typedef struct kd_format {
   const char *name;
+  bool named; /* arrays have names in a file: every piece has an item */
   /* Adds files and pieces for every field of the source; errors go to diag. */
   void (*open)(kd_file_set *set, const kd_data_source *source, kd_diag *diag);
   /* Fills piece->memory (by kd_piece_allocate or kd_piece_fill); may fill further pieces of the same file.

@@ -133,3 +133,20 @@ kd_status kd_h5_dims(hid_t set, const char *what, int max, int *rank, hsize_t *d
   if (space >= 0) H5Sclose(space);
   return status;
 }
+
+bool kd_h5_chunks_sane(hid_t set) {
+  enum { ALWAYS = 64 << 20 };
+  hsize_t chunk[H5S_MAX_RANK], dims[H5S_MAX_RANK];
+  hid_t plist = H5Dget_create_plist(set), type = H5Dget_type(set), space = H5Dget_space(set);
+  double chunk_bytes = (double)H5Tget_size(type), set_bytes = chunk_bytes;
+  int rank = H5Pget_layout(plist) == H5D_CHUNKED ? H5Pget_chunk(plist, H5S_MAX_RANK, chunk) : 0;
+  if (H5Sget_simple_extent_dims(space, dims, NULL) < rank) rank = 0;
+  for (int i = 0; i < rank; i++) {
+    chunk_bytes *= (double)chunk[i];
+    set_bytes *= (double)dims[i];
+  }
+  H5Sclose(space);
+  H5Tclose(type);
+  H5Pclose(plist);
+  return chunk_bytes <= ALWAYS || chunk_bytes <= 2 * set_bytes;
+}

@@ -26,5 +26,7 @@ bool kd_h5_element(hid_t type, kd_element *element);
 hid_t kd_h5_type(kd_dtype dtype);
 /* Sizes of a data set. KD_ERR_USAGE for more than `max` axes. */
 kd_status kd_h5_dims(hid_t set, const char *what, int max, int *rank, hsize_t *dims);
+/* False for chunks far larger than the data: the library allocates them whole when it reads. */
+bool kd_h5_chunks_sane(hid_t set);
 
 #endif

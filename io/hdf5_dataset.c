@@ -118,4 +118,4 @@ static kd_status hdf5_load(kd_file_set *set, int field, kd_piece *piece) {
   return status;
 }
 
-const kd_format kd_hdf5_format = {"hdf5", hdf5_open, hdf5_load, kd_h5_read_blocks, kd_h5_close_blocks};
+const kd_format kd_hdf5_format = {"hdf5", true, hdf5_open, hdf5_load, kd_h5_read_blocks, kd_h5_close_blocks};

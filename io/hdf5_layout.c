@@ -114,6 +114,7 @@ kd_status kd_h5_describe(kd_file_set *set, int field, int file, hid_t data, cons
   KD_CHECK(usable, KD_ERR_USAGE, "%s: its elements are neither integers nor floats of 1, 2, 4 or 8 bytes",
            what);
   KD_TRY(describe_shape(data, what, &piece, dims));
+  KD_CHECK(kd_h5_chunks_sane(data), KD_ERR_USAGE, "%s: its chunks are far larger than its data", what);
   chunking c = get_chunking(data, piece.sample.rank + 1, dims);
   if (!c.chunked) {
     if (add_contiguous(set, field, data, piece)) return KD_OK;

@@ -61,4 +61,4 @@ static kd_status idx_load(kd_file_set *set, int field, kd_piece *piece) {
   return status;
 }
 
-const kd_format kd_idx_format = {"idx", idx_open, idx_load, NULL, NULL};
+const kd_format kd_idx_format = {"idx", false, idx_open, idx_load, NULL, NULL};

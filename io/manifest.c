@@ -56,6 +56,21 @@ kd_status kd_dataset_manifest(kd_dataset *data, void **bytes, size_t *size) {
   return KD_OK;
 }
 
+/* The format must be able to read what the piece says. */
+static bool is_readable(const kd_format *format, const kd_piece *piece) {
+  switch (piece->storage) {
+  case KD_STORED_ROWS:
+    return piece->file >= 0;
+  case KD_STORED_WHOLE:
+    return format->load && piece->file >= 0 && (piece->item || !format->named);
+  case KD_STORED_OWN:
+    return format->read && piece->item != NULL;
+  case KD_N_STORAGES:
+    break;
+  }
+  return false;
+}
+
 static kd_status get_piece(kd_byte_reader *in, const kd_file_set *set, kd_piece *piece) {
   int64_t file, storage, kind, size, big;
   *piece = (kd_piece){0};
@@ -72,6 +87,10 @@ static kd_status get_piece(kd_byte_reader *in, const kd_file_set *set, kd_piece 
   piece->file = (int)file;
   piece->storage = (kd_storage)storage;
   piece->element = (kd_element){(char)kind, (int)size, big != 0};
+  int64_t bytes, dims[KD_MAX_RANK + 1] = {piece->rows};
+  for (int i = 0; i < piece->sample.rank; i++) dims[i + 1] = piece->sample.dim[i];
+  KD_TRY(kd_array_bytes(8, piece->sample.rank + 1, dims, &bytes));
+  KD_CHECK(is_readable(set->format, piece), KD_ERR_USAGE, "a piece cannot be read");
   return KD_OK;
 }
 

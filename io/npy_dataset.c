@@ -70,4 +70,4 @@ static kd_status npy_load(kd_file_set *set, int field, kd_piece *piece) {
   return status;
 }
 
-const kd_format kd_npy_format = {"npy", npy_open, npy_load, NULL, NULL};
+const kd_format kd_npy_format = {"npy", false, npy_open, npy_load, NULL, NULL};

@@ -163,4 +163,4 @@ static kd_status npz_load(kd_file_set *set, int field, kd_piece *piece) {
   return status;
 }
 
-const kd_format kd_npz_format = {"npz", npz_open, npz_load, NULL, NULL};
+const kd_format kd_npz_format = {"npz", true, npz_open, npz_load, NULL, NULL};

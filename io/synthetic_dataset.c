@@ -104,4 +104,4 @@ static kd_status synthetic_read(kd_file_set *set, int field, kd_piece *piece, in
   return KD_OK;
 }
 
-const kd_format kd_synthetic_format = {"synthetic", synthetic_open, NULL, synthetic_read, NULL};
+const kd_format kd_synthetic_format = {"synthetic", true, synthetic_open, NULL, synthetic_read, NULL};

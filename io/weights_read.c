@@ -103,6 +103,7 @@ static kd_status read_set(const weights_reader *r, hid_t set, const char *path, 
   char have[KD_SHAPE_TEXT], want[KD_SHAPE_TEXT];
   const char *what = kd_pool_printf(r->pool, "weight %s: %s in %s", weight->path, path, kd_quoted(r->name));
   KD_CHECK(is_inside(set), KD_ERR_USAGE, "%s: its data are outside the file", what);
+  KD_CHECK(kd_h5_chunks_sane(set), KD_ERR_USAGE, "%s: its chunks are far larger than its data", what);
   KD_TRY(kd_h5_dims(set, what, KD_MAX_RANK, &rank, dims));
   shape.rank = rank;
   for (int i = 0; i < rank; i++) shape.dim[i] = dims[i] <= INT64_MAX ? (int64_t)dims[i] : INT64_MAX;
