@@ -25,7 +25,15 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
                       const kd_output_goal *goal, kd_output_loss *output) {
   const kd_shape *prediction = output_shape(model, number);
   *output = (kd_output_loss){
-      .weight = goal->loss_weight, .label_dtype = goal->label_dtype, .label_sample = goal->label_sample};
+      .weight = goal->loss_weight,
+      .label_dtype = goal->label_dtype,
+      .label_sample = goal->label_sample,
+      .sample_weight = goal->sample_weight,
+      .weight_dtype = goal->weight_dtype,
+      .weight_sample = goal->weight_sample,
+      .n_class_weights = goal->n_class_weights,
+      .class_weight = goal->class_weight,
+  };
   if (!goal->loss) return true;
   const kd_value *value = goal->loss;
   kd_shape truth = with_batch(&goal->label_sample, -1);
@@ -35,6 +43,12 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
     value = resolved;
   }
   if (!kd_object_make(pool, diag, &kd_loss_family, value, &output->loss)) return false;
+  kd_tap tap = model->outputs[number].tap;
+  const kd_loss_common *common = output->loss.options;
+  bool weighted = goal->sample_weight || goal->n_class_weights > 0;
+  output->counted =
+      common->reduction != KD_RED_SUM && (model->calls[tap.call]->output_masked[tap.output] ||
+                                          (common->reduction == KD_RED_MEAN_WEIGHTED && weighted));
   bool sparse = loss_kind(output)->sparse_labels;
   output->values_per_row = kd_loss_values_per_row(&truth, prediction, sparse);
   if (sparse) output->classes = prediction->dim[prediction->rank - 1];
@@ -62,8 +76,9 @@ static const char *unique_name(kd_pool *pool, const kd_objective *objective, con
 }
 
 static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int output,
-                        const kd_output_goal *goal, const kd_value *value, kd_objective *objective) {
-  kd_metric_slot slot = {.output = output, .tail = objective->n_tail};
+                        const kd_output_goal *goal, const kd_value *value, bool weighted,
+                        kd_objective *objective) {
+  kd_metric_slot slot = {.output = output, .weighted = weighted, .tail = objective->n_tail};
   const kd_shape *prediction = output_shape(model, output);
   const kd_value *resolved = value;
   if (value->type == KD_V_TEXT) {
@@ -75,6 +90,7 @@ static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int
   if (!kd_object_make(pool, diag, &kd_metric_family, resolved, &slot.metric)) return false;
   const char *name = metric_name(value, &slot);
   if (model->n_outputs > 1) name = kd_pool_printf(pool, "%s_%s", model->outputs[output].name, name);
+  if (weighted && name_taken(objective, name)) name = kd_pool_printf(pool, "weighted_%s", name);
   slot.log_name = unique_name(pool, objective, name);
   slot.n_state = metric_kind(&slot)->n_state(slot.metric.options, prediction);
   objective->n_tail += slot.n_state;
@@ -91,102 +107,46 @@ static void name_losses(kd_pool *pool, const kd_model *model, kd_objective *obje
       objective->outputs[i].log_name = kd_pool_printf(pool, "%s_loss", model->outputs[i].name);
 }
 
-static int metric_count(const kd_output_goal *goal) {
-  if (!goal->metrics || goal->metrics->type == KD_V_NONE) return 0;
-  return goal->metrics->type == KD_V_LIST ? goal->metrics->count : 1;
+static int metric_count(const kd_value *metrics) {
+  if (!metrics || metrics->type == KD_V_NONE) return 0;
+  return metrics->type == KD_V_LIST ? metrics->count : 1;
+}
+
+static bool make_metrics(kd_pool *pool, kd_diag *diag, const kd_model *model, int output,
+                         const kd_output_goal *goal, bool weighted, kd_objective *objective) {
+  const kd_value *metrics = weighted ? goal->weighted_metrics : goal->metrics;
+  bool good = true;
+  for (int m = 0; m < metric_count(metrics); m++) {
+    const kd_value *value = metrics->type == KD_V_LIST ? &metrics->items[m] : metrics;
+    good &= make_metric(pool, diag, model, output, goal, value, weighted, objective);
+  }
+  return good;
 }
 
 bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, const kd_output_goal *goals,
                        kd_objective *objective) {
   *objective = (kd_objective){.n_outputs = model->n_outputs};
   objective->outputs = kd_pool_alloc(pool, (size_t)model->n_outputs, sizeof *objective->outputs);
-  objective->added_tail = model->n_outputs;
-  objective->n_tail = model->n_outputs + 1;
+  objective->count_tail = model->n_outputs;
+  objective->added_tail = 2 * model->n_outputs;
+  objective->n_tail = objective->added_tail + 1;
   int n_metrics = 0;
   bool good = true;
   for (int i = 0; i < model->n_outputs; i++) {
     good &= make_loss(pool, diag, model, i, &goals[i], &objective->outputs[i]);
-    n_metrics += metric_count(&goals[i]);
+    n_metrics += metric_count(goals[i].metrics) + metric_count(goals[i].weighted_metrics);
   }
   name_losses(pool, model, objective);
   objective->metrics = kd_pool_alloc(pool, (size_t)n_metrics, sizeof *objective->metrics);
   for (int i = 0; i < model->n_outputs; i++) {
-    for (int m = 0; m < metric_count(&goals[i]); m++) {
-      const kd_value *value =
-          goals[i].metrics->type == KD_V_LIST ? &goals[i].metrics->items[m] : goals[i].metrics;
-      good &= make_metric(pool, diag, model, i, &goals[i], value, objective);
-    }
+    good &= make_metrics(pool, diag, model, i, &goals[i], false, objective);
+    good &= make_metrics(pool, diag, model, i, &goals[i], true, objective);
   }
   return good;
 }
 
-static bool has_labels(const kd_objective *objective, int output) {
-  if (objective->outputs[output].loss.kind) return true;
-  for (int m = 0; m < objective->n_metrics; m++)
-    if (objective->metrics[m].output == output) return true;
+bool kd_objective_counts(const kd_objective *objective) {
+  for (int i = 0; i < objective->n_outputs; i++)
+    if (objective->outputs[i].counted) return true;
   return false;
-}
-
-static void put_tail(kd_emitted *emitted, kd_sym sym, int at) {
-  emitted->tail[emitted->n_tail] = sym;
-  emitted->tail_at[emitted->n_tail++] = at;
-}
-
-/* One output's loss: returns its weighted part of the mean over the global batch. */
-static kd_sym emit_loss(const kd_objective *objective, kd_graph *g, int number, kd_sym label,
-                        const kd_prediction *prediction, kd_sym inv_rows, kd_emitted *emitted) {
-  const kd_output_loss *output = &objective->outputs[number];
-  kd_sym values = kd_loss_values(g, &output->loss, label, prediction);
-  kd_sym sum = kd_reduce_all(g, KD_REDUCE_SUM, values);
-  put_tail(emitted, sum, number);
-  const kd_loss_common *common = output->loss.options;
-  if (common->reduction == KD_RED_SUM) return kd_scale(g, sum, output->weight);
-  return kd_scale(g, kd_mul(g, sum, inv_rows), output->weight / (double)output->values_per_row);
-}
-
-static kd_sym plus(kd_graph *g, kd_sym a, kd_sym b) {
-  return a == KD_NO_SYM ? b : b == KD_NO_SYM ? a : kd_add(g, a, b);
-}
-
-static kd_sym emit_added(kd_graph *g, const kd_objective *objective, const kd_built *built, kd_sym inv_rows,
-                         kd_emitted *emitted) {
-  kd_sym added = KD_NO_SYM;
-  for (int i = 0; i < built->n_losses; i++) added = plus(g, added, built->losses[i]);
-  if (added == KD_NO_SYM) return KD_NO_SYM;
-  put_tail(emitted, added, objective->added_tail);
-  return kd_mul(g, added, inv_rows);
-}
-
-kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd_model *model,
-                            const kd_built *built, int64_t rows, kd_sym inv_rows, kd_emitted *emitted) {
-  size_t n = (size_t)(objective->n_outputs + 1 + objective->n_metrics);
-  *emitted = (kd_emitted){.loss = KD_NO_SYM};
-  emitted->tail = kd_pool_alloc(g->pool, n, sizeof(kd_sym));
-  emitted->tail_at = kd_pool_alloc(g->pool, n, sizeof(int));
-  emitted->label = kd_pool_alloc(g->pool, (size_t)objective->n_outputs, sizeof(kd_sym));
-  kd_prediction *prediction = kd_pool_alloc(g->pool, (size_t)objective->n_outputs, sizeof *prediction);
-  for (int i = 0; i < objective->n_outputs; i++) {
-    const kd_output_loss *output = &objective->outputs[i];
-    emitted->label[i] = KD_NO_SYM;
-    if (!has_labels(objective, i)) continue;
-    kd_graph_scope(g, model->outputs[i].name);
-    emitted->label[i] = kd_input(g, output->label_dtype, with_batch(&output->label_sample, rows),
-                                 model->n_inputs + i, model->outputs[i].name);
-    prediction[i] = kd_find_logits(g, built->output[i]);
-    if (!output->loss.kind) continue;
-    kd_graph_scope(g, "loss");
-    emitted->loss = plus(g, emitted->loss,
-                         emit_loss(objective, g, i, emitted->label[i], &prediction[i], inv_rows, emitted));
-  }
-  kd_graph_scope(g, "loss");
-  emitted->loss = plus(g, emitted->loss, emit_added(g, objective, built, inv_rows, emitted));
-  for (int m = 0; m < objective->n_metrics; m++) {
-    const kd_metric_slot *slot = &objective->metrics[m];
-    kd_graph_scope(g, slot->log_name);
-    put_tail(emitted,
-             metric_kind(slot)->update(g, slot->metric.options, emitted->label[slot->output],
-                                       &prediction[slot->output], KD_NO_SYM),
-             slot->tail);
-  }
-  return kd_graph_status(g);
 }

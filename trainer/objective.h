@@ -1,7 +1,8 @@
 /* The objective: losses and metrics of all outputs, and where their sums stand in the tail of the reduce
  * range.
  *
- * The tail holds, in float32, sums over the rows of one pass: one loss sum per output, the sum of the layers'
+ * The tail holds, in float32, sums over the rows of one pass: one loss sum per output, one count per output
+ * (of outputs whose mean is over a number that the data decide: valid steps, weights), the sum of the layers'
  * own terms (activity regularisation), then the states of all metrics. Summed over passes and ranks with the
  * gradients, they give the logs of a step; the host adds steps up in double. */
 #ifndef KD_OBJECTIVE_H
@@ -14,9 +15,15 @@
 typedef struct kd_output_goal {
   const kd_value *loss; /* NULL: the output has none */
   double loss_weight;
-  const kd_value *metrics; /* one value or a list; NULL: none */
-  kd_dtype label_dtype;    /* as fed */
-  kd_shape label_sample;   /* shape of one label, without the batch */
+  const kd_value *metrics;          /* one value or a list; NULL: none */
+  const kd_value *weighted_metrics; /* the same, with sample weights; NULL: none */
+  bool sample_weight;               /* weights are fed: one for each sample, or for each step */
+  kd_dtype weight_dtype;
+  kd_shape weight_sample; /* shape of one sample's weights: () or (steps) */
+  int n_class_weights;    /* weight of class i; 0: none */
+  const double *class_weight;
+  kd_dtype label_dtype;  /* as fed */
+  kd_shape label_sample; /* shape of one label, without the batch */
   kd_origin origin;
 } kd_output_goal;
 
@@ -27,13 +34,20 @@ typedef struct kd_output_loss {
   kd_shape label_sample;
   int64_t values_per_row; /* loss values of one sample */
   const char *log_name;   /* "department_loss"; NULL without a loss or with a single one */
-  int64_t classes;        /* > 0: labels must lie in [0, classes) */
+  bool sample_weight;
+  kd_dtype weight_dtype;
+  kd_shape weight_sample;
+  int n_class_weights;
+  const double *class_weight;
+  bool counted;    /* the mean is over a count that the data decide: valid steps, or a sum of weights */
+  int64_t classes; /* > 0: labels must lie in [0, classes) */
 } kd_output_loss;
 
 typedef struct kd_metric_slot {
   const char *log_name;
   kd_object metric;
   int output;
+  bool weighted;     /* sees sample weights */
   int tail, n_state; /* place in the tail */
 } kd_metric_slot;
 
@@ -42,6 +56,7 @@ typedef struct kd_objective {
   kd_output_loss *outputs;
   int n_metrics;
   kd_metric_slot *metrics;
+  int count_tail; /* place of the counts, one per output */
   int added_tail; /* place of the layers' own terms */
   int n_tail;     /* floats of the tail */
 } kd_objective;
@@ -54,21 +69,27 @@ bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, cons
 enum {
   KD_VALUE_INV_ROWS = KD_VALUE_RNG + 1, /* 1 / rows of the global batch */
   KD_VALUE_SHARE,                       /* rows of this pass / rows of the global batch */
-  KD_N_VALUES
+  KD_VALUE_INV_COUNT                    /* + output: 1 / count of the global batch, of counted outputs */
 };
 
 typedef struct kd_emitted {
   kd_sym loss;   /* scalar: this pass's part of the mean loss of the global batch, without weight penalties */
   kd_sym *label; /* per output: the fed labels; KD_NO_SYM without loss and metrics */
+  kd_sym *weight;    /* per output: the fed sample weights; KD_NO_SYM: none */
+  kd_sym *inv_count; /* per output: see KD_VALUE_INV_COUNT; KD_NO_SYM when not counted */
   int n_tail;
   kd_sym *tail; /* tensors to bind in the tail */
   int *tail_at; /* their places */
 } kd_emitted;
 
-/* Appends losses and metrics. Labels are INPUTs numbered behind the model's inputs. rows: of this pass.
+/* Appends losses and metrics. Labels are INPUTs numbered behind the model's inputs, sample weights behind
+ * those. rows: of this pass. With counts_only nothing but the counts of counted outputs is emitted.
  * Arrays are in the graph's pool. */
 kd_status kd_objective_emit(const kd_objective *objective, kd_graph *graph, const kd_model *model,
-                            const kd_built *built, int64_t rows, kd_sym inv_rows, kd_emitted *emitted);
+                            const kd_built *built, int64_t rows, kd_sym inv_rows, bool counts_only,
+                            kd_emitted *emitted);
+/* Whether any output is counted: training then counts before it differentiates. */
+bool kd_objective_counts(const kd_objective *objective);
 
 /* --- logs of an epoch or an evaluation: sums in double --- */
 

@@ -121,6 +121,8 @@ static kd_status allocate(kd_replica *r) {
   KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->weights));
   KD_TRY(device->backend->alloc(device, (size_t)r->n_state * sizeof(float), (void **)&r->state));
   KD_TRY(device->backend->alloc(device, sizeof *r->values, (void **)&r->values));
+  size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
+  KD_TRY(device->backend->alloc(device, counts, (void **)&r->inv_count));
   if (optimizer) {
     KD_TRY(device->backend->alloc(device, weight_bytes * (size_t)optimizer->n_slots, (void **)&r->slots));
     if (optimizer->accumulation > 1)
@@ -227,6 +229,8 @@ void kd_replica_destroy(kd_replica *r) {
   if (r->state) device->backend->free(device, r->state, (size_t)r->n_state * sizeof(float));
   if (r->slots) device->backend->free(device, r->slots, weight_bytes * (size_t)r->spec.optimizer->n_slots);
   if (r->accumulated) device->backend->free(device, r->accumulated, weight_bytes);
+  size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
+  if (r->inv_count) device->backend->free(device, r->inv_count, counts);
   if (r->values) device->backend->free(device, r->values, sizeof *r->values);
   kd_pool_destroy(r->pool);
   kd_free(r);

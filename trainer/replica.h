@@ -28,16 +28,17 @@ typedef struct kd_replica_spec {
   const kd_objective *objective; /* NULL: predict only */
   const kd_optimizer *optimizer; /* NULL: no training */
   const kd_dtype *feed_dtype;    /* per model input: type of the data as stored */
-  int64_t batch_size;            /* of training, global */
-  int64_t largest_batch;         /* of training and validation; at least batch_size */
-  int64_t micro_batch;           /* largest number of rows of a pass; 0: no limit */
+  const kd_shape *feed_sample; /* per model input: shape of one stored sample; NULL: the model's own shapes */
+  int64_t batch_size;          /* of training, global */
+  int64_t largest_batch;       /* of training and validation; at least batch_size */
+  int64_t micro_batch;         /* largest number of rows of a pass; 0: no limit */
   kd_determinism determinism;
   int micro_shards;     /* V of world */
   int64_t bucket_bytes; /* 0: no limit */
   uint64_t seed;
 } kd_replica_spec;
 
-typedef enum kd_mode { KD_MODE_TRAIN, KD_MODE_EVALUATE, KD_MODE_PREDICT, KD_N_MODES } kd_mode;
+typedef enum kd_mode { KD_MODE_TRAIN, KD_MODE_EVALUATE, KD_MODE_PREDICT, KD_MODE_COUNT, KD_N_MODES } kd_mode;
 
 typedef struct kd_replica kd_replica;
 
@@ -56,7 +57,7 @@ enum { KD_PART_WEIGHT = -1 };
 kd_status kd_replica_get(kd_replica *replica, int part, int weight, float *values);
 kd_status kd_replica_put(kd_replica *replica, int part, int weight, const float *values);
 
-/* A step's data on this rank: inputs then labels, `rows` samples each. */
+/* A step's data on this rank: inputs, then labels, then sample weights, `rows` samples each. */
 typedef struct kd_step_data {
   int64_t rows, first, global_rows;
   void *const *field;

@@ -47,6 +47,7 @@ struct kd_replica {
   float *leaf;            /* where passes write: a buffer of its own, or `reduce` itself */
   bool own_leaf;          /* passes are added up */
   kd_step_values *values; /* device memory */
+  float *inv_count;       /* device memory: per output, see KD_VALUE_INV_COUNT */
   kd_tree_program tree;   /* order in which passes are added */
   kd_buckets buckets;
   kd_reducer *reducer, *tail_reducer;
@@ -61,7 +62,9 @@ struct kd_replica {
   bool last_pass, training;
 };
 
-/* passes.c */
+/* pass_plan.c, passes.c */
+const kd_shape *kd_passes_feed_shapes(const kd_replica *replica, kd_pool *pool, int64_t rows);
+kd_status kd_passes_on_mark(void *replica, int bucket);
 kd_status kd_passes_order(kd_replica *replica);
 kd_status kd_passes_get(kd_replica *replica, kd_mode mode, int64_t rows, kd_pass_plan **plan);
 void kd_passes_free(kd_replica *replica);

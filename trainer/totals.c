@@ -23,8 +23,10 @@ double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double 
     const kd_output_loss *output = &objective->outputs[i];
     if (!output->loss.kind) continue;
     const kd_loss_common *common = output->loss.options;
-    double count = common->reduction == KD_RED_SUM ? 1.0 : (double)(rows * output->values_per_row);
-    double mean = (double)tail[i] / count;
+    double count =
+        output->counted ? (double)tail[objective->count_tail + i] : (double)(rows * output->values_per_row);
+    if (common->reduction == KD_RED_SUM) count = 1.0;
+    double mean = count != 0 ? (double)tail[i] / count : 0.0; /* no valid value: no loss */
     loss += output->weight * mean;
     totals->output_loss[i] += mean * (double)rows;
   }

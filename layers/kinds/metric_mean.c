@@ -16,21 +16,28 @@ static double root_result(const void *options, int n_state, const double *state)
   return sqrt(kd_mean_result(options, n_state, state));
 }
 
+/* Axes behind the first `kept` ones are averaged. */
+static kd_sym mean_behind(kd_graph *g, kd_sym x, int kept) {
+  int rank = kd_sym_shape(g, x)->rank, axes[KD_MAX_RANK];
+  if (rank <= kept) return x;
+  for (int i = kept; i < rank; i++) axes[i - kept] = i;
+  return kd_reduce(g, KD_REDUCE_MEAN, x, rank - kept, axes, false);
+}
+
+/* Keras's Mean: values are averaged down to the axes of the weights, weighted, and both are averaged per
+ * sample. */
 kd_sym kd_mean_update(kd_graph *g, kd_sym values, kd_sym weight) {
   if (values == KD_NO_SYM) return KD_NO_SYM;
-  kd_shape shape = *kd_sym_shape(g, values);
-  int64_t rows = shape.dim[0];
-  if (shape.rank > 1) {
-    int axes[KD_MAX_RANK];
-    for (int i = 1; i < shape.rank; i++) axes[i - 1] = i;
-    values = kd_reduce(g, KD_REDUCE_MEAN, values, shape.rank - 1, axes, false);
-  }
+  int64_t rows = kd_sym_shape(g, values)->dim[0];
   kd_sym count = kd_full(g, KD_SHAPE(1), (double)rows);
   if (weight != KD_NO_SYM) {
-    values = kd_mul(g, values, weight);
-    count = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, weight), KD_SHAPE(1));
+    kd_shape shape = *kd_sym_shape(g, weight);
+    while (shape.rank > kd_sym_shape(g, values)->rank && shape.dim[shape.rank - 1] == 1) shape.rank--;
+    weight = kd_reshape(g, weight, shape);
+    values = kd_mul(g, mean_behind(g, values, shape.rank), weight);
+    count = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, mean_behind(g, weight, 1)), KD_SHAPE(1));
   }
-  kd_sym sum = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, values), KD_SHAPE(1));
+  kd_sym sum = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, mean_behind(g, values, 1)), KD_SHAPE(1));
   return kd_concat(g, 2, (kd_sym[]){sum, count}, 0);
 }
 
