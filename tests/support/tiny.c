@@ -36,7 +36,11 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
                          .loss_weight = 1,
                          .metrics = spec->metrics ? tiny_value(t, spec->metrics) : NULL,
                          .label_dtype = spec->label_dtype,
-                         .label_sample = spec->label};
+                         .label_sample = spec->label,
+                         .sample_weight = spec->sample_weight,
+                         .weight_dtype = KD_F32,
+                         .weight_sample = spec->label};
+  if (spec->weighted_metrics) goal.weighted_metrics = tiny_value(t, spec->weighted_metrics);
   kd_objective_make(t->pool, t->diag, t->model, &goal, &t->objective);
   kd_optimizer_make(t->pool, t->diag, tiny_value(t, spec->optimizer), &t->optimizer);
   assert_ok(kd_diag_status(t->diag));

@@ -24,6 +24,8 @@ typedef struct tiny_spec {
   const char *loss, *metrics, *optimizer;
   kd_dtype label_dtype;
   kd_shape label;
+  bool sample_weight; /* float32 weights of the labels' shape are fed behind the labels */
+  const char *weighted_metrics;
   int64_t batch, micro_batch;
   kd_determinism determinism;
   int micro_shards;

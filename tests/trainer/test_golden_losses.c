@@ -84,7 +84,7 @@ static void check_loss(const golden_case *c) {
     kd_emitted emitted;
     assert_ok(kd_model_build(t.model, g, &spec, &built));
     kd_sym inv_rows = kd_value_sym(g, KD_F32, KD_SCALAR, KD_VALUE_INV_ROWS, "inv_rows");
-    assert_ok(kd_objective_emit(&objective, g, t.model, &built, rows, inv_rows, &emitted));
+    assert_ok(kd_objective_emit(&objective, g, t.model, &built, rows, inv_rows, false, &emitted));
     kd_sym wanted[] = {emitted.loss, KD_NO_SYM, emitted.tail[0]};
     assert_ok(kd_autodiff(g, emitted.loss, 1, &built.input[0], &wanted[1]));
     const float inverse = 1.0f / (float)rows, **fed = kd_calloc((size_t)g->n_syms, sizeof *fed);
