@@ -1,7 +1,15 @@
 /* Losses of masked and weighted outputs against Keras: three training steps, and valid steps in metrics. */
 #include "support/tiny.h"
 
-enum { ROWS = 5, STEPS = 6, FEATURES = 3, CLASSES = 4, N_X = ROWS * STEPS * FEATURES, N_Y = ROWS * STEPS, N_RESULT = 7 };
+enum {
+  ROWS = 5,
+  STEPS = 6,
+  FEATURES = 3,
+  CLASSES = 4,
+  N_X = ROWS * STEPS * FEATURES,
+  N_Y = ROWS * STEPS,
+  N_RESULT = 7
+};
 
 /* The numbers behind a name in masks.txt. */
 static void read_line(const char *name, float *values, int count) {
@@ -47,7 +55,8 @@ static void load(data *d) {
 
 static void start(tiny *t, kd_comm *comm, int number, kd_determinism determinism) {
   char loss[128];
-  snprintf(loss, sizeof loss, "SparseCategoricalCrossentropy(from_logits=true, reduction=%s)", cases[number].reduction);
+  snprintf(loss, sizeof loss, "SparseCategoricalCrossentropy(from_logits=true, reduction=%s)",
+           cases[number].reduction);
   tiny_spec spec = {.input = KD_SHAPE(STEPS, FEATURES),
                     .layers = cases[number].mask ? masked : plain,
                     .loss = loss,
