@@ -116,7 +116,8 @@ static kd_status train(kd_session *s) {
                         .train = s->train.stream,
                         .validation = s->validation.stream};
   catch_signals();
-  kd_status status = kd_session_guard(s, kd_trainer_fit(&trainer));
+  kd_status status = kd_trainer_fit(&trainer);
+  if (!trainer.failed_together) status = kd_session_guard(s, status);
   kd_progress_destroy(progress);
   return status;
 }

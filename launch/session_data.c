@@ -154,6 +154,7 @@ static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t
   data->set = set;
   data->stream = (kd_stream){.data = set,
                              .count = set->count,
+                             .chunk = set->chunk,
                              .fields = fields,
                              .n_fields = w->n,
                              .sample_bytes = bytes,

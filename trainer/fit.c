@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/base/clock.h"
 #include "device/base/file.h"
 #include "device/base/log.h"
 #include "trainer/trainer.h"
@@ -42,6 +43,22 @@ static kd_status checkpoint_due(kd_trainer *t) {
   return every > 0 && t->iteration % every == 0 ? kd_trainer_checkpoint(t, false) : KD_OK;
 }
 
+/* Keras goes on with a loss that is not finite; one line says so. */
+static void warn_of_nan(kd_trainer *t) {
+  if (isfinite(t->step_loss) || t->nan_told) return;
+  t->nan_told = true;
+  kd_log(KD_LOG_WARNING, "the loss of step %lld is %g; training goes on (the callback TerminateOnNaN would end it)",
+         (long long)t->iteration, t->step_loss);
+}
+
+/* The time that the watchdog expects of a step: the mean of the first epoch's so far. */
+static void expect_steps(kd_trainer *t) {
+  enum { FIRST = 1, LAST = 20 };
+  if (t->steps_timed == FIRST) t->timing_start = kd_now();
+  if (t->steps_timed == LAST) kd_comm_expect_step(t->comm, (kd_now() - t->timing_start) / (LAST - FIRST));
+  if (t->steps_timed <= LAST) t->steps_timed++;
+}
+
 static kd_status train_step(kd_trainer *t) {
   kd_step_data data;
   const float *tail;
@@ -55,6 +72,7 @@ static kd_status train_step(kd_trainer *t) {
   KD_TRY(kd_replica_update(t->replica, t->iteration, kd_trainer_rate(t)));
   t->iteration++;
   t->batch++;
+  warn_of_nan(t);
   return KD_OK;
 }
 
@@ -73,10 +91,11 @@ static kd_status save_and_stop(kd_trainer *t) {
 
 static kd_status train_epoch(kd_trainer *t) {
   kd_sampler order;
-  kd_sampler_start(&order, t->train.count, t->fit->shuffle, 1, t->fit->seed, t->epoch);
+  kd_sampler_start(&order, t->train.count, t->fit->shuffle, t->train.chunk, t->fit->seed, t->epoch);
   KD_TRY(kd_feeder_start(t->train_feeder, &order, t->batch, t->steps - t->batch));
   while (t->batch < t->steps) {
     KD_TRY(train_step(t));
+    expect_steps(t);
     update_logs(t);
     if (t->comm->rank == 0 && t->reporter->step) t->reporter->step(t->reporter->context, t->batch, &t->logs);
     HOOK(t, batch_end, t->batch);
@@ -163,9 +182,11 @@ static kd_status save_results(kd_trainer *t) {
 static kd_status train(kd_trainer *t) {
   bool found = false, complete = false;
   KD_TRY(prepare(t));
+  t->failed_together = true; /* restoring ends alike on all ranks */
   if (t->fit->resume) KD_TRY(kd_trainer_restore(t, &found, &complete));
   KD_CHECK(found || !t->fit->resume_required, KD_ERR_USAGE,
            "%s holds no checkpoint to resume; --resume=auto starts anew then", t->fit->checkpoint_folder);
+  t->failed_together = false;
   if (complete) {
     kd_report_message(t, "this run is complete: nothing to do");
     return KD_OK;
