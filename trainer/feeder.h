@@ -14,7 +14,7 @@ typedef struct kd_stream {
   int n_fields;
   const size_t *sample_bytes; /* per field */
   int64_t batch_size;         /* global */
-  int64_t chunk; /* of the data set: samples that are stored together, see kd_sampler_start */
+  int64_t chunk;              /* of the data set: samples that are stored together, see kd_sampler_start */
   bool coordinator;           /* shard = coordinator: rank 0 reads for all */
 } kd_stream;
 

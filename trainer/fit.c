@@ -47,7 +47,8 @@ static kd_status checkpoint_due(kd_trainer *t) {
 static void warn_of_nan(kd_trainer *t) {
   if (isfinite(t->step_loss) || t->nan_told) return;
   t->nan_told = true;
-  kd_log(KD_LOG_WARNING, "the loss of step %lld is %g; training goes on (the callback TerminateOnNaN would end it)",
+  kd_log(KD_LOG_WARNING,
+         "the loss of step %lld is %g; training goes on (the callback TerminateOnNaN would end it)",
          (long long)t->iteration, t->step_loss);
 }
 

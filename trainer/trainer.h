@@ -68,10 +68,10 @@ struct kd_trainer {
   bool stop_training;   /* set by callbacks: ends after this epoch */
   bool diverged;        /* set by TerminateOnNaN */
   double step_loss;     /* of the last step */
-  bool nan_told;          /* the warning about a loss that is not finite was given */
-  int steps_timed;        /* for the watchdog */
-  double timing_start;    /* seconds */
-  bool failed_together;   /* the error is the same on all ranks: nobody waits for this one */
+  bool nan_told;        /* the warning about a loss that is not finite was given */
+  int steps_timed;      /* for the watchdog */
+  double timing_start;  /* seconds */
+  bool failed_together; /* the error is the same on all ranks: nobody waits for this one */
   kd_totals totals, validation_totals;
   kd_logs logs; /* of the present epoch */
   kd_history history;
