@@ -15,11 +15,11 @@ typedef struct step {
 } step;
 
 typedef struct reduction {
+  kd_dtype dtype; /* of the input */
   int n_steps;
   step steps[MAX_PASSES];
-  int64_t converted; /* where a copy of the input as float32 lies, or INPUT */
-  int64_t result;    /* where the result lies before it is converted, or OUTPUT */
-  int64_t partial;   /* where passes keep partial results */
+  int64_t result;  /* where the result lies before it is converted, or OUTPUT */
+  int64_t partial; /* where passes keep partial results */
   int64_t in_count, out_count;
   bool empty; /* nothing is reduced into each result */
   float divisor;
@@ -55,10 +55,11 @@ static int64_t count_reduced(const kd_reduce_attr *attr, const kd_shape *x) {
   return n;
 }
 
-/* Squares are taken by the first pass only. */
+/* Squares are taken, and other types converted, by the first pass only. */
 static void add_step(reduction *r, kd_reduce_kind kind, int64_t outer, int64_t n, int64_t inner) {
   if (r->n_steps && kind == KD_REDUCE_SUMSQ) kind = KD_REDUCE_SUM;
-  kd_reduce_pass_plan(&r->steps[r->n_steps++].pass, kind, outer, n, inner);
+  kd_dtype dtype = r->n_steps ? KD_F32 : r->dtype;
+  kd_reduce_pass_plan(&r->steps[r->n_steps++].pass, kind, dtype, outer, n, inner);
 }
 
 static void plan_steps(reduction *r, kd_reduce_kind kind, const groups *g) {
@@ -76,11 +77,9 @@ static void plan_steps(reduction *r, kd_reduce_kind kind, const groups *g) {
 }
 
 /* Intermediate results alternate between two places. */
-static int64_t place_results(reduction *r, bool convert_in, bool convert_out) {
+static int64_t place_results(reduction *r, bool convert_out) {
   int64_t used = 0, partial = 0;
-  r->converted = convert_in ? used : INPUT;
-  if (convert_in) used += (r->in_count + 15) / 16 * 16;
-  int64_t from = r->converted;
+  int64_t from = INPUT;
   for (int i = 0; i < r->n_steps; i++) {
     step *s = &r->steps[i];
     s->from = from;
@@ -103,6 +102,7 @@ static kd_status reduce_prepare(kd_launch *launch) {
   reduction *r = kd_calloc(1, sizeof *r);
   launch->handle = r;
   launch->note = "reduce";
+  r->dtype = x->dtype;
   r->in_count = kd_shape_count(&x->shape);
   r->out_count = kd_shape_count(&y->shape);
   r->empty = r->in_count == 0;
@@ -110,7 +110,7 @@ static kd_status reduce_prepare(kd_launch *launch) {
   if (r->empty) return KD_OK;
   groups g = find_groups(attr, &x->shape);
   plan_steps(r, attr->kind, &g);
-  launch->workspace_bytes = (size_t)place_results(r, x->dtype != KD_F32, y->dtype != KD_F32) * sizeof(float);
+  launch->workspace_bytes = (size_t)place_results(r, y->dtype != KD_F32) * sizeof(float);
   return KD_OK;
 }
 
@@ -138,10 +138,9 @@ static kd_status reduce_run(const kd_launch *launch) {
   const kd_tensor *x = &launch->input[0], *y = &launch->output[0];
   const kd_vector_table *vector = kd_cpu_vector(launch->device);
   float *work = launch->workspace;
-  if (r->converted != INPUT) vector->load_fn(x->dtype)(work + r->converted, x->data, r->in_count);
   for (int i = 0; i < r->n_steps; i++) {
     const step *s = &r->steps[i];
-    const float *from = s->from == INPUT ? x->data : work + s->from;
+    const void *from = s->from == INPUT ? x->data : work + s->from;
     float *to = s->to == OUTPUT ? y->data : work + s->to;
     kd_reduce_pass_run(&s->pass, launch->device, from, to, work + r->partial);
   }

@@ -112,9 +112,9 @@ static inline vf v_log_core(vf f, vf k) {
 
 /* x = m 2^k with sqrt(1/2) <= m < sqrt(2), for normal x > 0. */
 static inline vf v_split_mantissa(vf x, vi *k) {
-  vi bits = (vi)x + (0x3F800000 - 0x3F3504F3);
-  *k = (bits >> 23) - 127;
-  return (vf)((bits & 0x7FFFFF) + 0x3F3504F3);
+  vu bits = (vu)x + (0x3F800000u - 0x3F3504F3u); /* infinities and NaN may wrap */
+  *k = ((vi)bits >> 23) - 127;
+  return (vf)((bits & 0x7FFFFFu) + 0x3F3504F3u);
 }
 
 /* y where 0 < x < inf; what log says of x elsewhere. */

@@ -69,6 +69,12 @@ static int offset_of(const void *data) {
   return (int)((uintptr_t)data % 64);
 }
 
+/* Addresses are multiples of the element's size. */
+static int offset_for(kd_dtype dtype, int offset) {
+  int size = (int)kd_dtype_size(dtype);
+  return (offset + size - 1) / size * size;
+}
+
 /* --- launch ---------------------------------------------------------------------------------------- */
 
 void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place) {
@@ -87,14 +93,15 @@ void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place) {
   for (int i = 0; i < run->node->n_inputs; i++) {
     const kd_sym_info *info = kd_sym_get(run->graph, run->node->input[i]);
     run->input[i] = (kd_tensor){info->dtype, info->shape, NULL};
-    run->input[i].data = guarded(kd_tensor_bytes(&run->input[i]), offset);
+    run->input[i].data = guarded(kd_tensor_bytes(&run->input[i]), offset_for(info->dtype, offset));
     op_data_encode(run->values[run->node->input[i]], kd_shape_count(&info->shape), info->dtype,
                    run->input[i].data);
   }
   for (int i = 0; i < run->node->n_outputs; i++) {
     const kd_sym_info *info = kd_sym_get(run->graph, run->node->output[i]);
     run->output[i] = (kd_tensor){info->dtype, info->shape, NULL};
-    run->output[i].data = in_place ? run->input[i].data : guarded(kd_tensor_bytes(&run->output[i]), offset);
+    run->output[i].data = in_place ? run->input[i].data
+                                   : guarded(kd_tensor_bytes(&run->output[i]), offset_for(info->dtype, offset));
   }
   if (kernel->prepare && kernel->prepare(&run->launch) != KD_OK)
     fail_msg("%s: %s", run->what->name, kd_status_text());
