@@ -100,8 +100,9 @@ void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place) {
   for (int i = 0; i < run->node->n_outputs; i++) {
     const kd_sym_info *info = kd_sym_get(run->graph, run->node->output[i]);
     run->output[i] = (kd_tensor){info->dtype, info->shape, NULL};
-    run->output[i].data = in_place ? run->input[i].data
-                                   : guarded(kd_tensor_bytes(&run->output[i]), offset_for(info->dtype, offset));
+    run->output[i].data = in_place
+                              ? run->input[i].data
+                              : guarded(kd_tensor_bytes(&run->output[i]), offset_for(info->dtype, offset));
   }
   if (kernel->prepare && kernel->prepare(&run->launch) != KD_OK)
     fail_msg("%s: %s", run->what->name, kd_status_text());
