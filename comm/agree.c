@@ -81,7 +81,6 @@ static kd_status share_text(kd_comm *comm, int failed, char *text, size_t bytes)
 
 kd_status kd_comm_all_ok(kd_comm *comm, kd_status mine) {
   if (comm->size == 1) return mine;
-  enum { TEXT = 4096 };
   int32_t own = mine, verdict[2] = {-1, KD_OK}; /* the failing rank and its status */
   int32_t *all = comm->rank == 0 ? kd_calloc((size_t)comm->size, sizeof own) : NULL;
   kd_status status = kd_comm_to_root(comm, &own, sizeof own, all, "an exchange of status");
@@ -92,7 +91,7 @@ kd_status kd_comm_all_ok(kd_comm *comm, kd_status mine) {
   KD_TRY(status);
   KD_TRY(kd_comm_from_root(comm, verdict, sizeof verdict, "an exchange of status"));
   if (verdict[0] < 0) return KD_OK;
-  char text[TEXT] = "";
+  char text[KD_STATUS_TEXT] = "";
   KD_TRY(share_text(comm, verdict[0], text, sizeof text));
   return kd_fail((kd_status)verdict[1], "[rank %d @ %s] %s", verdict[0], kd_comm_host(comm, verdict[0]),
                  text);

@@ -110,8 +110,12 @@ bool kd_ini_split_path(kd_pool *pool, const char *text, kd_ini_path *path) {
   return true;
 }
 
+const char *kd_ini_kind_near(const char *kind) {
+  return kd_nearest(kind, &kinds[0].kind, N_KINDS, sizeof kinds[0]);
+}
+
 static void unknown_kind(const kd_ini_section *section, kd_diag *diag) {
-  const char *near = kd_nearest(section->kind, &kinds[0].kind, N_KINDS, sizeof kinds[0]);
+  const char *near = kd_ini_kind_near(section->kind);
   if (near) {
     kd_diag_error(diag, section->origin, "[%s]: unknown kind of section '%s'; did you mean '%s'?",
                   kd_quoted(section->title), kd_quoted(section->kind), near);

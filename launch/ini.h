@@ -94,6 +94,8 @@ void kd_ini_override_all(kd_ini *ini, kd_diag *diag, kd_origin origin, const cha
 typedef enum kd_ini_naming { KD_INI_UNNAMED, KD_INI_NAMED } kd_ini_naming;
 /* False when there is no such kind. Kinds that start with x- are the user's own and take either. */
 bool kd_ini_kind(const char *kind, kd_ini_naming *naming);
+/* The nearest kind to a misspelt one; NULL when none is near. */
+const char *kd_ini_kind_near(const char *kind);
 /* Errors for unknown kinds, missing and needless names. */
 void kd_ini_check_kinds(const kd_ini *ini, kd_diag *diag);
 

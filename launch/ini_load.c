@@ -8,10 +8,6 @@
 #include "launch/ini.h"
 #include "launch/interpolate.h"
 
-#ifndef KDIST_TEMPLATE_DIR
-#define KDIST_TEMPLATE_DIR "/usr/share/kdist/templates"
-#endif
-
 enum { INCLUDE_DEPTH = 16, INCLUDE_COUNT = 256 };
 
 typedef struct loader {

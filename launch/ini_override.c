@@ -17,7 +17,8 @@ static const char *nearest_target(const kd_ini *ini, const char *name) {
       names[count++] = k >= 0 ? section->keys[k].name : section->name ? section->name : section->kind;
     }
   }
-  return kd_nearest(name, names, count, sizeof *names);
+  const char *near = kd_nearest(name, names, count, sizeof *names);
+  return near ? near : kd_ini_kind_near(name);
 }
 
 /* "stage2.0/mix/conv" belongs to the line "stage2": what stands before the first '.' or '/'. */

@@ -140,7 +140,7 @@ kd_status kd_session_guard(kd_session *s, kd_status status) {
 
 void kd_session_close(kd_session *s, kd_status status) {
   (void)status;
-  char text[4096];
+  char text[KD_STATUS_TEXT];
   snprintf(text, sizeof text, "%s", kd_status_text());
   kd_replica_destroy(s->replica);
   kd_session_close_data(s);

@@ -14,8 +14,9 @@ typedef struct kd_origin {
 
 typedef struct kd_diag {
   kd_pool *pool;
-  char **messages; /* each complete: "FILE:LINE: text" */
-  size_t count, capacity;
+  char **messages;    /* each complete: "FILE:LINE: text" */
+  kd_origin *origins; /* of the messages */
+  size_t count, capacity, origin_capacity;
   char **warnings;
   size_t n_warnings, warning_capacity;
 } kd_diag;

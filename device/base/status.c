@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_LIMIT = 4096 };
-
-static _Thread_local char record[TEXT_LIMIT];
+static _Thread_local char record[KD_STATUS_TEXT];
 
 int kd_status_exit_code(kd_status status) {
   switch (status) {
@@ -28,25 +26,25 @@ int kd_status_exit_code(kd_status status) {
 
 kd_status kd_fail(kd_status code, const char *format, ...) {
   /* Formatted aside first: an argument may be the present record itself. */
-  char text[TEXT_LIMIT];
+  char text[KD_STATUS_TEXT];
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  memcpy(record, text, sizeof record);
+  memcpy(record, text, strlen(text) + 1);
   return code;
 }
 
 kd_status kd_fail_context(kd_status code, const char *format, ...) {
-  char text[TEXT_LIMIT];
+  char text[KD_STATUS_TEXT];
   va_list args;
   va_start(args, format);
   int used = vsnprintf(text, sizeof text, format, args);
   va_end(args);
   if (used < 0) used = 0;
-  if (used > TEXT_LIMIT - 1) used = TEXT_LIMIT - 1;
+  if (used > KD_STATUS_TEXT - 1) used = KD_STATUS_TEXT - 1;
   snprintf(text + used, sizeof text - (size_t)used, ": %s", record);
-  memcpy(record, text, sizeof record);
+  memcpy(record, text, strlen(text) + 1);
   return code;
 }
 

@@ -19,7 +19,10 @@ typedef enum kd_status {
 /* The process exit code of a status (0, 2, 1, 1, 3, 75, 1). */
 int kd_status_exit_code(kd_status status);
 
-/* Starts a new error record and returns `code`. The text is limited to 4 KiB; control bytes in
+/* Bytes of an error text: all errors of a configuration (diag.h), each with a path and 200 bytes of it. */
+enum { KD_STATUS_TEXT = 16384 };
+
+/* Starts a new error record and returns `code`. Longer texts are cut; control bytes in
  * foreign text should be removed with kd_quote (text.h) before. */
 kd_status kd_fail(kd_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

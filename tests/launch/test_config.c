@@ -141,6 +141,24 @@ static void outputs(void **state) {
   kd_config_destroy(config);
 }
 
+/* ResNet-18 of the installed template's blocks has torchvision's number of weights. */
+static void template(void **state) {
+  (void)state;
+  setenv("KDIST_TEMPLATES", KDIST_SOURCE_DIR "/launch/templates", 1);
+  kd_config *config =
+      load_text("include = @resnet\n[input image]\nshape = 224, 224, 3\n[layers]\n"
+                "stem = conv_bn(64, 7, strides=2)\npool = MaxPooling2D(3, strides=2, padding=same)\n"
+                "s1 = basic(64, repeat=2)\ns2 = basic(128, repeat=2, first.project=true, first.strides=2)\n"
+                "s3 = basic(256, repeat=2, first.project=true, first.strides=2)\n"
+                "s4 = basic(512, repeat=2, first.project=true, first.strides=2)\n"
+                "gap = GlobalAveragePooling2D()\nlogits = Dense(1000)\n");
+  unsetenv("KDIST_TEMPLATES");
+  kd_model *model = model_of(config);
+  assert_int_equal(kd_model_count_params(model, true), 11689512);
+  kd_model_destroy(model);
+  kd_config_destroy(config);
+}
+
 static void hashes(void **state) {
   (void)state;
   const char *path = KDIST_SOURCE_DIR "/examples/fashion_mlp.ini", *override = "train.epochs=3";
@@ -161,6 +179,7 @@ int main(void) {
       cmocka_unit_test(defaults_are_defaults),
       cmocka_unit_test(shared_and_frozen),
       cmocka_unit_test(outputs),
+      cmocka_unit_test(template),
       cmocka_unit_test(hashes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
