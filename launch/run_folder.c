@@ -95,6 +95,8 @@ static kd_status create(kd_session *s, kd_resume resume) {
     KD_TRY(write_text(s, "config.ini", kd_config_text(s->config, KD_CONFIG_LONG, false, false)));
     KD_TRY(write_environment(s));
   }
+  /* What an interrupted write left behind; finished checkpoints are never touched. */
+  KD_TRY(kd_checkpoint_sweep(kd_path_join(s->pool, dir, "checkpoints")));
   return append_command(s);
 }
 
