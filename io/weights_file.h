@@ -31,4 +31,8 @@ kd_status kd_weights_read(const char *path, const kd_model *model, float *const 
 kd_status kd_weights_read_image(const char *name, const void *bytes, size_t size, const kd_model *model,
                                 float *const *weight);
 
+/* The weights of one layer, found in the file by the layer's name wherever it stands there. weight: one
+ * pointer per weight of the model; only the layer's are written. */
+kd_status kd_weights_read_layer(const char *path, const kd_model *model, int layer, float *const *weight);
+
 #endif

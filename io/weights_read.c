@@ -45,19 +45,20 @@ static const char *vars_path(const weights_reader *r, const kd_weight_place *pla
   return !is_there(r->file, path) && is_there(r->file, old) ? old : path;
 }
 
-static bool has_dtype(hid_t set, const char *dtype) {
-  if (H5Aexists(set, "dtype") <= 0) return false;
-  hid_t attribute = H5Aopen(set, "dtype", H5P_DEFAULT), type = H5Aget_type(attribute);
+/* Whether the attribute of an object is this text. */
+static bool has_text(hid_t set, const char *name, const char *text) {
+  if (H5Aexists(set, name) <= 0) return false;
+  hid_t attribute = H5Aopen(set, name, H5P_DEFAULT), type = H5Aget_type(attribute);
   bool same = false;
   if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) > 0) {
-    char *text = NULL;
-    if (H5Aread(attribute, type, &text) >= 0 && text) {
-      same = strcmp(text, dtype) == 0;
-      H5free_memory(text);
+    char *value = NULL;
+    if (H5Aread(attribute, type, &value) >= 0 && value) {
+      same = strcmp(value, text) == 0;
+      H5free_memory(value);
     }
-  } else if (H5Tget_class(type) == H5T_STRING && H5Tget_size(type) < 64) {
-    char text[65] = "";
-    same = H5Aread(attribute, type, text) >= 0 && strcmp(text, dtype) == 0;
+  } else if (H5Tget_class(type) == H5T_STRING && H5Tget_size(type) < 1024) {
+    char value[1024] = "";
+    same = H5Aread(attribute, type, value) >= 0 && strcmp(value, text) == 0;
   }
   H5Tclose(type);
   H5Aclose(attribute);
@@ -79,7 +80,7 @@ static bool read_values(hid_t set, float *values, int64_t count) {
   hid_t type = H5Dget_type(set);
   H5T_class_t kind = H5Tget_class(type);
   bool good = false;
-  if (H5Tget_size(type) == sizeof(uint16_t) && (kind == H5T_OPAQUE || has_dtype(set, "bfloat16")))
+  if (H5Tget_size(type) == sizeof(uint16_t) && (kind == H5T_OPAQUE || has_text(set, "dtype", "bfloat16")))
     good = read_bfloat16(set, type, values, count);
   else if (kind == H5T_FLOAT || kind == H5T_INTEGER)
     good = H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
@@ -174,6 +175,62 @@ kd_status kd_weights_read(const char *path, const kd_model *model, float *const 
   kd_h5_enter();
   kd_status status = kd_h5_open(path, &file);
   if (status == KD_OK) status = read_opened(path, file, model, weight);
+  kd_h5_leave();
+  return status;
+}
+
+/* Looks for the group below "layers" whose variables bear a layer's name (an attribute that Keras since 3.6
+ * and kdist write).
+ */
+typedef struct name_search {
+  const char *name;
+  kd_pool *pool;
+  const char *found; /* "layers/dense_1" */
+} name_search;
+
+static herr_t match_name(hid_t layers, const char *group, const H5L_info_t *info, void *context) {
+  name_search *search = context;
+  if (info->type != H5L_TYPE_HARD) return 0;
+  const char *vars = kd_pool_printf(search->pool, "%s/vars", group);
+  if (!is_there(layers, vars)) return 0;
+  hid_t object = H5Oopen(layers, vars, H5P_DEFAULT);
+  if (object < 0) return 0;
+  bool same = has_text(object, "name", search->name);
+  H5Oclose(object);
+  if (same) search->found = kd_pool_printf(search->pool, "layers/%s", group);
+  return same ? 1 : 0;
+}
+
+static kd_status read_layer(weights_reader *r, const kd_model *model, int number, float *const *weight) {
+  const kd_layer *layer = model->layers[number];
+  kd_weights_layout layout;
+  kd_weights_layout_make(model, r->pool, &layout);
+  r->root = "";
+  name_search search = {.name = layer->name, .pool = r->pool};
+  hid_t layers = is_there(r->file, "layers") ? H5Gopen2(r->file, "layers", H5P_DEFAULT) : -1;
+  if (layers >= 0) {
+    H5Literate(layers, H5_INDEX_NAME, H5_ITER_INC, NULL, match_name, &search);
+    H5Gclose(layers);
+  }
+  KD_CHECK(search.found, KD_ERR_USAGE, "%s holds no layer named %s", kd_quoted(r->name), layer->name);
+  for (int w = layer->first_weight; w < layer->first_weight + layer->n_weights; w++) {
+    kd_weight_place place = layout.place[w];
+    place.layer = search.found;
+    KD_TRY(read_weight(r, &model->weights[w], &place, weight[w]));
+  }
+  return KD_OK;
+}
+
+kd_status kd_weights_read_layer(const char *path, const kd_model *model, int layer, float *const *weight) {
+  hid_t file;
+  kd_h5_enter();
+  kd_status status = kd_h5_open(path, &file);
+  if (status == KD_OK) {
+    weights_reader r = {.name = path, .file = file, .pool = kd_pool_create()};
+    status = read_layer(&r, model, layer, weight);
+    H5Fclose(file);
+    kd_pool_destroy(r.pool);
+  }
   kd_h5_leave();
   return status;
 }
