@@ -1,0 +1,178 @@
+"""Golden values of optimizers, regularizers and learning-rate schedules, from Keras itself (JAX backend, float64,
+stored as float32).
+
+    KERAS_BACKEND=jax python tests/golden/make_optimizers.py
+
+writes optimizers.txt, optimizers.bin and schedules.txt. A case of optimizers.txt is "LAYER; LAYER; OPTIMIZER": the
+weights of the layers start as `weight`, get the gradients `grad` (steps first) and end as `final`, with the slots
+`slot.NAME`. The gradients of the layers' regularizers are added by both sides. A line of schedules.txt is a schedule,
+a bar, and pairs of step and rate.
+"""
+
+import os
+import pathlib
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+import jax
+
+jax.config.update("jax_enable_x64", True)
+import keras
+import numpy as np
+from golden_writer import Writer, call, text
+
+keras.config.set_floatx("float64")
+STEPS = 10
+SHAPES = [(4, 3), (3,), (3, 2), (2,)]
+writer = Writer()
+
+
+class Call:
+    """A schedule or a regularizer in call form."""
+
+    def __init__(self, module, name, **options):
+        self.module, self.name, self.options = module, name, options
+
+    def __str__(self):
+        return call(self.name, self.options)
+
+    def make(self):
+        return getattr(self.module, self.name)(**self.options)
+
+
+def schedule(name, **options):
+    return Call(keras.optimizers.schedules, name, **options)
+
+
+def penalty(name, **options):
+    return Call(keras.regularizers, name, **options)
+
+
+SLOTS = {
+    "momentum": ["momentums", "_momentums"],
+    "velocity": ["_velocities"],
+    "velocity_hat": ["_velocity_hats"],
+    "average_gradient": ["_average_gradients"],
+    "accumulated": ["_accumulated_gradients"],
+}
+
+
+def slots_of(optimizer):
+    """All lists of one variable per weight."""
+    found = {}
+    for name, attributes in SLOTS.items():
+        for attribute in attributes:
+            values = getattr(optimizer, attribute, None)
+            if values:
+                found[name] = values
+    expected = sum(len(v) for v in found.values())
+    own = [v for v in optimizer.variables if v.path.split("/")[-1] not in ("iteration", "learning_rate")]
+    assert expected == len(own), [v.path for v in own]
+    return found
+
+
+def optimizer(name, options, penalties=(None, None, None, None), scale=1.0):
+    random = np.random.RandomState(len(writer.lines))
+    made = {k: v.make() if isinstance(v, Call) else v for k, v in options.items()}
+    tool = getattr(keras.optimizers, name)(**made)
+    layers = []
+    for i in range(2):
+        kernel, bias = penalties[2 * i : 2 * i + 2]
+        given = {"units": SHAPES[2 * i][1]}
+        if kernel:
+            given["kernel_regularizer"] = kernel
+        if bias:
+            given["bias_regularizer"] = bias
+        layers.append(call("Dense", given))
+    writer.case("; ".join(layers + [call(name, options)]))
+    weights = [np.float32(random.normal(size=shape)) for shape in SHAPES]
+    grads = [np.float32(random.normal(size=(STEPS,) + shape) * scale) for shape in SHAPES]
+    grads[1][3:6] = 0
+    grads[2][2] *= 1e-4
+    variables = [keras.Variable(w, dtype="float64") for w in weights]
+    tool.build(variables)
+    slopes = [None if p is None else jax.grad(p.make()) for p in penalties]
+    for step in range(STEPS):
+        now = [np.float64(g[step]) for g in grads]
+        for i, slope in enumerate(slopes):
+            if slope:
+                now[i] = now[i] + np.asarray(slope(variables[i].value))
+        tool.apply(now)
+    for i, weight in enumerate(weights):
+        writer.array("weight", str(i), weight)
+        writer.array("grad", str(i), grads[i])
+        writer.array("final", str(i), variables[i].value)
+    for slot, values in slots_of(tool).items():
+        for i, value in enumerate(values):
+            writer.array("slot" + str(i), slot, value.value)
+
+
+DECAY = schedule("ExponentialDecay", initial_learning_rate=0.1, decay_steps=4, decay_rate=0.5)
+PIECES = schedule("PiecewiseConstantDecay", boundaries=[2, 5], values=[0.1, 0.05, 0.01])
+CLASSES = {
+    "SGD": [{"learning_rate": 0.1}, {"momentum": 0.9}, {"momentum": 0.8, "nesterov": True}],
+    "RMSprop": [{}, {"rho": 0.8, "epsilon": 1e-3}, {"learning_rate": 0.01, "momentum": 0.9}, {"centered": True},
+                {"momentum": 0.5, "centered": True}],
+    "Adam": [{}, {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}, {"amsgrad": True}],
+    "AdamW": [{}, {"learning_rate": 0.05, "beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-5}, {"amsgrad": True}],
+}
+COMMON = [
+    {"clipnorm": 0.5},
+    {"clipnorm": 100.0},
+    {"clipvalue": 0.3},
+    {"global_clipnorm": 0.7},
+    {"global_clipnorm": 100.0},
+    {"weight_decay": 0.03},
+    {"gradient_accumulation_steps": 3},
+    {"gradient_accumulation_steps": 2, "clipnorm": 0.4, "weight_decay": 0.01},
+    {"learning_rate": DECAY},
+    {"learning_rate": PIECES, "gradient_accumulation_steps": 4},
+    {"learning_rate": DECAY, "weight_decay": 0.02, "global_clipnorm": 1.0},
+]
+for name, sets in CLASSES.items():
+    for options in sets:
+        optimizer(name, options)
+    for options in COMMON:
+        optimizer(name, dict(sets[-1], **options))
+optimizer("AdamW", {"weight_decay": 0.0})
+optimizer("SGD", {"learning_rate": 0.1}, scale=1e4)
+optimizer("Adam", {"learning_rate": 0.1}, scale=1e-4)
+
+L1, L2 = penalty("L1", l1=0.02), penalty("L2", l2=0.3)
+BOTH = penalty("L1L2", l1=0.01, l2=0.1)
+for name, options in [("SGD", {"momentum": 0.9}), ("Adam", {"clipnorm": 0.6}), ("RMSprop", {"global_clipnorm": 0.8}),
+                      ("AdamW", {"gradient_accumulation_steps": 2}), ("SGD", {"clipvalue": 0.2})]:
+    optimizer(name, options, (L1, L2, BOTH, None))
+    optimizer(name, options, (L2, None, None, BOTH))
+
+writer.save("optimizers")
+
+SCHEDULES = [
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.5}),
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.9, "staircase": True}),
+    ("ExponentialDecay", {"initial_learning_rate": 3.0, "decay_steps": 7.5, "decay_rate": 1.5}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 4, "decay_rate": 0.5}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 2.0, "staircase": True}),
+    ("PiecewiseConstantDecay", {"boundaries": [0], "values": [1.0, 0.5]}),
+    ("PiecewiseConstantDecay", {"boundaries": [3, 4, 10], "values": [1.0, 0.5, 0.25, 0.0]}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5, "end_learning_rate": 0.01, "power": 2.0}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 5, "power": 0.5, "cycle": True}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.01, "decay_steps": 4, "end_learning_rate": 0.1, "cycle": True}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 10}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 6, "alpha": 0.2}),
+    ("CosineDecay", {"initial_learning_rate": 0.0, "decay_steps": 8, "warmup_target": 0.2, "warmup_steps": 4}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 8, "alpha": 0.1, "warmup_target": 0.2, "warmup_steps": 3}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 8, "warmup_steps": 3}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 8, "warmup_target": 0.2}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 3}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 4, "t_mul": 1.0, "m_mul": 0.5, "alpha": 0.1}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 3, "t_mul": 1.5, "m_mul": 0.8}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 2, "t_mul": 3.0, "alpha": 0.01}),
+]
+STEPS_SEEN = list(range(0, 17)) + [20, 21, 25, 30, 45, 100, 101, 1000]
+lines = []
+for name, options in SCHEDULES:
+    rate = getattr(keras.optimizers.schedules, name)(**options)
+    pairs = " ".join("%d %.15g" % (step, float(rate(step))) for step in STEPS_SEEN)
+    lines.append("%s | %s" % (call(name, options), pairs))
+(pathlib.Path(__file__).parent / "schedules.txt").write_text("\n".join(lines) + "\n")
