@@ -55,7 +55,7 @@ typedef struct kd_optimizer_common {
        .type = KD_OPT_FLOAT,                                                                                 \
        .offset = offsetof(S, common.loss_scale_factor),                                                      \
        .initial = "none",                                                                                    \
-       .help = "gradients are divided by it",                                                                \
+       .help = "scale of the loss, divided out of the gradients",                                            \
        .min = 0,                                                                                             \
        .max = 1e30,                                                                                          \
        .flags = KD_OPT_NONE_OK | KD_OPT_OPEN_MIN | KD_OPT_KEY_ONLY},                                         \

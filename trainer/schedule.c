@@ -186,7 +186,9 @@ static double restart_at(const void *options, double step) {
     double before = (1 - pow(o->t_mul, period)) / (1 - o->t_mul);
     fraction = (done - before) / pow(o->t_mul, period);
   }
-  return cosine(o->initial * pow(o->m_mul, period), o->alpha, fraction);
+  /* m_mul shrinks the cosine, not the floor of alpha. */
+  double wave = pow(o->m_mul, period) * 0.5 * (1 + cos(acos(-1.0) * fraction));
+  return o->initial * ((1 - o->alpha) * wave + o->alpha);
 }
 
 #define SCHEDULE(id, class, text, table, struct_type, check_fn, at_fn)                                       \

@@ -3,7 +3,7 @@
 #include "trainer/replica_state.h"
 
 /* The update of a step as plans over whole ranges, in Keras's order: statistics move; accumulated gradients
- * are joined; weight penalties, loss scale and per-weight clipping adjust gradients; global clipping, decay
+ * are joined; weight penalties and per-weight clipping adjust gradients; global clipping, decay
  * and the optimizer's rule replace weights and slots. Ranges are padded with zeros, which every rule keeps at
  * zero. */
 
@@ -83,23 +83,23 @@ static kd_status compile_accumulation(kd_replica *r) {
   return builder_finish(&b, &r->updates.finish);
 }
 
-/* The gradient of one weight after its penalty, the loss scale and clipnorm; KD_NO_SYM when nothing changes
- * it. */
+/* The gradient of one weight after its penalty and clipnorm; KD_NO_SYM when nothing changes it. Keras
+ * multiplies the loss by loss_scale_factor and divides gradients by it; in float32 that is no change, so
+ * neither is done. */
 static kd_status adjusted(update_builder *b, int w, kd_sym *gradient) {
   kd_replica *r = b->replica;
   const kd_weight *weight = &r->spec.model->weights[w];
   const kd_optimizer_common *common = r->spec.optimizer->common;
   kd_graph *g = b->graph;
-  bool scaled = common->loss_scale_factor != KD_UNSET_FLOAT, clipped = common->clipnorm != KD_UNSET_FLOAT;
+  bool clipped = common->clipnorm != KD_UNSET_FLOAT;
   *gradient = KD_NO_SYM;
-  if (!weight->regularizer.kind && !scaled && !clipped) return KD_OK;
+  if (!weight->regularizer.kind && !clipped) return KD_OK;
   *gradient = fed(b, weight->shape, gradients(r) + weight->offset, weight->path);
   if (weight->regularizer.kind) {
     kd_sym values = fed(b, weight->shape, kd_replica_place(r, w), weight->path), slope;
     KD_TRY(kd_autodiff(g, kd_penalty(g, &weight->regularizer, values), 1, &values, &slope));
     if (slope != KD_NO_SYM) *gradient = kd_add(g, *gradient, slope);
   }
-  if (scaled) *gradient = kd_scale(g, *gradient, 1.0 / common->loss_scale_factor);
   if (clipped) {
     kd_sym norm = kd_unary(g, KD_PW_SQRT, kd_reduce_all(g, KD_REDUCE_SUMSQ, *gradient));
     kd_sym limit = kd_max(g, norm, kd_const(g, common->clipnorm));
