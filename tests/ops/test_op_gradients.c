@@ -1,6 +1,6 @@
-/* The gradients of the cases of cases.def, run as plans on the CPU, against the same graph in the interpreter.
- * (That the rules are right is the matter of tests/graph: there the interpreter's gradients meet 4-point
- * differences.) */
+/* The gradients of the cases of cases.def, run as plans on the CPU, against the same graph in the
+ * interpreter. (That the rules are right is the matter of tests/graph: there the interpreter's gradients meet
+ * 4-point differences.) */
 #include <math.h>
 
 #include "support/check.h"
