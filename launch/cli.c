@@ -1,5 +1,6 @@
 #include "launch/cli.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "device/base/text.h"
@@ -131,6 +132,15 @@ kd_status kd_cli_int(const kd_cli *cli, const char *name, long long least, long 
            "--%s is an integer of at least %lld, but is '%s'", name, least, kd_quoted(text));
   *value = number;
   return KD_OK;
+}
+
+/* Messages about files begin with FILE:LINE, so nothing is put before them. */
+void kd_cli_report(kd_cli *cli, kd_status status) {
+  if (!cli->silent) {
+    fprintf(stderr, "%s%s\n", status == KD_ERR_USAGE ? "" : "kdist: ", kd_status_text());
+    fflush(stderr);
+  }
+  cli->silent = true;
 }
 
 static const char *flag_usage(kd_pool *pool, const kd_flag *flag) {

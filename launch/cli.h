@@ -41,7 +41,7 @@ struct kd_cli {
   const char **flag_values; /* "" when a switch or an optional value was left out */
   int argc;
   char **argv;
-  bool silent; /* another rank prints the error */
+  bool silent; /* the error is told already, or another rank tells it */
 };
 
 extern const kd_command *const kd_commands[]; /* ends with NULL */
@@ -54,6 +54,8 @@ const char *kd_cli_flag(const kd_cli *cli, const char *name);
 /* An integer flag >= least, or `initial` when it was not given. */
 kd_status kd_cli_int(const kd_cli *cli, const char *name, long long least, long long initial,
                      long long *value);
+/* Tells the user the present status text, once; not when another rank does. */
+void kd_cli_report(kd_cli *cli, kd_status status);
 /* Usage of one command, or of all with NULL, in the pool. */
 const char *kd_cli_usage(kd_pool *pool, const kd_command *command);
 

@@ -7,12 +7,6 @@
 #include "device/base/text.h"
 #include "launch/cli.h"
 
-/* Messages about files begin with FILE:LINE, so nothing is put before them. */
-static int fail(kd_status status, bool silent) {
-  if (!silent) fprintf(stderr, "%s%s\n", status == KD_ERR_USAGE ? "" : "kdist: ", kd_status_text());
-  return kd_status_exit_code(status);
-}
-
 static int unknown_command(const char *name) {
   const char *near = NULL;
   int best = (int)strlen(name) / 3 < 1 ? 1 : (int)strlen(name) / 3;
@@ -62,7 +56,8 @@ static int run(kd_pool *pool, int argc, char **argv) {
   kd_cli cli = {0};
   kd_status status = kd_cli_parse(pool, command, argc - 2, argv + 2, &cli);
   if (status == KD_OK) status = command->run(&cli);
-  return status == KD_OK ? 0 : fail(status, cli.silent);
+  if (status != KD_OK) kd_cli_report(&cli, status);
+  return kd_status_exit_code(status);
 }
 
 int main(int argc, char **argv) {

@@ -176,14 +176,12 @@ kd_status kd_session_guard(kd_session *s, kd_status status) {
 }
 
 void kd_session_close(kd_session *s, kd_status status) {
-  (void)status;
-  char text[KD_STATUS_TEXT];
-  snprintf(text, sizeof text, "%s", kd_status_text());
+  /* Before the ranks part: when one of them has ended with an error, the launcher kills the others. */
+  if (status != KD_OK) kd_cli_report(s->cli, status);
   kd_replica_destroy(s->replica);
   kd_session_close_data(s);
   kd_model_destroy(s->model);
   if (s->device_open) kd_device_close(&s->device);
   if (s->comm) kd_comm_close(s->comm);
   kd_config_destroy(s->config);
-  if (status != KD_OK) kd_fail(status, "%s", text);
 }

@@ -46,7 +46,7 @@ kd_status kd_session_open(kd_session *session, kd_cli *cli, kd_purpose purpose);
 /* Creates the replica, after a check that its memory is there. Loads [model] init_from or --weights.
  * Collective. */
 kd_status kd_session_start(kd_session *session);
-/* Collective. Tells the command line that only rank 0 prints the error. */
+/* Tells an error (rank 0), then releases everything. Collective. */
 void kd_session_close(kd_session *session, kd_status status);
 /* Ends the job at once when a rank fails while others go on. */
 kd_status kd_session_guard(kd_session *session, kd_status status);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/base/status.h"
+
 static struct {
   int rank, size;
   char host[64];
@@ -23,7 +25,7 @@ void kd_log_set_level(kd_log_level level) {
 
 void kd_log(kd_log_level level, const char *format, ...) {
   if (level > identity.level || (identity.rank != 0 && level != KD_LOG_ERROR)) return;
-  char body[8000], text[sizeof body + 128], prefix[112] = "";
+  char body[KD_STATUS_TEXT], text[sizeof body + 128], prefix[112] = "";
   va_list args;
   va_start(args, format);
   if (vsnprintf(body, sizeof body, format, args) < 0) body[0] = '\0';
