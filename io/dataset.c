@@ -15,21 +15,19 @@ const kd_format *kd_format_find(const char *name) {
   return NULL;
 }
 
-static void unknown_format(const kd_data_source *source, kd_diag *diag) {
+bool kd_dataset_check_format(const char *name, kd_origin origin, kd_diag *diag) {
+  if (kd_format_find(name)) return true;
   const char *names[N_FORMATS];
   for (int i = 0; i < N_FORMATS; i++) names[i] = formats[i]->name;
-  const char *near = kd_nearest(source->format, names, N_FORMATS, sizeof *names);
-  kd_diag_error(diag, source->origin,
-                "format = %s is not known; there are csv, hdf5, idx, npy, npz, synthetic%s%s%s",
-                kd_quoted(source->format), near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+  const char *near = kd_nearest(name, names, N_FORMATS, sizeof *names);
+  kd_diag_error(diag, origin, "[data]: format = %s is unknown%s%s%s; there are csv, hdf5, idx, npy, npz, synthetic",
+                kd_quoted(name), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return false;
 }
 
 kd_dataset *kd_dataset_open(const kd_data_source *source, kd_diag *diag) {
+  if (!kd_dataset_check_format(source->format, source->origin, diag)) return NULL;
   const kd_format *format = kd_format_find(source->format);
-  if (!format) {
-    unknown_format(source, diag);
-    return NULL;
-  }
   size_t errors = diag->count;
   kd_file_set *set = kd_file_set_create(format, source->n_fields, source->field_names);
   format->open(set, source, diag);

@@ -67,6 +67,8 @@ typedef struct kd_data_source {
   kd_origin origin; /* of the [data] section */
 } kd_data_source;
 
+/* False, with an error in diag, when there is no such format. */
+bool kd_dataset_check_format(const char *name, kd_origin origin, kd_diag *diag);
 /* Opens the files, checks headers: missing, empty, truncated files, counts and shapes that disagree between
  * files or shards are errors in diag that name the file and both sides. NULL then. */
 kd_dataset *kd_dataset_open(const kd_data_source *source, kd_diag *diag);

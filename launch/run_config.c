@@ -4,6 +4,7 @@
 
 #include "device/base/file.h"
 #include "device/base/text.h"
+#include "io/dataset.h"
 #include "launch/build_model.h"
 #include "launch/run_outputs.h"
 #include "trainer/callback.h"
@@ -82,6 +83,8 @@ static void make_data(kd_interpolation *context, const kd_model_spec *spec, kd_d
   data->validation = read_texts(context, "[data]: validation", data->validation_value, data->dir);
   data->test = read_texts(context, "[data]: test", data->test_value, data->dir);
   if (section && !data->format) kd_diag_error(context->diag, section->origin, "[data]: 'format' is missing");
+  kd_ini_key *format = section ? kd_ini_key_find(section, "format") : NULL;
+  if (format && data->format) kd_dataset_check_format(data->format, format->origin, context->diag);
   int n_keys = section ? section->n_keys : 0;
   data->map_names = kd_pool_alloc(context->pool, (size_t)n_keys, sizeof *data->map_names);
   data->map_items = kd_pool_alloc(context->pool, (size_t)n_keys, sizeof *data->map_items);

@@ -13,7 +13,7 @@ limit=60 # seconds after which a run counts as hanging
 
 fail() {
   failures=$((failures + 1))
-  echo "FAILED: $*"
+  echo "FAILED: $(cut -c1-400 <<<"$*")"
 }
 
 finish() {
