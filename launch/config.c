@@ -90,7 +90,6 @@ kd_model *kd_config_model(kd_config *config) {
   if (!has_layers(config->ini)) {
     if (config->diag->count > 0) return NULL; /* files that could not be read hold the layers, perhaps */
     const kd_ini_section *run = kd_ini_section_find(config->ini, "run", NULL);
-    if (config->diag->count > 0) return NULL; /* a file that cannot be read has no layers either */
     kd_diag_error(config->diag, (kd_origin){run ? run->origin.file : NULL, 0},
                   "the configuration has no model: no [layer] and no [layers]");
     return NULL;
