@@ -20,7 +20,8 @@ bool kd_dataset_check_format(const char *name, kd_origin origin, kd_diag *diag) 
   const char *names[N_FORMATS];
   for (int i = 0; i < N_FORMATS; i++) names[i] = formats[i]->name;
   const char *near = kd_nearest(name, names, N_FORMATS, sizeof *names);
-  kd_diag_error(diag, origin, "[data]: format = %s is unknown%s%s%s; there are csv, hdf5, idx, npy, npz, synthetic",
+  kd_diag_error(diag, origin,
+                "[data]: format = %s is unknown%s%s%s; there are csv, hdf5, idx, npy, npz, synthetic",
                 kd_quoted(name), near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return false;
 }

@@ -54,7 +54,8 @@ static const char *circle(const replacer *r, const kd_ini_key *key) {
   int i = c->depth - 1;
   while (i > 0 && c->stack[i] != key) i--;
   for (; i < c->depth; i++)
-    chain = kd_pool_printf(c->pool, "%s%s in line %d -> ", chain, c->stack[i]->name, c->stack[i]->origin.line);
+    chain =
+        kd_pool_printf(c->pool, "%s%s in line %d -> ", chain, c->stack[i]->name, c->stack[i]->origin.line);
   return error(r, kd_pool_printf(c->pool, "refers to itself: %s%s", chain, key->name), key->name);
 }
 
