@@ -90,10 +90,25 @@ static kd_status save_and_stop(kd_trainer *t) {
                  (long long)t->batch, (long long)t->epoch + 1);
 }
 
+/* The batches of this epoch. With steps_per_epoch a pass over the data takes several epochs, as in Keras: an
+ * epoch goes on where the one before ended, the last one of a pass takes what is left, and each pass has an
+ * order of its own. Sets t->steps. */
+static void place_epoch(kd_trainer *t, int64_t *pass, int64_t *first) {
+  int64_t batches = kd_feeder_steps(t->train_feeder), asked = t->fit->steps_per_epoch;
+  int64_t steps = asked > 0 && asked < batches ? asked : batches;
+  int64_t epochs = (batches + steps - 1) / steps;
+  int64_t start = t->epoch < t->fit->initial_epoch ? 0 : t->fit->initial_epoch, done = t->epoch - start;
+  *pass = start + done / epochs;
+  *first = done % epochs * steps;
+  t->steps = steps < batches - *first ? steps : batches - *first;
+}
+
 static kd_status train_epoch(kd_trainer *t) {
   kd_sampler order;
-  kd_sampler_start(&order, t->train.count, t->fit->shuffle, t->train.chunk, t->fit->seed, t->epoch);
-  KD_TRY(kd_feeder_start(t->train_feeder, &order, t->batch, t->steps - t->batch));
+  int64_t pass, first;
+  place_epoch(t, &pass, &first);
+  kd_sampler_start(&order, t->train.count, t->fit->shuffle, t->train.chunk, t->fit->seed, pass);
+  KD_TRY(kd_feeder_start(t->train_feeder, &order, first + t->batch, t->steps - t->batch));
   while (t->batch < t->steps) {
     KD_TRY(train_step(t));
     expect_steps(t);

@@ -1,0 +1,341 @@
+"""Golden values of whole training runs, from Keras itself (JAX backend, float64, stored as float32).
+
+    KERAS_BACKEND=jax python tests/golden/make_training.py
+
+writes training.txt, training.bin and training/NAME.ini. A case is the name of a configuration; its arrays are
+
+    train FIELD, valid FIELD   the data, written as FIELD.npy and val_FIELD.npy into [data] dir
+    init PATH, final PATH      weights before and after
+    step KEY                   logs after each batch: running means of the epoch
+    epoch KEY                  logs of each epoch; NaN where Keras has none
+"""
+
+import os
+import pathlib
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+import jax
+
+jax.config.update("jax_enable_x64", True)
+import keras
+import numpy as np
+from golden_writer import Writer
+from keras import layers, losses, metrics, optimizers, regularizers
+
+keras.config.set_floatx("float64")
+writer = Writer()
+folder = pathlib.Path(__file__).parent / "training"
+random = np.random.RandomState(5)
+
+
+def normal(*shape):
+    return np.float32(random.normal(size=shape))
+
+
+def classes(n, *shape):
+    return random.randint(0, n, size=shape)
+
+
+def one_hot(n, *shape):
+    return np.float32(np.eye(n)[classes(n, *shape)])
+
+
+class Recorder(keras.callbacks.Callback):
+    def __init__(self):
+        self.steps, self.epochs = {}, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        for key, value in logs.items():
+            self.steps.setdefault(key, []).append(float(value))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(dict(logs))
+
+
+def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", **fit):
+    """make() gives a model. inputs, labels: {field: (function of rows, dtype)}."""
+    keras.utils.set_random_seed(len(writer.lines))
+    model = make()
+    model.compile(**compiled)
+    fields = dict(inputs, **labels)
+    train = {field: (function(rows), dtype) for field, (function, dtype) in fields.items()}
+    held = {field: (function(valid), dtype) for field, (function, dtype) in fields.items()} if valid else {}
+
+    def arrays(given, names):
+        made = [given[n][0] if given[n][1].startswith("int") else given[n][0].astype("float64") for n in names]
+        return made[0] if len(made) == 1 else made
+
+    for weight in model.weights:
+        start = np.float32(weight.numpy() + 0.1 * random.normal(size=weight.shape))
+        weight.assign(np.abs(start) if "variance" in weight.path else start)
+    writer.case(name)
+    for kind, given in [("train", train), ("valid", held)]:
+        for field, (values, dtype) in given.items():
+            writer.array(kind, field, values, dtype)
+    for weight in model.weights:
+        writer.array("init", weight.path, weight.numpy())
+    recorder = Recorder()
+    given = dict(batch_size=8, epochs=4, shuffle=False, verbose=0, callbacks=[recorder])
+    given.update(fit)
+    if valid:
+        given["validation_data"] = (arrays(held, inputs), arrays(held, labels))
+    model.fit(arrays(train, inputs), arrays(train, labels), **given)
+    for key, values in recorder.steps.items():
+        writer.array("step", key, values)
+    for key in sorted(set().union(*recorder.epochs)):
+        writer.array("epoch", key, [logs.get(key, np.nan) for logs in recorder.epochs])
+    for weight in model.weights:
+        writer.array("final", weight.path, weight.numpy())
+    order = list(inputs) + list(labels)
+    lines = ["[run]", "name = " + name, ini.strip(), "[data]", "format = npy"]
+    lines.append("train = " + ", ".join(field + ".npy" for field in order))
+    if valid:
+        lines.append("validation = " + ", ".join("val_" + field + ".npy" for field in order))
+    if data:
+        lines.append(data)
+    (folder / (name + ".ini")).write_text("\n".join(lines) + "\n")
+
+
+def model_of(inputs, outputs):
+    return keras.Model(inputs, outputs)
+
+
+# --- a multi-layer perceptron on class numbers, Adam ---
+
+
+def make():
+    x = keras.Input((12,), name="x")
+    h = layers.Dense(16, activation="relu", name="d1")(x)
+    h = layers.Dense(10, activation="tanh", name="d2")(h)
+    return model_of(x, layers.Dense(4, activation="softmax", name="y")(h))
+
+
+run("mlp", """
+[input x]
+shape = 12
+[layers]
+d1 = Dense(16, relu)
+d2 = Dense(10, tanh)
+y = Dense(4, softmax)
+[train]
+epochs = 4
+batch_size = 8
+validation_batch_size = 4
+shuffle = false
+optimizer = Adam(learning_rate=0.01)
+loss = sparse_categorical_crossentropy
+metrics = accuracy, SparseTopKCategoricalAccuracy(k=2, name=top2)
+""", make, {"x": (lambda n: normal(n, 12), "float32")}, {"y": (lambda n: classes(4, n), "int32")},
+    dict(optimizer=optimizers.Adam(0.01), loss="sparse_categorical_crossentropy",
+         metrics=["accuracy", metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")]),
+    valid=10, validation_batch_size=4)
+
+# --- a convolutional network with batch normalisation, SGD with momentum ---
+
+
+def make():
+    x = keras.Input((8, 8, 2), name="x")
+    h = layers.Conv2D(4, 3, padding="same", activation="relu", name="c1")(x)
+    h = layers.BatchNormalization(momentum=0.8, name="bn1")(h)
+    h = layers.MaxPooling2D(2, name="p1")(h)
+    h = layers.Conv2D(6, 3, use_bias=False, name="c2")(h)
+    h = layers.BatchNormalization(name="bn2")(h)
+    h = layers.Activation("relu", name="a2")(h)
+    h = layers.Flatten(name="f")(h)
+    return model_of(x, layers.Dense(3, name="y")(h))
+
+
+run("cnn", """
+[input x]
+shape = 8, 8, 2
+[layers]
+c1 = Conv2D(4, 3, padding=same, activation=relu)
+bn1 = BatchNormalization(momentum=0.8)
+p1 = MaxPooling2D(2)
+c2 = Conv2D(6, 3, use_bias=false)
+bn2 = BatchNormalization()
+a2 = Activation(relu)
+f = Flatten()
+y = Dense(3)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = SGD(learning_rate=0.05, momentum=0.9)
+loss = CategoricalCrossentropy(from_logits=true, label_smoothing=0.1)
+metrics = categorical_accuracy, CategoricalCrossentropy(from_logits=true)
+""", make, {"x": (lambda n: normal(n, 8, 8, 2), "float32")}, {"y": (lambda n: one_hot(3, n), "float32")},
+    dict(optimizer=optimizers.SGD(0.05, momentum=0.9),
+         loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+         metrics=["categorical_accuracy", metrics.CategoricalCrossentropy(from_logits=True)]), rows=21, valid=6)
+
+# --- an embedding with layer normalisation, AdamW, a yes-or-no output ---
+
+
+def make():
+    x = keras.Input((6,), dtype="int32", name="x")
+    h = layers.Embedding(20, 5, name="e")(x)
+    h = layers.LayerNormalization(name="ln")(h)
+    h = layers.Flatten(name="f")(h)
+    h = layers.Dense(7, activation="gelu", name="d")(h)
+    return model_of(x, layers.Dense(1, activation="sigmoid", name="y")(h))
+
+
+run("embedding", """
+[input x]
+shape = 6
+dtype = int32
+[layers]
+e = Embedding(20, 5)
+ln = LayerNormalization()
+f = Flatten()
+d = Dense(7, gelu)
+y = Dense(1, sigmoid)
+[train]
+epochs = 3
+batch_size = 5
+shuffle = false
+optimizer = AdamW(learning_rate=0.02, weight_decay=0.01)
+loss = binary_crossentropy
+metrics = acc, mse
+""", make, {"x": (lambda n: classes(20, n, 6), "int32")}, {"y": (lambda n: classes(2, n), "float32")},
+    dict(optimizer=optimizers.AdamW(0.02, weight_decay=0.01), loss="binary_crossentropy", metrics=["acc", "mse"]),
+    valid=7, epochs=3, batch_size=5)
+
+# --- regularizers of weights and activities, RMSprop ---
+
+
+def make():
+    x = keras.Input((5,), name="x")
+    h = layers.Dense(8, activation="relu", kernel_regularizer=regularizers.L2(0.02),
+                     activity_regularizer=regularizers.L1(0.03), name="d1")(x)
+    return model_of(x, layers.Dense(2, bias_regularizer=regularizers.L1L2(0.01, 0.05),
+                                    activity_regularizer=regularizers.L2(0.01), name="y")(h))
+
+
+run("regularized", """
+[input x]
+shape = 5
+[layers]
+d1 = Dense(8, relu, kernel_regularizer=L2(0.02), activity_regularizer=L1(0.03))
+y = Dense(2, bias_regularizer=L1L2(0.01, 0.05), activity_regularizer=L2(0.01))
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = RMSprop(learning_rate=0.01, momentum=0.5, centered=true)
+loss = mse
+metrics = mae, RootMeanSquaredError()
+""", make, {"x": (lambda n: normal(n, 5), "float32")}, {"y": (lambda n: normal(n, 2), "float32")},
+    dict(optimizer=optimizers.RMSprop(0.01, momentum=0.5, centered=True), loss="mse",
+         metrics=["mae", metrics.RootMeanSquaredError()]), valid=9)
+
+# --- two inputs, a shared layer, two weighted outputs, clipping by the norm of all gradients ---
+
+
+def make():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    shared = layers.Dense(6, activation="relu", name="shared")
+    h = layers.Concatenate(name="join")([shared(a), shared(b)])
+    kind = layers.Dense(3, activation="softmax", name="kind")(h)
+    return model_of([a, b], [kind, layers.Dense(1, name="size")(h)])
+
+
+run("outputs", """
+[input a]
+shape = 4
+[input b]
+shape = 4
+[layers]
+shared = Dense(6, relu)(a)
+[layer again]
+share = shared
+input = b
+[layer join]
+type = Concatenate
+input = shared, again
+[layer kind]
+type = Dense
+units = 3
+activation = softmax
+[layer size]
+type = Dense
+input = join
+units = 1
+[output kind]
+loss = sparse_categorical_crossentropy
+loss_weight = 0.3
+metrics = accuracy
+[output size]
+loss = Huber(delta=0.5)
+loss_weight = 2.0
+metrics = mae, MeanSquaredError()
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = Adam(learning_rate=0.02, global_clipnorm=0.5)
+""", make, {"a": (lambda n: normal(n, 4), "float32"), "b": (lambda n: normal(n, 4), "float32")},
+    {"kind": (lambda n: classes(3, n), "int32"), "size": (lambda n: normal(n, 1), "float32")},
+    dict(optimizer=optimizers.Adam(0.02, global_clipnorm=0.5),
+         loss=["sparse_categorical_crossentropy", losses.Huber(delta=0.5)], loss_weights=[0.3, 2.0],
+         metrics=[["accuracy"], ["mae", metrics.MeanSquaredError()]]), valid=5)
+
+# --- accumulation over ends of epochs, clipping of each weight, a schedule ---
+
+
+def make():
+    x = keras.Input((6,), name="x")
+    h = layers.Dense(5, activation="tanh", name="d1")(x)
+    return model_of(x, layers.Dense(2, name="y")(h))
+
+
+SMALL = """
+[input x]
+shape = 6
+[layers]
+d1 = Dense(5, tanh)
+y = Dense(2)
+[train]
+epochs = 5
+batch_size = 6
+shuffle = false
+"""
+SMALL_INPUT = {"x": (lambda n: normal(n, 6), "float32")}
+SMALL_LABEL = {"y": (lambda n: normal(n, 2), "float32")}
+run("accumulated", SMALL + """
+optimizer = Adam(learning_rate=ExponentialDecay(0.05, 4, 0.5), gradient_accumulation_steps=3, clipnorm=0.4)
+loss = mae
+""", make, SMALL_INPUT, SMALL_LABEL,
+    dict(optimizer=optimizers.Adam(optimizers.schedules.ExponentialDecay(0.05, 4, 0.5), gradient_accumulation_steps=3,
+                                   clipnorm=0.4), loss="mae"), epochs=5, batch_size=6)
+
+# --- the scale of the loss is divided out again; a loss that is a sum ---
+
+run("scaled", SMALL + """
+optimizer = SGD(learning_rate=0.003, momentum=0.8, nesterov=true, loss_scale_factor=100.0, clipvalue=2.0, weight_decay=0.1)
+loss = MeanSquaredError(reduction=sum)
+metrics = mse
+""", make, SMALL_INPUT, SMALL_LABEL,
+    dict(optimizer=optimizers.SGD(0.003, momentum=0.8, nesterov=True, loss_scale_factor=100.0, clipvalue=2.0,
+                                  weight_decay=0.1),
+         loss=losses.MeanSquaredError(reduction="sum"), metrics=["mse"]), valid=8, epochs=5, batch_size=6)
+
+# --- fit: pieces of a pass as epochs, a first epoch, rare validation of one batch, a split ---
+
+
+def plain(name, keys, rows=22, valid=0, data="", **fit):
+    run(name, SMALL + keys + "\noptimizer = SGD(learning_rate=0.05)\nloss = mse\nmetrics = mae\n", make, SMALL_INPUT,
+        SMALL_LABEL, dict(optimizer=optimizers.SGD(0.05), loss="mse", metrics=["mae"]), rows=rows, valid=valid, data=data,
+        **dict(dict(epochs=5, batch_size=6), **fit))
+
+
+plain("steps", "steps_per_epoch = 3", rows=40, steps_per_epoch=3)
+plain("more_steps", "steps_per_epoch = 9", steps_per_epoch=9)
+plain("late", "initial_epoch = 2\nvalidation_freq = 2\nvalidation_steps = 1", valid=14, initial_epoch=2,
+      validation_freq=2, validation_steps=1)
+plain("some", "validation_freq = [1, 4]\nvalidation_batch_size = 3", valid=7, validation_freq=[1, 4],
+      validation_batch_size=3)
+plain("split", "", data="validation_split = 0.3", validation_split=0.3)
+
+writer.save("training")
