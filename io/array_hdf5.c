@@ -13,12 +13,9 @@ typedef struct h5_state {
 static hid_t create_set(hid_t file, const kd_array_output *output, int64_t rows) {
   hsize_t size[KD_MAX_RANK + 1] = {(hsize_t)rows};
   for (int i = 0; i < output->sample.rank; i++) size[i + 1] = (hsize_t)output->sample.dim[i];
-  hid_t links = H5Pcreate(H5P_LINK_CREATE), space = H5Screate_simple(output->sample.rank + 1, size, NULL);
-  H5Pset_create_intermediate_group(links, 1);
-  hid_t set =
-      H5Dcreate2(file, output->name, kd_h5_type(output->dtype), space, links, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t space = H5Screate_simple(output->sample.rank + 1, size, NULL);
+  hid_t set = kd_h5_create_set(file, output->name, kd_h5_type(output->dtype), space);
   H5Sclose(space);
-  H5Pclose(links);
   return set;
 }
 

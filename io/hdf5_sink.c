@@ -162,6 +162,16 @@ kd_status kd_h5_finish(kd_h5_sink *sink, hid_t file) {
   return status;
 }
 
+hid_t kd_h5_create_set(hid_t file, const char *name, hid_t type, hid_t space) {
+  hid_t links = H5Pcreate(H5P_LINK_CREATE), create = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_create_intermediate_group(links, 1);
+  H5Pset_obj_track_times(create, false);
+  hid_t set = H5Dcreate2(file, name, type, space, links, create, H5P_DEFAULT);
+  H5Pclose(create);
+  H5Pclose(links);
+  return set;
+}
+
 kd_status kd_h5_write(hid_t file, const char *name, kd_dtype dtype, int rank, const int64_t *dims,
                       const void *data) {
   hsize_t size[KD_MAX_RANK + 1];
@@ -171,15 +181,13 @@ kd_status kd_h5_write(hid_t file, const char *name, kd_dtype dtype, int rank, co
     size[i] = (hsize_t)dims[i];
     empty = empty || dims[i] == 0;
   }
-  hid_t type = kd_h5_type(dtype), links = H5Pcreate(H5P_LINK_CREATE);
-  H5Pset_create_intermediate_group(links, 1);
+  hid_t type = kd_h5_type(dtype);
   hid_t space = rank ? H5Screate_simple(rank, size, NULL) : H5Screate(H5S_SCALAR);
-  hid_t set = H5Dcreate2(file, name, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+  hid_t set = kd_h5_create_set(file, name, type, space);
   bool good = set >= 0 && (empty || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
   kd_status status = good ? KD_OK : kd_h5_fail(KD_ERR_RUN, "%s: cannot write", kd_quoted(name));
   if (set >= 0) H5Dclose(set);
   H5Sclose(space);
-  H5Pclose(links);
   return status;
 }
 
