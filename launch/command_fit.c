@@ -115,7 +115,6 @@ static kd_status train(kd_session *s) {
                         .reporter = &reporter,
                         .train = s->train.stream,
                         .validation = s->validation.stream};
-  catch_signals();
   kd_status status = kd_trainer_fit(&trainer);
   if (!trainer.failed_together) status = kd_session_guard(s, status);
   kd_progress_destroy(progress);
@@ -124,6 +123,7 @@ static kd_status train(kd_session *s) {
 
 static kd_status run_fit(kd_cli *cli) {
   kd_session session = {0};
+  catch_signals(); /* early: a signal during the start stops the run behind its first step */
   kd_status status = kd_session_open(&session, cli, KD_FOR_TRAINING);
   if (status == KD_OK) status = train(&session);
   kd_session_close(&session, status);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Bad input of every kind: exit code 2, one clear message on stderr, nothing left behind, no crash and no hang; on one rank and two.
-. "$(dirname "$0")/../support/program.sh"
+. "$(dirname "$0")/../support/program.sh" || exit 1
 
 csv 60 1 >train.csv
 cat >base.ini <<'INI'

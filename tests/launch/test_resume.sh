@@ -1,73 +1,109 @@
 #!/bin/bash
-# Stopping, resuming and the number of ranks: whatever happens in between, the final weights file has the same bytes.
-. "$(dirname "$0")/../support/program.sh"
+# Stopping by signals and resuming gives the bytes of an uninterrupted run; what may differ, and what not.
+. "$(dirname "$0")/../support/program.sh" || exit 1
+. "$support/small_cnn.sh" || exit 1
 
-idx_images 90 1 >images
-idx_labels 90 >labels
-idx_images 40 2 >test-images
-idx_labels 40 >test-labels
-# Batch normalisation, dropout, accumulation, clipping, a schedule, callbacks with state, a last batch of 6 rows in 6 steps.
-cat >cnn.ini <<'INI'
-[run]
-name = cnn
-seed = 5
-[input image]
-shape = 8, 8, 1
-[layers]
-scale = Rescaling($(1 / 255))
-conv = Conv2D(4, 3, padding=same, use_bias=false)
-bn = BatchNormalization(momentum=0.8)
-act = Activation(relu)
-pool = MaxPooling2D(2)
-drop1 = Dropout(0.3)
-flat = Flatten()
-fc = Dense(16, activation=relu)
-drop2 = Dropout(0.2)
-logits = Dense(4)
-[data]
-format = idx
-train = images, labels
-validation = test-images, test-labels
-[train]
-epochs = 4
-batch_size = 14
-optimizer = Adam(learning_rate=0.01, global_clipnorm=1.0, gradient_accumulation_steps=2)
-loss = SparseCategoricalCrossentropy(from_logits=true)
-metrics = accuracy
-[callbacks]
-lr = ReduceLROnPlateau(monitor=loss, factor=0.5, patience=1, min_delta=0.1)
-stop = EarlyStopping(monitor=val_loss, patience=3, restore_best_weights=true)
-best = ModelCheckpoint(filepath=best.weights.h5, monitor=val_loss, save_best_only=true, save_weights_only=true)
-csv = CSVLogger(filename=callback.csv)
-backup = BackupAndRestore(backup_dir=backup, save_freq=2)
-[distributed]
-determinism = world
-INI
+steps_saved() { ls "runs/$1/backup" 2>/dev/null | sed -n 's/^step-0*\(.*\)\.h5$/\1/p' | tail -n 1; }
 
-# train CODE NAME RANKS ARGUMENT...: a run in runs/NAME.
-train() {
-  local code=$1 name=$2 ranks=$3
-  shift 3
-  expect "$code" "run $name" "$ranks" fit cnn.ini run.dir=runs/$name --progress=none "$@"
-}
-
-# equal NAME NAME: both runs ended with the same bytes.
-equal() {
-  for file in model.weights.h5 best.weights.h5 log.csv callback.csv; do same runs/$1/$file runs/$2/$file "run $2"; done
-}
-
-any_ranks() {
-  train 0 one 0
-  for n in 1 2 3 4; do
-    train 0 np$n $n
-    equal one np$n
+# stop_by SIGNAL NAME RANKS: a run that goes on where it was, stopped some steps later; the exit code in `code`.
+stop_by() {
+  local signal=$1 name=$2 ranks=$3 launcher=() before pid wait
+  [ "$ranks" = 0 ] || launcher=(mpirun -np "$ranks")
+  before=$(steps_saved "$name")
+  "${launcher[@]}" "$KDIST" fit cnn.ini run.dir="runs/$name" train.epochs=$epochs --progress=none --resume=auto >out 2>err &
+  pid=$!
+  for wait in $(seq 1000); do
+    [ "$(steps_saved "$name")" -ge $((before + 9)) ] 2>/dev/null && break
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.02
   done
-  train 0 coordinator 3 distributed.shard=coordinator
-  equal one coordinator
-  KDIST_TRANSPORT=mpi train 0 messages 3
-  equal one messages
-  KDIST_TRANSPORT=hosts:2 train 0 hosts 4
-  equal one hosts
+  kill -"$signal" $pid 2>/dev/null
+  wait $pid
+  code=$?
 }
-any_ranks
+
+# Stops again and again until the run is complete. mpirun hands the exit code on after SIGUSR1 only.
+signals() {
+  local name=$1 ranks=$2 signal stops=0 wanted code=75
+  shift 2
+  while [ $code = 75 ] && [ $stops -lt 50 ]; do
+    signal=$1
+    shift
+    set -- "$@" "$signal"
+    stop_by "$signal" "$name" "$ranks"
+    [ $code = 75 ] || break
+    stops=$((stops + 1))
+    has err "--resume"
+    [ "$(grep -c 'stopped by a signal' err)" = 1 ] || fail "$name: the stop is told by several ranks"
+  done
+  [ $code = 0 ] || { fail "$name: exit code $code after $stops stops"; tail -n 5 err; }
+  [ $stops -ge 3 ] || fail "$name: only $stops stops"
+  equal whole "$name"
+}
+
+# refused TEXT ARGUMENT...: the run runs/whole cannot go on like this.
+refused() {
+  local text=$1
+  shift
+  find runs/whole -type f -exec cksum {} + | sort >before
+  for n in 0 2; do
+    expect 2 "resume with another $text" $n fit cnn.ini run.dir=runs/whole train.epochs=$((epochs + 1)) --progress=none --resume "$@"
+    has err "$text"
+  done
+  find runs/whole -type f -exec cksum {} + | sort >after
+  same before after "a refused resume changed files"
+}
+
+modes() {
+  find runs/whole -type f -exec cksum {} + | sort >before
+  for n in 0 2; do
+    expect 0 "resume of a complete run" $n fit cnn.ini run.dir=runs/whole train.epochs=$epochs --resume --progress=none
+    find runs/whole -type f -exec cksum {} + | sort >after
+    same before after "resume of a complete run"
+  done
+  refused optimizer train.optimizer="SGD(0.1)"
+  refused fc layer.fc.units=17
+  refused drop1 layer.drop1.rate=0.25
+  refused seed run.seed=6
+  refused batch_size train.batch_size=15
+  cp images kept
+  printf 'x' | dd of=images bs=1 seek=500 conv=notrunc 2>/dev/null
+  refused images
+  cp kept images
+  expect 0 "more epochs, other callbacks and ranks" 2 fit cnn.ini run.dir=runs/whole train.epochs=$((epochs + 1)) --resume \
+    --progress=none callbacks.lr=none log.level=error
+  [ "$(wc -l <runs/whole/log.csv)" = $((epochs + 2)) ] || fail "one epoch more: $(wc -l <runs/whole/log.csv) lines in log.csv"
+  [ "$(wc -l <runs/whole/command.txt)" = 2 ] || { fail "commands:"; cat runs/whole/command.txt; }
+  expect 0 "overwrite" 0 fit cnn.ini run.dir=runs/whole train.epochs=2 --overwrite --progress=none
+  [ "$(wc -l <runs/whole/log.csv)" = 3 ] || fail "overwrite: $(wc -l <runs/whole/log.csv) lines in log.csv"
+  train 0 two 0 train.epochs=2
+  equal two whole
+}
+
+# The newest checkpoint is cut: it is named and the one before is used; none left: exit 2.
+damage() {
+  stop_by TERM damaged 0
+  [ $code = 75 ] || fail "stopped with $code"
+  local newest=$(ls runs/damaged/backup/step-*.h5 | tail -n 1)
+  printf 'damage' | dd of="$newest" bs=1 seek=3000 conv=notrunc 2>/dev/null
+  touch runs/damaged/backup/step-0000000999.h5.tmp
+  expect 0 "a damaged checkpoint" 2 fit cnn.ini run.dir=runs/damaged train.epochs=$epochs --progress=none --resume
+  has err "$(basename "$newest")"
+  [ "$(grep -c "$(basename "$newest")" err)" = 1 ] || fail "a damaged checkpoint is named by several ranks"
+  equal whole damaged
+  [ -e runs/damaged/backup/step-0000000999.h5.tmp ] && fail "left-overs are not removed"
+  stop_by TERM ruined 0
+  for file in runs/ruined/backup/step-*.h5; do head -c 1000 "$file" >cut; cat cut >"$file"; done
+  for n in 0 2; do
+    expect 2 "only damaged checkpoints" $n fit cnn.ini run.dir=runs/ruined train.epochs=$epochs --progress=none --resume
+    has err "step-"
+  done
+}
+
+epochs=12
+train 0 whole 0 train.epochs=$epochs
+signals stopped 0 TERM USR1 INT
+signals ranks 2 USR1
+damage
+modes
 finish

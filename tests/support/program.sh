@@ -1,7 +1,8 @@
 # Functions for the scripts that drive the built program; sourced by tests/*/test_*.sh. Everything happens in a folder of its own,
 # which goes when the script ends.
 [ -x "$KDIST" ] || { echo "skipped: set KDIST to the built program"; exit 77; }
-. "$(dirname "${BASH_SOURCE[0]}")/mpi_environment.sh"
+support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$support/mpi_environment.sh"
 export OMPI_MCA_odls_base_sigkill_timeout=0 OMPI_MCA_mpi_yield_when_idle=1
 export LC_ALL=C HOME=/nonexistent OMP_WAIT_POLICY=passive
 unset KDIST_SET KDIST_TRANSPORT NO_COLOR FORCE_COLOR

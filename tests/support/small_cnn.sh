@@ -1,0 +1,55 @@
+# A small training run with everything that has a state; sourced behind program.sh.
+idx_images 90 1 >images
+idx_labels 90 >labels
+idx_images 40 2 >test-images
+idx_labels 40 >test-labels
+# Batch normalisation, dropout, accumulation, clipping, a schedule, callbacks with state, a last batch of 6 rows in 6 steps.
+cat >cnn.ini <<'INI'
+[run]
+name = cnn
+seed = 5
+[input image]
+shape = 8, 8, 1
+[layers]
+scale = Rescaling($(1 / 255))
+conv = Conv2D(4, 3, padding=same, use_bias=false)
+bn = BatchNormalization(momentum=0.8)
+act = Activation(relu)
+pool = MaxPooling2D(2)
+drop1 = Dropout(0.3)
+flat = Flatten()
+fc = Dense(16, activation=relu)
+drop2 = Dropout(0.2)
+logits = Dense(4)
+[data]
+format = idx
+train = images, labels
+validation = test-images, test-labels
+[train]
+epochs = 5
+batch_size = 14
+optimizer = Adam(learning_rate=0.01, global_clipnorm=1.0, gradient_accumulation_steps=2)
+loss = SparseCategoricalCrossentropy(from_logits=true)
+metrics = accuracy
+[callbacks]
+lr = ReduceLROnPlateau(monitor=loss, factor=0.5, patience=1, min_delta=0.1)
+stop = EarlyStopping(monitor=val_loss, patience=200, restore_best_weights=true)
+best = ModelCheckpoint(filepath=best.weights.h5, monitor=val_loss, save_best_only=true, save_weights_only=true)
+csv = CSVLogger(filename=callback.csv)
+backup = BackupAndRestore(backup_dir=backup, save_freq=2)
+[distributed]
+determinism = world
+INI
+
+# train CODE NAME RANKS ARGUMENT...: a run in runs/NAME.
+train() {
+  local code=$1 name=$2 ranks=$3
+  shift 3
+  expect "$code" "run $name" "$ranks" fit cnn.ini run.dir=runs/$name --progress=none "$@"
+}
+
+# equal NAME NAME: both runs ended with the same bytes.
+equal() {
+  for file in model.weights.h5 best.weights.h5 log.csv callback.csv; do same runs/$1/$file runs/$2/$file "run $2"; done
+}
+
