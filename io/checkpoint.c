@@ -51,6 +51,15 @@ static kd_status list_steps(const char *folder, kd_pool *pool, size_t *count, in
   return KD_OK;
 }
 
+int64_t kd_checkpoint_newest_step(const char *folder) {
+  kd_pool *pool = kd_pool_create();
+  size_t count;
+  int64_t *steps, newest = -1;
+  if (list_steps(folder, pool, &count, &steps) == KD_OK && count > 0) newest = steps[0];
+  kd_pool_destroy(pool);
+  return newest;
+}
+
 /* Keeps the newest `keep` up to the one just written. Later steps are left alone: they belong to a run that
  * went on from a damaged file and are no longer what would be continued. */
 static kd_status remove_old(const char *folder, int64_t written, int keep, kd_pool *pool) {

@@ -31,6 +31,8 @@ kd_status kd_checkpoint_write(const char *folder, const kd_checkpoint *checkpoin
  * pool's. */
 kd_status kd_checkpoint_read_newest(const char *folder, kd_pool *pool, kd_checkpoint **checkpoint,
                                     const char **path);
+/* The newest step of which the folder has a file, good or damaged; -1: none. */
+int64_t kd_checkpoint_newest_step(const char *folder);
 /* Removes left-over *.tmp files of a folder. */
 kd_status kd_checkpoint_sweep(const char *folder);
 

@@ -48,6 +48,21 @@ static void make_callbacks(kd_session *s, kd_fit_spec *fit) {
   }
 }
 
+typedef struct beginning {
+  kd_session *session;
+  const char *checkpoints;
+} beginning;
+
+static kd_status begin(void *context, bool resumed) {
+  const beginning *b = context;
+  return kd_run_folder_begin(b->session, b->checkpoints, resumed);
+}
+
+/* Checkpoints may lie where the run was told to put them before: callbacks may differ when it goes on. */
+static const char *newest_folder(const char *a, const char *b) {
+  return kd_checkpoint_newest_step(b) > kd_checkpoint_newest_step(a) ? b : a;
+}
+
 static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
   const kd_run_config *c = &s->config->run;
   const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count, sizeof *save);
@@ -73,6 +88,11 @@ static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
                        .resume_required = resume == KD_RESUME_YES,
                        .stop = &stop_asked};
   make_callbacks(s, fit);
+  fit->restore_folder = newest_folder(fit->checkpoint_folder, kd_path_join(s->pool, c->run.dir, "checkpoints"));
+  beginning *b = kd_pool_alloc(s->pool, 1, sizeof *b);
+  *b = (beginning){s, fit->checkpoint_folder};
+  fit->begin = begin;
+  fit->begin_context = b;
 }
 
 static kd_progress *make_progress(kd_session *s) {
@@ -102,7 +122,6 @@ static kd_status train(kd_session *s) {
   KD_TRY(kd_run_folder_check(s, resume, kd_cli_flag(s->cli, "overwrite") != NULL));
   KD_TRY(kd_session_check_labels(s));
   KD_TRY(kd_session_start(s));
-  KD_TRY(kd_run_folder_create(s, resume));
   say_start(s);
   kd_fit_spec fit;
   make_fit(s, resume, &fit);

@@ -85,23 +85,33 @@ static kd_status write_environment(kd_session *s) {
   return write_text(s, "env.txt", text);
 }
 
-static kd_status create(kd_session *s, kd_resume resume) {
+/* What a fresh run must not inherit from an older one: checkpoints that a later --resume would find, weights that `evaluate`
+ * would take for its own. */
+static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
+  const kd_texts *saved = &s->config->run.train.save;
   const char *dir = s->config->run.run.dir;
-  bool fresh = resume == KD_RESUME_NO || !kd_path_exists(dir);
+  KD_TRY(remove_checkpoints(s->pool, kd_path_join(s->pool, dir, "checkpoints")));
+  KD_TRY(remove_checkpoints(s->pool, checkpoints));
+  unlink(kd_path_join(s->pool, dir, "command.txt"));
+  for (int i = 0; i < saved->count; i++) unlink(kd_path_join(s->pool, dir, saved->v[i]));
+  return KD_OK;
+}
+
+static kd_status begin(kd_session *s, const char *checkpoints, bool resumed) {
+  const char *dir = s->config->run.run.dir;
   KD_TRY(kd_make_folders(dir));
-  if (fresh) {
-    KD_TRY(remove_checkpoints(s->pool, kd_path_join(s->pool, dir, "checkpoints")));
-    unlink(kd_path_join(s->pool, dir, "command.txt"));
-    KD_TRY(write_text(s, "config.ini", kd_config_text(s->config, KD_CONFIG_LONG, false, false)));
-    KD_TRY(write_environment(s));
-  }
-  /* What an interrupted write left behind; finished checkpoints are never touched. */
+  if (!resumed) KD_TRY(remove_old_run(s, checkpoints));
+  /* What an interrupted write left behind. */
+  KD_TRY(kd_checkpoint_sweep(dir));
   KD_TRY(kd_checkpoint_sweep(kd_path_join(s->pool, dir, "checkpoints")));
+  KD_TRY(kd_checkpoint_sweep(checkpoints));
+  KD_TRY(write_text(s, "config.ini", kd_config_text(s->config, KD_CONFIG_LONG, false, false)));
+  KD_TRY(write_environment(s));
   return append_command(s);
 }
 
-kd_status kd_run_folder_create(kd_session *s, kd_resume resume) {
-  return kd_comm_all_ok(s->comm, s->comm->rank == 0 ? create(s, resume) : KD_OK);
+kd_status kd_run_folder_begin(kd_session *s, const char *checkpoints, bool resumed) {
+  return kd_comm_all_ok(s->comm, s->comm->rank == 0 ? begin(s, checkpoints, resumed) : KD_OK);
 }
 
 static const char *layer_line(kd_pool *pool, const kd_layer *layer) {

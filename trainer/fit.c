@@ -201,12 +201,13 @@ static kd_status train(kd_trainer *t) {
   t->failed_together = true; /* restoring ends alike on all ranks */
   if (t->fit->resume) KD_TRY(kd_trainer_restore(t, &found, &complete));
   KD_CHECK(found || !t->fit->resume_required, KD_ERR_USAGE,
-           "%s holds no checkpoint to resume; --resume=auto starts anew then", t->fit->checkpoint_folder);
-  t->failed_together = false;
+           "%s holds no checkpoint to resume; --resume=auto starts anew then", t->fit->restore_folder);
   if (complete) {
     kd_report_message(t, "this run is complete: nothing to do");
     return KD_OK;
   }
+  if (t->fit->begin) KD_TRY(t->fit->begin(t->fit->begin_context, found));
+  t->failed_together = false;
   if (!found) HOOK(t, train_begin);
   KD_TRY(write_log_csv(t));
   if (t->comm->rank == 0 && t->reporter->train_begin)

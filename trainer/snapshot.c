@@ -230,11 +230,11 @@ static kd_status restore(kd_trainer *t, kd_snapshot *s, bool *complete) {
 /* Every rank reads the file: it holds nothing of a rank, and all stand on the same file system. */
 kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
   *found = *complete = false;
-  if (!t->fit->checkpoint_folder) return KD_OK;
+  if (!t->fit->restore_folder) return KD_OK;
   kd_snapshot snapshot = {.pool = kd_pool_create()};
   kd_checkpoint *checkpoint = NULL;
   const char *path = NULL;
-  kd_status status = kd_checkpoint_read_newest(t->fit->checkpoint_folder, snapshot.pool, &checkpoint, &path);
+  kd_status status = kd_checkpoint_read_newest(t->fit->restore_folder, snapshot.pool, &checkpoint, &path);
   if (status == KD_OK && checkpoint) {
     snapshot.checkpoint = *checkpoint;
     status = restore(t, &snapshot, complete);

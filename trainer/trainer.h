@@ -34,6 +34,7 @@ typedef struct kd_fit_spec {
   kd_callback *callbacks; /* in the order of the configuration */
   const char *run_folder;
   const char *checkpoint_folder; /* NULL: no checkpoints */
+  const char *restore_folder;    /* where a resumed run finds its checkpoints */
   int keep;
   int64_t checkpoint_steps; /* every so many global steps too; 0: at the ends of epochs only */
   bool checkpoint_epochs;   /* at each end of epoch */
@@ -42,6 +43,10 @@ typedef struct kd_fit_spec {
   const char *identity;              /* text that a resumed run must equal: model, optimizer, data */
   bool resume;                       /* continue from the newest checkpoint; without one: from the start */
   bool resume_required;              /* without a checkpoint: KD_ERR_USAGE */
+  /* Called once it is certain that training starts, before anything is written: after a refused or needless
+   * resume it is not. Collective; its failure must be that of all ranks. May be NULL. */
+  kd_status (*begin)(void *context, bool resumed);
+  void *begin_context;
   const volatile sig_atomic_t *stop; /* set by signal handlers; may be NULL */
 } kd_fit_spec;
 
