@@ -17,8 +17,8 @@ kd_status kd_h5_create(const char *path, hsize_t user_block, kd_h5_sink **sink, 
 /* Closes the file and the sink. KD_ERR_RUN with path and reason when any write failed. */
 kd_status kd_h5_finish(kd_h5_sink *sink, hid_t file);
 
-/* A new contiguous data set, groups on the way to `name` included, without a time of creation: equal contents give equal files.
- * Negative on errors. */
+/* A new contiguous data set, groups on the way to `name` included, without a time of creation: equal contents
+ * give equal files. Negative on errors. */
 hid_t kd_h5_create_set(hid_t file, const char *name, hid_t type, hid_t space);
 /* Writes a contiguous data set, groups on the way to `name` included; rank 0 is a scalar. */
 kd_status kd_h5_write(hid_t file, const char *name, kd_dtype dtype, int rank, const int64_t *dims,

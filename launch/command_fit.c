@@ -88,7 +88,8 @@ static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
                        .resume_required = resume == KD_RESUME_YES,
                        .stop = &stop_asked};
   make_callbacks(s, fit);
-  fit->restore_folder = newest_folder(fit->checkpoint_folder, kd_path_join(s->pool, c->run.dir, "checkpoints"));
+  fit->restore_folder =
+      newest_folder(fit->checkpoint_folder, kd_path_join(s->pool, c->run.dir, "checkpoints"));
   beginning *b = kd_pool_alloc(s->pool, 1, sizeof *b);
   *b = (beginning){s, fit->checkpoint_folder};
   fit->begin = begin;

@@ -85,8 +85,8 @@ static kd_status write_environment(kd_session *s) {
   return write_text(s, "env.txt", text);
 }
 
-/* What a fresh run must not inherit from an older one: checkpoints that a later --resume would find, weights that `evaluate`
- * would take for its own. */
+/* What a fresh run must not inherit from an older one: checkpoints that a later --resume would find, weights
+ * that `evaluate` would take for its own. */
 static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
   const kd_texts *saved = &s->config->run.train.save;
   const char *dir = s->config->run.run.dir;

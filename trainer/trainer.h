@@ -39,10 +39,10 @@ typedef struct kd_fit_spec {
   int64_t checkpoint_steps; /* every so many global steps too; 0: at the ends of epochs only */
   bool checkpoint_epochs;   /* at each end of epoch */
   int n_save;
-  const char *const *save;           /* weights files written at the end */
-  const char *identity;              /* text that a resumed run must equal: model, optimizer, data */
-  bool resume;                       /* continue from the newest checkpoint; without one: from the start */
-  bool resume_required;              /* without a checkpoint: KD_ERR_USAGE */
+  const char *const *save; /* weights files written at the end */
+  const char *identity;    /* text that a resumed run must equal: model, optimizer, data */
+  bool resume;             /* continue from the newest checkpoint; without one: from the start */
+  bool resume_required;    /* without a checkpoint: KD_ERR_USAGE */
   /* Called once it is certain that training starts, before anything is written: after a refused or needless
    * resume it is not. Collective; its failure must be that of all ranks. May be NULL. */
   kd_status (*begin)(void *context, bool resumed);
