@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "device/attention.h"
 #include "device/pointwise.h"
 
 typedef enum kd_op_flags {
@@ -43,6 +44,11 @@ typedef struct kd_pad_attr {
   int64_t before[KD_MAX_RANK], after[KD_MAX_RANK];
   float value;
 } kd_pad_attr;
+
+typedef struct kd_iota_attr {
+  kd_shape shape;
+  int axis;
+} kd_iota_attr;
 
 typedef enum kd_reduce_kind {
   KD_REDUCE_SUM,

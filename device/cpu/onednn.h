@@ -75,6 +75,22 @@ bool kd_onednn_slow(const kd_onednn *primitive);
 kd_status kd_onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
                           const float *b, float *y, int threads);
 
+/* y (m, n) = alpha op(a) op(b) + beta y by the calling thread alone; rows of the matrices as they lie in
+ * memory are `stride` floats apart. No sizes may be 0. kd_onednn_start comes before, in prepare. */
+typedef struct kd_gemm {
+  bool transpose_a, transpose_b;
+  int64_t m, n, k;
+  float alpha;
+  const float *a;
+  int64_t a_stride;
+  const float *b;
+  int64_t b_stride;
+  float beta;
+  float *y;
+  int64_t y_stride;
+} kd_gemm;
+kd_status kd_onednn_gemm(const kd_gemm *gemm);
+
 /* Version and instruction set in effect: "oneDNN 2.6.3 avx512_core_bf16". Static text. */
 const char *kd_onednn_describe(void);
 

@@ -53,3 +53,11 @@ kd_status kd_onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t
                                     transpose_a ? m : k, b, transpose_b ? k : n, 0.0f, y, n),
                          "sgemm");
 }
+
+kd_status kd_onednn_gemm(const kd_gemm *g) {
+  omp_set_num_threads(1);
+  return kd_onednn_check(dnnl_sgemm(g->transpose_a ? 'T' : 'N', g->transpose_b ? 'T' : 'N', g->m, g->n, g->k,
+                                    g->alpha, g->a, g->a_stride, g->b, g->b_stride, g->beta, g->y,
+                                    g->y_stride),
+                         "gemm");
+}

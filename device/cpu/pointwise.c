@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "device/base/memory.h"
+#include "device/base/rng.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 #include "device/cpu/pointwise_program.h"
+#include "device/cpu/random.h"
 
 /* --- prepare --------------------------------------------------------------------------------------- */
 
@@ -171,6 +173,13 @@ static void write_outputs(const kd_pw_program *p, const kd_tile *tile, float **r
   }
 }
 
+/* The random numbers of a tile. */
+static void draw(const kd_pw_program *p, const kd_pw_command *command, const kd_tile *tile, float *out) {
+  const uint32_t *rng = (const uint32_t *)(const void *)p->input[command->a].data;
+  kd_cpu_draw(p->vector, command->normal, kd_rng_key(rng, command->node), rng[KD_RNG_SAMPLE], p->row_elements,
+              tile->start, tile->n, out);
+}
+
 static void run_tiles(void *context, int64_t begin, int64_t end) {
   const kd_pw_program *p = context;
   char scratch[(size_t)(p->n_slots * KD_TILE) * sizeof(float) + KD_ALIGNMENT];
@@ -189,7 +198,7 @@ static void run_tiles(void *context, int64_t begin, int64_t end) {
       if (c->run)
         c->run(reg[c->out], reg[c->a], reg[c->b], reg[c->c], tile.n);
       else
-        kd_pw_random(p, c, (const uint32_t *)(const void *)p->input[c->a].data, &tile, reg[c->out]);
+        draw(p, c, &tile, reg[c->out]);
     }
     write_outputs(p, &tile, reg);
   }

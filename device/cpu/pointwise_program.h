@@ -89,8 +89,4 @@ kd_status kd_pw_assign(kd_pw_program *program);
 /* pointwise_load.c: brings an input's values of a tile into a slot. */
 void kd_pw_load(const kd_pw_program *program, const kd_pw_input *input, const kd_tile *tile, float *slot);
 
-/* pointwise_random.c: the random numbers of a tile. rng has KD_RNG_WORDS words. */
-void kd_pw_random(const kd_pw_program *program, const kd_pw_command *command, const uint32_t *rng,
-                  const kd_tile *tile, float *out);
-
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "device/cpu/attention_rows.h"
 #include "device/cpu/batch_norm.h"
 #include "device/cpu/pool_shape.h"
 

@@ -1,4 +1,4 @@
-/* Maximum, sum of exponentials and scaling of a row, for vector_softmax.c and vector_xent.c. Four
+/* Maximum, sums and scaling of a row, for vector_softmax.c, vector_xent.c and vector_attention.c. Four
  * accumulators hide the latency of the additions; their order depends on the length of the row only. */
 #ifndef KD_CPU_VECTOR_ROWS_H
 #define KD_CPU_VECTOR_ROWS_H
@@ -44,6 +44,25 @@ KD_INLINE void scale_row(float *y, float factor, int64_t n) {
   int64_t i = 0;
   for (; i + KD_W <= n; i += KD_W) v_store(y + i, v_load(y + i) * v_set(factor));
   if (i < n) v_store_part(y + i, v_load_part(y + i, n - i) * v_set(factor), n - i);
+}
+
+/* Sum of dy * y, or of dy alone. */
+KD_INLINE float row_dot(const float *y, const float *dy, int64_t n, bool alone) {
+  vf sum[4] = {v_set(0.0f), v_set(0.0f), v_set(0.0f), v_set(0.0f)};
+  int64_t i = 0;
+  for (; i + 4 * KD_W <= n; i += 4 * KD_W)
+    for (int k = 0; k < 4; k++) {
+      vf term = v_load(dy + i + k * KD_W);
+      if (!alone) term *= v_load(y + i + k * KD_W);
+      sum[k] += term;
+    }
+  for (; i < n; i += KD_W) {
+    int64_t part = n - i < KD_W ? n - i : KD_W;
+    vf term = v_load_n(dy + i, part);
+    if (!alone) term *= v_load_n(y + i, part);
+    sum[0] += term;
+  }
+  return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 #endif

@@ -21,25 +21,6 @@ void KD_V(softmax)(int64_t n, bool log, const float *x, float *y, int64_t begin,
   }
 }
 
-/* Sum of dy * y, or of dy alone. */
-KD_INLINE float dot_row(const float *y, const float *dy, int64_t n, bool alone) {
-  vf sum[4] = {v_set(0.0f), v_set(0.0f), v_set(0.0f), v_set(0.0f)};
-  int64_t i = 0;
-  for (; i + 4 * KD_W <= n; i += 4 * KD_W)
-    for (int k = 0; k < 4; k++) {
-      vf term = v_load(dy + i + k * KD_W);
-      if (!alone) term *= v_load(y + i + k * KD_W);
-      sum[k] += term;
-    }
-  for (; i < n; i += KD_W) {
-    int64_t part = n - i < KD_W ? n - i : KD_W;
-    vf term = v_load_n(dy + i, part);
-    if (!alone) term *= v_load_n(y + i, part);
-    sum[0] += term;
-  }
-  return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-}
-
 KD_INLINE void grad_part(const float *y, const float *dy, float dot, bool log, float *dx, int64_t n) {
   vf value = v_load_n(y, n), slope = v_load_n(dy, n);
   if (log)
@@ -53,7 +34,7 @@ KD_INLINE void grad_rows(int64_t n, bool log, const float *y, const float *dy, f
                          int64_t end) {
   for (int64_t row = begin; row < end; row++) {
     const float *values = y + row * n, *slopes = dy + row * n;
-    float dot = dot_row(values, slopes, n, log);
+    float dot = row_dot(values, slopes, n, log);
     int64_t i = 0;
     for (; i + KD_W <= n; i += KD_W) grad_part(values + i, slopes + i, dot, log, dx + row * n + i, KD_W);
     if (i < n) grad_part(values + i, slopes + i, dot, log, dx + row * n + i, n - i);

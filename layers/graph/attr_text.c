@@ -120,6 +120,21 @@ static const char *text_kd_xent_attr(kd_pool *pool, const void *attr_, int rank)
   return attr->ignore == INT32_MIN ? "" : kd_pool_printf(pool, " ignore=%d", attr->ignore);
 }
 
+static const char *text_kd_iota_attr(kd_pool *pool, const void *attr_, int rank) {
+  const kd_iota_attr *attr = attr_;
+  (void)rank;
+  return kd_pool_printf(pool, " axis=%d of %s", attr->axis, shape_text(pool, &attr->shape));
+}
+
+static const char *text_kd_attention_attr(kd_pool *pool, const void *attr_, int rank) {
+  static const char *const unseen[] = {"mean", "zero", "shift"};
+  const kd_attention_attr *attr = attr_;
+  (void)rank;
+  return kd_pool_printf(pool, " scale=%s%s window=%d masks=%d unseen=%s dropout=%s",
+                        float_text(pool, attr->scale), attr->causal ? " causal" : "", attr->window,
+                        attr->n_masks, unseen[attr->unseen], float_text(pool, attr->dropout));
+}
+
 typedef const char *(*text_fn)(kd_pool *pool, const void *attr, int rank);
 
 static const text_fn texts[KD_N_OPS] = {

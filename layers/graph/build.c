@@ -85,6 +85,19 @@ kd_sym kd_softmax(kd_graph *g, kd_sym x, bool log) {
   return kd_append(g, KD_OP_SOFTMAX, &(kd_softmax_attr){log}, 1, &x, NULL);
 }
 
+kd_sym kd_attention(kd_graph *g, kd_sym q, kd_sym k, kd_sym v, const kd_sym *masks, kd_sym rng,
+                    const kd_attention_attr *attr_) {
+  kd_attention_attr attr = *attr_;
+  kd_sym inputs[KD_ATTENTION_FIXED + KD_ATTENTION_MASKS + 1] = {q, k, v};
+  int n = KD_ATTENTION_FIXED;
+  for (int i = 0; i < attr.n_masks; i++) inputs[n++] = masks[i];
+  if (attr.dropout > 0) {
+    attr.node = g->next_random++;
+    inputs[n++] = rng;
+  }
+  return kd_append(g, KD_OP_ATTENTION, &attr, n, inputs, NULL);
+}
+
 kd_sym kd_sparse_xent(kd_graph *g, kd_sym logits, kd_sym labels, int ignore) {
   return kd_append(g, KD_OP_SPARSE_XENT, &(kd_xent_attr){ignore}, 2, (kd_sym[]){logits, labels}, NULL);
 }

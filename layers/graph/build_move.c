@@ -81,3 +81,7 @@ kd_sym kd_concat(kd_graph *g, int count, const kd_sym *xs, int axis) {
   }
   return kd_concat(g, n_groups, groups, axis);
 }
+
+kd_sym kd_iota(kd_graph *g, kd_shape shape, int axis) {
+  return kd_append(g, KD_OP_IOTA, &(kd_iota_attr){.shape = shape, .axis = axis}, 0, NULL, NULL);
+}

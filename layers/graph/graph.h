@@ -129,6 +129,7 @@ kd_sym kd_slice(kd_graph *g, kd_sym x, const kd_slice_attr *slice);
 kd_sym kd_slice_axis(kd_graph *g, kd_sym x, int axis, int64_t start, int64_t size);
 kd_sym kd_pad(kd_graph *g, kd_sym x, const kd_pad_attr *pad);
 kd_sym kd_concat(kd_graph *g, int count, const kd_sym *xs, int axis);
+kd_sym kd_iota(kd_graph *g, kd_shape shape, int axis); /* float32: the index along axis */
 
 /* Reductions; axes is a list of `n_axes` axes (negative from the end), n_axes = 0: all axes. */
 kd_sym kd_reduce(kd_graph *g, kd_reduce_kind kind, kd_sym x, int n_axes, const int *axes, bool keep);
@@ -147,6 +148,9 @@ kd_sym kd_batch_norm(kd_graph *g, kd_sym x, kd_sym gamma, kd_sym beta, double ep
                      kd_sym *variance);
 kd_sym kd_layer_norm(kd_graph *g, kd_sym x, kd_sym gamma, kd_sym beta, double epsilon);
 kd_sym kd_softmax(kd_graph *g, kd_sym x, bool log); /* last axis */
+/* attr->n_masks masks; rng is read when attr->dropout > 0, which takes the next random node number. */
+kd_sym kd_attention(kd_graph *g, kd_sym q, kd_sym k, kd_sym v, const kd_sym *masks, kd_sym rng,
+                    const kd_attention_attr *attr);
 kd_sym kd_sparse_xent(kd_graph *g, kd_sym logits, kd_sym labels, int ignore);
 
 /* Reverse-mode differentiation (autodiff.c): appends the nodes of d(loss)/d(wanted[i]). `loss` is a scalar

@@ -3,7 +3,7 @@
 
 #include "layers/plan/internal.h"
 
-/* Multiply-adds of a matmul or a convolution, each counted as two operations. */
+/* Multiply-adds of a matmul, a convolution or an attention, each counted as two operations. */
 double kd_launch_flops(const kd_launch *launch) {
   const kd_tensor *in = launch->input, *out = launch->output;
   switch (launch->op) {
@@ -23,6 +23,14 @@ double kd_launch_flops(const kd_launch *launch) {
   case KD_OP_CONV_GRAD_KERNEL: {
     const kd_shape *kernel = &out[0].shape;
     return 2.0 * (double)kd_shape_count(&in[1].shape) * (double)kd_shape_span(kernel, 0, kernel->rank - 1);
+  }
+  case KD_OP_ATTENTION:
+  case KD_OP_ATTENTION_GRAD: {
+    /* Two products of all queries with all keys; backward has five, one of them for the scores again. */
+    double pairs = (double)kd_shape_span(&in[0].shape, 0, 3) * (double)in[1].shape.dim[1];
+    double features = (double)in[0].shape.dim[3], width = (double)in[2].shape.dim[3];
+    return launch->op == KD_OP_ATTENTION ? 2 * pairs * (features + width)
+                                         : 2 * pairs * (3 * features + 2 * width);
   }
   default:
     return 0;

@@ -174,6 +174,31 @@ static void test_softmax(void **state) {
            kd_sparse_xent(g, X(2, 3, 3), trial_integers(t, KD_SHAPE(2, 3), 0, 3), 1));
 }
 
+/* Masks hide some keys of all queries, and all keys of some. */
+static kd_sym attend(trial *t, kd_attention_attr attr, int64_t batch, int64_t heads, int64_t groups) {
+  kd_sym q = trial_input(t, KD_SHAPE(batch, 3, heads, 2), -1, 1),
+         k = trial_input(t, KD_SHAPE(batch, 4, groups, 2), -1, 1),
+         v = trial_input(t, KD_SHAPE(batch, 4, groups, 3), -1, 1);
+  kd_sym masks[] = {trial_integers(t, KD_SHAPE(batch, 1, 1, 4), 0, 2),
+                    trial_integers(t, KD_SHAPE(batch, 1, 3, 1), 0, 2)};
+  for (int i = 0; i < 2; i++) masks[i] = kd_cast(t->g, masks[i], KD_F32);
+  attr.scale = 0.7f;
+  attr.rows_per_sample = 1;
+  return kd_attention(t->g, q, k, v, masks, attr.dropout > 0 ? trial_rng(t) : KD_NO_SYM, &attr);
+}
+
+static void test_attention(void **state) {
+  (void)state;
+  GRADIENT("attention", attend(t, (kd_attention_attr){0}, 2, 2, 2));
+  GRADIENT("attention, causal", attend(t, (kd_attention_attr){.causal = 1}, 1, 1, 1));
+  GRADIENT("attention, window", attend(t, (kd_attention_attr){.window = 2}, 1, 1, 1));
+  GRADIENT("attention, grouped heads", attend(t, (kd_attention_attr){0}, 1, 4, 2));
+  GRADIENT("attention, masks", attend(t, (kd_attention_attr){.n_masks = 2}, 2, 2, 1));
+  GRADIENT("attention, masks, unseen zero",
+           attend(t, (kd_attention_attr){.n_masks = 2, .unseen = KD_UNSEEN_ZERO}, 2, 1, 1));
+  GRADIENT("attention, dropout", attend(t, (kd_attention_attr){.dropout = 0.4f, .n_masks = 1}, 2, 2, 1));
+}
+
 /* Runs last: each primitive that has a gradient was in some case above. */
 static void test_every_rule_was_checked(void **state) {
   (void)state;
@@ -184,11 +209,17 @@ static void test_every_rule_was_checked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_moves),   cmocka_unit_test(test_reductions),
-      cmocka_unit_test(test_lookup),  cmocka_unit_test(test_matmul),
-      cmocka_unit_test(test_conv),    cmocka_unit_test(test_transposed_conv),
-      cmocka_unit_test(test_pool),    cmocka_unit_test(test_norm),
-      cmocka_unit_test(test_softmax), cmocka_unit_test(test_every_rule_was_checked),
+      cmocka_unit_test(test_moves),
+      cmocka_unit_test(test_reductions),
+      cmocka_unit_test(test_lookup),
+      cmocka_unit_test(test_matmul),
+      cmocka_unit_test(test_conv),
+      cmocka_unit_test(test_transposed_conv),
+      cmocka_unit_test(test_pool),
+      cmocka_unit_test(test_norm),
+      cmocka_unit_test(test_softmax),
+      cmocka_unit_test(test_attention),
+      cmocka_unit_test(test_every_rule_was_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
+#include "device/cpu/random.h"
+
 #include <string.h>
 
 #include "device/base/memory.h"
-#include "device/base/rng.h"
-#include "device/cpu/pointwise_program.h"
 
 enum { BLOCK = 4 }; /* numbers that one counter gives */
 
@@ -48,18 +48,15 @@ static int64_t plan_draw(draw *d, int64_t row_elements, int64_t start, int64_t n
   return planned;
 }
 
-void kd_pw_random(const kd_pw_program *program, const kd_pw_command *command, const uint32_t *rng,
-                  const kd_tile *tile, float *out) {
-  uint64_t key = kd_rng_key(rng, command->node);
+void kd_cpu_draw(const kd_vector_table *vector, bool normal, uint64_t key, uint64_t first_sample,
+                 int64_t row_elements, int64_t start, int64_t n, float *out) {
   draw d;
   _Alignas(KD_ALIGNMENT) float numbers[BLOCK * KD_MAX_COUNTERS];
-  for (int64_t done = 0; done < tile->n;) {
-    int64_t planned =
-        plan_draw(&d, program->row_elements, tile->start + done, tile->n - done, rng[KD_RNG_SAMPLE]);
+  for (int64_t done = 0; done < n;) {
+    int64_t planned = plan_draw(&d, row_elements, start + done, n - done, first_sample);
     /* One run of whole blocks is drawn where it belongs. */
     bool in_place = d.n_runs == 1 && d.runs[0].from == 0 && d.runs[0].length == BLOCK * d.n_blocks;
-    float *to = in_place ? out + done : numbers;
-    (command->normal ? program->vector->normal : program->vector->uniform)(to, &d.counters, d.n_blocks, key);
+    (normal ? vector->normal : vector->uniform)(in_place ? out + done : numbers, &d.counters, d.n_blocks, key);
     float *next = out + done;
     for (int64_t i = 0; i < d.n_runs && !in_place; i++) {
       memcpy(next, numbers + d.runs[i].from, (size_t)d.runs[i].length * sizeof(float));
