@@ -41,21 +41,57 @@ static inline vf row_lanes(kd_reduce_kind kind, const float *x, int64_t n) {
   return join(kind, join(kind, a, b), join(kind, c, d));
 }
 
-/* KD_W rows at a time: their lanes are transposed, so that joining lanes takes whole vectors. */
-static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride,
-                           float *out) {
+/* Zips vector i with vector i + count and joins the halves: half as many vectors, each with lanes of twice as
+ * many rows. */
+KD_INLINE void fold_lanes(kd_reduce_kind kind, vf *lane, int count) {
+#pragma GCC unroll 8
+  for (int i = 0; i < count; i++) {
+    vf low = v_zip_low(lane[i], lane[i + count]), high = v_zip_high(lane[i], lane[i + count]);
+    lane[i] = join(kind, low, high);
+  }
+}
+
+/* The lanes of KD_W rows to one result per row, in the order of the rows. */
+KD_INLINE vf join_lanes(kd_reduce_kind kind, vf lane[KD_W]) {
+  if (KD_W >= 16) fold_lanes(kind, lane, 8);
+  if (KD_W >= 8) fold_lanes(kind, lane, 4);
+  fold_lanes(kind, lane, 2);
+  fold_lanes(kind, lane, 1);
+  return lane[0];
+}
+
+KD_INLINE vf short_row(kd_reduce_kind kind, const float *x, int64_t n) {
+  return take(kind, identity(kind), v_load_part_or(x, n, identity(kind)));
+}
+
+/* Rows shorter than a vector: their lanes stay in registers. */
+static inline void short_rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride,
+                                 float *out) {
+  int64_t r = 0;
+  for (; r + KD_W <= rows; r += KD_W) {
+    vf lane[KD_W];
+#pragma GCC unroll 16
+    for (int i = 0; i < KD_W; i++) lane[i] = short_row(kind, x + (r + i) * stride, n);
+    v_store(out + r, join_lanes(kind, lane));
+  }
+  if (r == rows) return;
+  vf lane[KD_W];
+  for (int i = 0; i < KD_W; i++)
+    lane[i] = r + i < rows ? short_row(kind, x + (r + i) * stride, n) : identity(kind);
+  v_store_part(out + r, join_lanes(kind, lane), rows - r);
+}
+
+static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride, float *out) {
+  if (n < KD_W) {
+    short_rows_of(kind, x, rows, n, stride, out);
+    return;
+  }
   for (int64_t r = 0; r < rows; r += KD_W) {
     int64_t here = rows - r < KD_W ? rows - r : KD_W;
     vf lane[KD_W];
     for (int64_t i = 0; i < here; i++) lane[i] = row_lanes(kind, x + (r + i) * stride, n);
     for (int64_t i = here; i < KD_W; i++) lane[i] = identity(kind);
-    v_transpose(lane);
-    for (int half = KD_W / 2; half; half /= 2)
-      for (int i = 0; i < half; i++) lane[i] = join(kind, lane[i], lane[i + half]);
-    if (here == KD_W)
-      v_store(out + r, lane[0]);
-    else
-      v_store_part(out + r, lane[0], here);
+    v_store_n(out + r, join_lanes(kind, lane), here);
   }
 }
 
