@@ -81,7 +81,8 @@ static inline void short_rows_of(kd_reduce_kind kind, const float *x, int64_t ro
   v_store_part(out + r, join_lanes(kind, lane), rows - r);
 }
 
-static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride, float *out) {
+static inline void rows_of(kd_reduce_kind kind, const float *x, int64_t rows, int64_t n, int64_t stride,
+                           float *out) {
   if (n < KD_W) {
     short_rows_of(kind, x, rows, n, stride, out);
     return;
