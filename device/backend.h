@@ -20,11 +20,17 @@ typedef struct kd_backend {
       kd_device *device); /* one line for `kdist info` and logs: instruction set, threads */
 } kd_backend;
 
+/* The sum of values over all ranks, in place, for EXCHANGE. Called within plan runs, by all ranks in the same
+ * order. */
+typedef kd_status (*kd_exchange_fn)(void *context, float *values, int64_t count);
+
 struct kd_device {
   const kd_backend *backend;
-  int threads;       /* CPU: compute threads of this rank, at least 1 */
-  bool reproducible; /* determinism is run or world: kernels keep a fixed order of sums */
-  void *state;       /* the backend's own */
+  int threads;             /* CPU: compute threads of this rank, at least 1 */
+  bool reproducible;       /* determinism is run or world: kernels keep a fixed order of sums */
+  kd_exchange_fn exchange; /* set by the trainer; NULL: one rank */
+  void *exchange_context;
+  void *state; /* the backend's own */
 };
 
 extern const kd_backend kd_cpu_backend;

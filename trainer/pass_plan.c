@@ -122,6 +122,7 @@ kd_status kd_passes_order(kd_replica *r) {
   r->unused = kd_pool_alloc(r->pool, (size_t)n + 1, sizeof *r->unused);
   for (int i = 0; i < n; i++)
     if (p.gradient[order[i]] == KD_NO_SYM) r->unused[r->n_unused++] = order[i];
+  for (int i = 0; i < p.graph->n_nodes; i++) r->exchanges |= p.graph->nodes[i].op == KD_OP_EXCHANGE;
   r->plan_hash = kd_graph_hash(p.graph);
   kd_graph_destroy(p.graph);
   return KD_OK;

@@ -14,6 +14,7 @@ static void add_up(kd_replica *r, int64_t begin, int64_t end) {
 kd_status kd_passes_on_mark(void *context, int bucket) {
   kd_replica *r = context;
   r->bucket_ready[bucket] = true;
+  if (r->exchanges && r->in_pass) return KD_OK; /* one conversation between ranks at a time */
   for (; r->next_bucket < r->buckets.count && r->bucket_ready[r->next_bucket]; r->next_bucket++) {
     int k = r->next_bucket;
     add_up(r, r->buckets.begin[k], r->buckets.end[k]);
@@ -42,7 +43,28 @@ static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data,
   KD_TRY(device->backend->upload(device, &values->rng[KD_RNG_SAMPLE], &sample, sizeof sample));
   KD_TRY(device->backend->upload(device, &values->share, &share, sizeof share));
   if (used) *used = plan;
-  return kd_plan_run(plan->plan, r->version);
+  r->in_pass = true;
+  kd_status status = kd_plan_run(plan->plan, r->version);
+  r->in_pass = false;
+  if (status == KD_OK && r->exchanges && mode == KD_MODE_TRAIN) status = kd_passes_on_mark(r, 0);
+  return status;
+}
+
+/* A rank without rows takes part in the exchanges of the others with zeros. */
+static kd_status exchange_zeros(kd_replica *r) {
+  enum { MOST = 4096 };
+  kd_pass_plan *plan;
+  KD_TRY(kd_passes_get(r, KD_MODE_TRAIN, 1, &plan));
+  int64_t *sizes = kd_calloc(MOST, sizeof *sizes);
+  int n = kd_plan_op_sizes(plan->plan, KD_OP_EXCHANGE, MOST, sizes);
+  kd_status status = KD_OK;
+  for (int i = 0; i < n && i < MOST && status == KD_OK; i++) {
+    float *zeros = kd_calloc((size_t)sizes[i], sizeof *zeros);
+    status = r->spec.device->exchange(r->spec.device->exchange_context, zeros, sizes[i]);
+    kd_free(zeros);
+  }
+  kd_free(sizes);
+  return status;
 }
 
 static kd_status set_signal(kd_replica *r) {
@@ -63,6 +85,7 @@ static kd_status run_empty(kd_replica *r, int64_t floats) {
   memset(r->leaf, 0, (size_t)floats * sizeof(float));
   KD_TRY(set_signal(r));
   if (!r->training) return KD_OK;
+  if (r->exchanges && r->spec.device->exchange) KD_TRY(exchange_zeros(r));
   for (int k = 0; k < r->buckets.count; k++) KD_TRY(kd_passes_on_mark(r, k));
   return KD_OK;
 }

@@ -186,8 +186,38 @@ static kd_status lay_out(kd_replica *r) {
   return KD_OK;
 }
 
+/* Sums over ranks in mid-pass, for synchronised statistics: small, in rank order. */
+static kd_status exchange(void *context, float *values, int64_t count) {
+  kd_replica *r = context;
+  if (count > r->exchange_room) { /* in the first step only */
+    kd_free(r->exchange_sums);
+    r->exchange_sums = kd_calloc((size_t)count, sizeof(double));
+    r->exchange_room = count;
+  }
+  for (int64_t i = 0; i < count; i++) r->exchange_sums[i] = (double)values[i];
+  KD_TRY(kd_comm_reduce_f64(r->spec.comm, KD_COMM_SUM, r->exchange_sums, (int)count));
+  for (int64_t i = 0; i < count; i++) values[i] = (float)r->exchange_sums[i];
+  return KD_OK;
+}
+
+static kd_status connect_exchange(kd_replica *r) {
+  if (!r->exchanges) return KD_OK;
+  KD_CHECK(!world(r), KD_ERR_USAGE,
+           "BatchNormalization(synchronized=true) needs all rows at once, but determinism = world computes "
+           "micro-shards one "
+           "after another; use determinism = run, or synchronized=false");
+  KD_CHECK(
+      !r->own_leaf, KD_ERR_USAGE,
+      "BatchNormalization(synchronized=true) needs all rows of a rank in one pass; use a larger micro_batch");
+  if (r->spec.comm->size == 1) return KD_OK;
+  r->spec.device->exchange = exchange;
+  r->spec.device->exchange_context = r;
+  return KD_OK;
+}
+
 static kd_status start(kd_replica *r) {
   KD_TRY(lay_out(r));
+  KD_TRY(connect_exchange(r));
   if (r->dry) return KD_OK;
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
@@ -219,6 +249,7 @@ void kd_replica_destroy(kd_replica *r) {
   if (!r) return;
   kd_device *device = r->spec.device;
   size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
+  if (device->exchange_context == r) device->exchange = NULL;
   kd_reducer_destroy(r->reducer);
   kd_reducer_destroy(r->tail_reducer);
   kd_passes_free(r);
@@ -232,6 +263,7 @@ void kd_replica_destroy(kd_replica *r) {
   size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
   if (r->inv_count) device->backend->free(device, r->inv_count, counts);
   if (r->values) device->backend->free(device, r->values, sizeof *r->values);
+  kd_free(r->exchange_sums);
   kd_pool_destroy(r->pool);
   kd_free(r);
 }

@@ -58,8 +58,11 @@ struct kd_replica {
   uint64_t plan_hash;
   /* The pass that runs now, for the marks. */
   bool *bucket_ready;
+  double *exchange_sums;
+  int64_t exchange_room; /* doubles */
+  bool exchanges; /* the training pass sums over ranks in mid-pass: buckets wait until it is over */
   int next_bucket, pass;
-  bool last_pass, training;
+  bool last_pass, training, in_pass;
 };
 
 /* pass_plan.c, passes.c */

@@ -49,6 +49,10 @@ kd_sym kd_in_top_k(kd_graph *g, kd_sym scores, kd_sym labels, int k) {
   return kd_append(g, KD_OP_IN_TOP_K, &(kd_axis_attr){k}, 2, (kd_sym[]){scores, labels}, NULL);
 }
 
+kd_sym kd_exchange(kd_graph *g, kd_sym x) {
+  return kd_append(g, KD_OP_EXCHANGE, &(kd_none_attr){0}, 1, &x, NULL);
+}
+
 kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids) {
   return kd_append(g, KD_OP_GATHER, &(kd_none_attr){0}, 2, (kd_sym[]){table, ids}, NULL);
 }

@@ -140,6 +140,9 @@ kd_sym kd_reduce_to(kd_graph *g, kd_sym x, const kd_shape *shape);
 kd_sym kd_argmax(kd_graph *g, kd_sym x, int axis);
 kd_sym kd_in_top_k(kd_graph *g, kd_sym scores, kd_sym labels, int k);
 
+/* The sum of x over all ranks: synchronised statistics. All ranks run the same exchanges in the same order. */
+kd_sym kd_exchange(kd_graph *g, kd_sym x);
+
 kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids);
 kd_sym kd_matmul(kd_graph *g, kd_sym a, kd_sym b, bool transpose_a, bool transpose_b);
 kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr);

@@ -5,7 +5,7 @@
 typedef struct batch_norm_options {
   int64_t axis;
   double momentum, epsilon;
-  bool center, scale;
+  bool center, scale, synchronized;
   kd_object beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer;
   kd_object beta_regularizer, gamma_regularizer;
 } batch_norm_options;
@@ -38,20 +38,28 @@ static kd_sym normalise_by_batch(kd_build *build, const batch_norm_options *o, k
   return y;
 }
 
-/* With a mask the statistics are those of the valid steps (Keras's _moments). */
-static kd_sym normalise_by_valid_steps(kd_build *build, const batch_norm_options *o, kd_sym x,
-                                       const batch_norm_weights *w) {
+/* Statistics that are not those of all rows of this pass: with a mask those of the valid steps, synchronized
+ * those of all ranks (Keras's _moments). */
+static kd_sym normalise_by_moments(kd_build *build, const batch_norm_options *o, kd_sym x,
+                                   const batch_norm_weights *w) {
   kd_graph *g = build->graph;
-  int rank = kd_sym_shape(g, x)->rank, axes[KD_MAX_RANK];
+  kd_shape shape = *kd_sym_shape(g, x);
+  int rank = shape.rank, axes[KD_MAX_RANK];
   for (int i = 0; i < rank - 1; i++) axes[i] = i;
+  kd_shape cells = shape;
+  cells.dim[rank - 1] = 1;
   kd_sym valid = kd_mask_factor(g, build->input_mask[0], x);
-  kd_shape spread = *kd_sym_shape(g, x);
-  spread.dim[rank - 1] = 1;
-  kd_sym count = kd_reduce_all(g, KD_REDUCE_SUM, kd_broadcast(g, valid, spread));
-  kd_sym mean = kd_div(g, kd_reduce(g, KD_REDUCE_SUM, kd_mul(g, x, valid), rank - 1, axes, false), count);
-  kd_sym centred = kd_sub(g, x, mean);
-  kd_sym squares = kd_mul(g, kd_unary(g, KD_PW_SQUARE, centred), valid);
-  kd_sym variance = kd_div(g, kd_reduce(g, KD_REDUCE_SUM, squares, rank - 1, axes, false), count);
+  if (valid == KD_NO_SYM) valid = kd_const(g, 1);
+  kd_sym count = kd_reshape(g, kd_reduce_all(g, KD_REDUCE_SUM, kd_broadcast(g, valid, cells)), KD_SHAPE(1));
+  kd_sym sum = kd_reduce(g, KD_REDUCE_SUM, kd_mul(g, x, valid), rank - 1, axes, false);
+  if (o->synchronized) {
+    count = kd_exchange(g, count);
+    sum = kd_exchange(g, sum);
+  }
+  kd_sym mean = kd_div(g, sum, count), centred = kd_sub(g, x, mean);
+  kd_sym squares = kd_reduce(g, KD_REDUCE_SUM, kd_mul(g, kd_unary(g, KD_PW_SQUARE, centred), valid), rank - 1,
+                             axes, false);
+  kd_sym variance = kd_div(g, o->synchronized ? kd_exchange(g, squares) : squares, count);
   kd_build_moving(build, w->mean, mean, o->momentum);
   kd_build_moving(build, w->variance, variance, o->momentum);
   kd_sym factor = kd_unary(g, KD_PW_RSQRT, kd_shift(g, variance, o->epsilon));
@@ -84,8 +92,8 @@ static kd_status batch_norm_build(kd_build *build, const kd_layer *layer, int n_
   kd_sym y;
   if (!build->training || !layer->trainable)
     y = normalise_by_moving(g, o, x, &weights);
-  else if (build->input_mask[0] != KD_NO_SYM)
-    y = normalise_by_valid_steps(build, o, x, &weights);
+  else if (build->input_mask[0] != KD_NO_SYM || o->synchronized)
+    y = normalise_by_moments(build, o, x, &weights);
   else
     y = normalise_by_batch(build, o, x, &weights, channels);
   outputs[0] = kd_axes_restore(g, y, &move);
@@ -99,6 +107,7 @@ static const kd_option options[] = {
     KD_ROW_FLOAT(batch_norm_options, epsilon, "0.001", 0, 1e30, "added to the variance"),
     KD_ROW_BOOL(batch_norm_options, center, "true", "learn beta"),
     KD_ROW_BOOL(batch_norm_options, scale, "true", "learn gamma"),
+    KD_ROW_BOOL(batch_norm_options, synchronized, "false", "use the statistics of all ranks together"),
     KD_ROW_INITIALIZER(batch_norm_options, beta_initializer, "zeros"),
     KD_ROW_INITIALIZER(batch_norm_options, gamma_initializer, "ones"),
     KD_ROW_INITIALIZER(batch_norm_options, moving_mean_initializer, "zeros"),

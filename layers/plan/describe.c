@@ -156,3 +156,13 @@ const char *kd_plan_slow_scopes(const kd_plan *plan, kd_pool *pool) {
   }
   return list.text;
 }
+
+int kd_plan_op_sizes(const kd_plan *plan, kd_op op, int room, int64_t *sizes) {
+  int n = 0;
+  for (int i = 0; i < plan->n_launches; i++) {
+    if (plan->launches[i].op != op) continue;
+    if (n < room) sizes[n] = kd_shape_count(&plan->launches[i].output[0].shape);
+    n++;
+  }
+  return n;
+}

@@ -48,6 +48,10 @@ void kd_plan_destroy(kd_plan *plan);
  * are renewed when it differs from the last run's. */
 kd_status kd_plan_run(kd_plan *plan, uint64_t weights_version);
 
+/* The launches of one op in the order in which they run: sizes receives the elements of the first output of
+ * at most `room` of them. Returns how many there are. */
+int kd_plan_op_sizes(const kd_plan *plan, kd_op op, int room, int64_t *sizes);
+
 typedef struct kd_plan_stats {
   size_t arena_bytes, workspace_bytes, state_bytes;
   int n_launches, n_slow;

@@ -166,6 +166,7 @@ static void test_norm(void **state) {
 
 static void test_softmax(void **state) {
   (void)state;
+  GRADIENT("exchange with one rank", kd_exchange(g, X(3, 4)));
   GRADIENT("softmax", kd_softmax(g, X(2, 2, 4), false));
   GRADIENT("log softmax", kd_softmax(g, X(3, 4), true));
   GRADIENT("sparse cross-entropy",

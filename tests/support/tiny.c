@@ -65,3 +65,31 @@ void tiny_destroy(tiny *t) {
   kd_diag_destroy(t->diag);
   kd_pool_destroy(t->pool);
 }
+
+kd_comm *tiny_alone(void) {
+  static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_STEP_NUM_TASKS"};
+  char *kept[3];
+  kd_comm *comm;
+  for (int i = 0; i < 3; i++) {
+    kept[i] = getenv(variables[i]) ? kd_strdup(getenv(variables[i])) : NULL;
+    unsetenv(variables[i]);
+  }
+  assert_ok(kd_comm_open(&comm));
+  for (int i = 0; i < 3; i++) {
+    if (kept[i]) setenv(variables[i], kept[i], 1);
+    kd_free(kept[i]);
+  }
+  return comm;
+}
+
+
+int tiny_run_ranks(kd_comm **all_ranks, const struct CMUnitTest *tests, size_t count) {
+  if (kd_comm_open(all_ranks) != KD_OK) {
+    fprintf(stderr, "%s\n", kd_status_text());
+    return 1;
+  }
+  int64_t worst = _cmocka_run_group_tests("ranks", tests, count, NULL, NULL);
+  if (kd_comm_reduce_i64(*all_ranks, KD_COMM_MAX, &worst, 1) != KD_OK) worst = 1;
+  kd_comm_close(*all_ranks);
+  return (int)worst;
+}

@@ -37,4 +37,9 @@ void tiny_create(tiny *t, const tiny_spec *spec);
 void tiny_destroy(tiny *t);
 kd_value *tiny_value(tiny *t, const char *text);
 
+/* A communicator of one rank that never meets MPI, also under mpirun. */
+kd_comm *tiny_alone(void);
+/* The main function of a test under mpirun: joins the ranks, runs the tests, agrees on the exit code. */
+int tiny_run_ranks(kd_comm **all_ranks, const struct CMUnitTest *tests, size_t count);
+
 #endif

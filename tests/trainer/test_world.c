@@ -70,23 +70,6 @@ static uint64_t train(kd_comm *comm, const char *const *layers, const char *opti
   return hash;
 }
 
-/* A communicator of one rank that never meets MPI. */
-static kd_comm *alone(void) {
-  static const char *const variables[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "SLURM_STEP_NUM_TASKS"};
-  char *kept[3];
-  kd_comm *comm;
-  for (int i = 0; i < 3; i++) {
-    kept[i] = getenv(variables[i]) ? kd_strdup(getenv(variables[i])) : NULL;
-    unsetenv(variables[i]);
-  }
-  assert_ok(kd_comm_open(&comm));
-  for (int i = 0; i < 3; i++) {
-    if (kept[i]) setenv(variables[i], kept[i], 1);
-    kd_free(kept[i]);
-  }
-  return comm;
-}
-
 static kd_comm *all_ranks;
 
 static void same_bits(void **state) {
@@ -94,7 +77,7 @@ static void same_bits(void **state) {
   for (int i = 0; i < CASES; i++) {
     double loss, loss_alone;
     uint64_t hash = train(all_ranks, cases[i].layers, cases[i].optimizer, &loss);
-    kd_comm *self = alone();
+    kd_comm *self = tiny_alone();
     uint64_t hash_alone = train(self, cases[i].layers, cases[i].optimizer, &loss_alone);
     kd_comm_close(self);
     if (hash != hash_alone)
@@ -107,13 +90,5 @@ static void same_bits(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(same_bits)};
-  if (kd_comm_open(&all_ranks) != KD_OK) {
-    fprintf(stderr, "%s\n", kd_status_text());
-    return 1;
-  }
-  int failed = cmocka_run_group_tests(tests, NULL, NULL);
-  int64_t worst = failed;
-  if (kd_comm_reduce_i64(all_ranks, KD_COMM_MAX, &worst, 1) != KD_OK) worst = 1;
-  kd_comm_close(all_ranks);
-  return (int)worst;
+  return tiny_run_ranks(&all_ranks, tests, 1);
 }
