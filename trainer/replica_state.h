@@ -60,7 +60,7 @@ struct kd_replica {
   bool *bucket_ready;
   double *exchange_sums;
   int64_t exchange_room; /* doubles */
-  bool exchanges; /* the training pass sums over ranks in mid-pass: buckets wait until it is over */
+  bool exchanges;        /* the training pass sums over ranks in mid-pass: buckets wait until it is over */
   int next_bucket, pass;
   bool last_pass, training, in_pass;
 };

@@ -140,7 +140,8 @@ kd_sym kd_reduce_to(kd_graph *g, kd_sym x, const kd_shape *shape);
 kd_sym kd_argmax(kd_graph *g, kd_sym x, int axis);
 kd_sym kd_in_top_k(kd_graph *g, kd_sym scores, kd_sym labels, int k);
 
-/* The sum of x over all ranks: synchronised statistics. All ranks run the same exchanges in the same order. */
+/* The sum of x over all ranks: synchronised statistics. All ranks run the same exchanges in the same order.
+ */
 kd_sym kd_exchange(kd_graph *g, kd_sym x);
 
 kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids);

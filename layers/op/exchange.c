@@ -1,5 +1,5 @@
-/* Rule of the sum over ranks. Every rank's loss is its part of the whole, so the gradient of the sum with respect to one
- * rank's part is the sum of all ranks' gradients: the same exchange. */
+/* Rule of the sum over ranks. Every rank's loss is its part of the whole, so the gradient of the sum with
+ * respect to one rank's part is the sum of all ranks' gradients: the same exchange. */
 #include "layers/op/rule.h"
 
 static kd_status exchange_infer(const void *attr, int n_inputs, const kd_sym_info *const *x, kd_sym_info *y) {
@@ -11,7 +11,8 @@ static kd_status exchange_infer(const void *attr, int n_inputs, const kd_sym_inf
   return KD_OK;
 }
 
-static void exchange_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed, kd_sym *din) {
+static void exchange_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed,
+                          kd_sym *din) {
   (void)needed;
   din[0] = dout[0] == KD_NO_SYM ? KD_NO_SYM
                                 : kd_exchange(g, kd_broadcast(g, dout[0], *kd_sym_shape(g, node->output[0])));

@@ -227,8 +227,8 @@ static void test_coverage(void **state) {
 static bool tested_elsewhere(const char *option) {
   size_t length = strlen(option), suffix = strlen("_initializer");
   return (length > suffix && strcmp(option + length - suffix, "_initializer") == 0) ||
-         !strcmp(option, "seed") || !strcmp(option, "synchronized") || !strcmp(option, "data_format") || !strcmp(option, "interpolation") ||
-         !strcmp(option, "noise_shape");
+         !strcmp(option, "seed") || !strcmp(option, "synchronized") || !strcmp(option, "data_format") ||
+         !strcmp(option, "interpolation") || !strcmp(option, "noise_shape");
 }
 
 /* True when a case of the kind gives the option, by name or by position. */

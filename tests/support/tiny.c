@@ -82,7 +82,6 @@ kd_comm *tiny_alone(void) {
   return comm;
 }
 
-
 int tiny_run_ranks(kd_comm **all_ranks, const struct CMUnitTest *tests, size_t count) {
   if (kd_comm_open(all_ranks) != KD_OK) {
     fprintf(stderr, "%s\n", kd_status_text());

@@ -1,18 +1,21 @@
 // ctest: ranks=1,2,3 timeout=60
-/* BatchNormalization(synchronized=true): any number of ranks trains as one rank does, also when the last batch has fewer rows than
- * there are ranks. */
+/* BatchNormalization(synchronized=true): any number of ranks trains as one rank does, also when the last
+ * batch has fewer rows than there are ranks. */
 #include "device/base/rng.h"
 #include "support/tiny.h"
 
 enum { BATCH = 13, STEPS = 5, FEATURES = 8 };
 
-static const char *const layers[] = {"Dense(6)", "BatchNormalization(momentum=0.5, synchronized=true)", "Activation(tanh)",
-                                     "BatchNormalization(synchronized=true)", "Dense(3)", NULL};
+static const char *const layers[] = {
+    "Dense(6)",         "BatchNormalization(momentum=0.5, synchronized=true)",
+    "Activation(tanh)", "BatchNormalization(synchronized=true)",
+    "Dense(3)",         NULL};
 
 static void fill(float *x, uint8_t *y, int64_t rows, uint64_t step) {
   for (int64_t i = 0; i < rows; i++) {
     for (int j = 0; j < FEATURES; j++)
-      x[i * FEATURES + j] = kd_uniform_f32(kd_philox_block((uint64_t)(i * FEATURES + j), step, 1).v[0]) * 4 - 1;
+      x[i * FEATURES + j] =
+          kd_uniform_f32(kd_philox_block((uint64_t)(i * FEATURES + j), step, 1).v[0]) * 4 - 1;
     y[i] = (uint8_t)(kd_philox_block((uint64_t)i, step, 2).v[0] % 3);
   }
 }
