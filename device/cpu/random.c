@@ -56,7 +56,8 @@ void kd_cpu_draw(const kd_vector_table *vector, bool normal, uint64_t key, uint6
     int64_t planned = plan_draw(&d, row_elements, start + done, n - done, first_sample);
     /* One run of whole blocks is drawn where it belongs. */
     bool in_place = d.n_runs == 1 && d.runs[0].from == 0 && d.runs[0].length == BLOCK * d.n_blocks;
-    (normal ? vector->normal : vector->uniform)(in_place ? out + done : numbers, &d.counters, d.n_blocks, key);
+    (normal ? vector->normal : vector->uniform)(in_place ? out + done : numbers, &d.counters, d.n_blocks,
+                                                key);
     float *next = out + done;
     for (int64_t i = 0; i < d.n_runs && !in_place; i++) {
       memcpy(next, numbers + d.runs[i].from, (size_t)d.runs[i].length * sizeof(float));
