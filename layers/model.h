@@ -16,8 +16,8 @@ typedef struct kd_call {
   kd_tap *inputs;
   int n_args; /* call arguments: use_causal_mask, initial_state ... */
   const char *const *arg_names;
-  const kd_value *const *arg_values;
-  const char *name; /* shown in summaries; the layer's name for its first call */
+  const kd_value *const *arg_values; /* of one that takes tensors: the list of their positions in inputs */
+  const char *name;                  /* shown in summaries; the layer's name for its first call */
   kd_origin origin;
   int n_outputs;
   kd_shape *output_shape; /* set by kd_model_finish; dim[0] is -1 */

@@ -272,8 +272,8 @@ static void wrong_references(void **state) {
   static const char *const cases[][2] = {
       {"${nam}", "a.ini:2: ${nam}: there is no such key; did you mean 'name'?"},
       {"${run.x}", "${run.x}: there is no such key"},
-      {"${a}", "${a}: refers to itself: a -> a"},
-      {"${b}", "refers to itself: a -> b -> c -> a"},
+      {"${a}", "${a}: refers to itself: a in line 2 -> a"},
+      {"${b}", "refers to itself: a in line 2 -> b in line 3 -> c in line 4 -> a"},
       {"${env:KDIST_TEST_NONE}", "the environment variable is not set"},
       {"${a", "a '}' is missing"},
       {"$(1", "a ')' is missing"},
