@@ -1,3 +1,4 @@
+#include <math.h>
 #include <string.h>
 
 #include "device/base/log.h"
@@ -17,19 +18,24 @@ const kd_family kd_callback_family = {"callback", kinds, sizeof kinds / sizeof *
 
 /* A metric's own direction, by its log name; a loss goes down. */
 static int natural_direction(const kd_trainer *t, const char *name) {
-  size_t length = strlen(name);
-  if (length >= 4 && strcmp(name + length - 4, "loss") == 0) return -1;
   const kd_objective *objective = t->setup->objective;
   for (int i = 0; i < objective->n_metrics; i++)
     if (strcmp(objective->metrics[i].log_name, name) == 0)
       return ((const kd_metric_kind *)objective->metrics[i].metric.kind)->direction;
-  return 0;
+  size_t length = strlen(name);
+  return length >= 4 && strcmp(name + length - 4, "loss") == 0 ? -1 : 0;
 }
 
 int kd_monitor_direction(const kd_trainer *t, int mode, const char *monitor) {
   if (mode == 1) return -1;
   if (mode == 2) return 1;
   return natural_direction(t, strncmp(monitor, "val_", 4) == 0 ? monitor + 4 : monitor);
+}
+
+bool kd_monitor_improved(int direction, double min_delta, double value, double reference) {
+  double least = fabs(min_delta);
+  return direction > 0 ? (float)(value - least) > (float)reference
+                       : (float)(value + least) < (float)reference;
 }
 
 bool kd_monitor_value(kd_callback *self, const kd_trainer *t, const kd_logs *logs, const char *monitor,

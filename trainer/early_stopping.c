@@ -1,5 +1,3 @@
-#include <math.h>
-
 #include "trainer/trainer.h"
 
 /* keras.callbacks.EarlyStopping: stops when a value has not improved for `patience` epochs. */
@@ -23,9 +21,7 @@ static const kd_option table[] = {
      .type = KD_OPT_FLOAT,
      .offset = offsetof(options, min_delta),
      .initial = "0",
-     .help = "least change that counts",
-     .min = 0,
-     .max = 1e30},
+     .help = "least change that counts"},
     {.name = "patience",
      .type = KD_OPT_INT,
      .offset = offsetof(options, patience),
@@ -74,10 +70,6 @@ typedef struct state {
   float **weights; /* of the best epoch, per weight; NULL: none */
 } state;
 
-static bool improved(const options *o, int direction, double value, double reference) {
-  return direction > 0 ? value - o->min_delta > reference : value + o->min_delta < reference;
-}
-
 static kd_status keep_weights(kd_callback *self, kd_trainer *t) {
   state *s = self->state;
   const kd_model *model = t->setup->model;
@@ -112,12 +104,13 @@ static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_l
     s->best_epoch = epoch;
   }
   s->wait++;
-  if (!s->has_best || improved(o, direction, value, s->best)) {
+  if (!s->has_best || kd_monitor_improved(direction, o->min_delta, value, s->best)) {
     s->has_best = true;
     s->best = value;
     s->best_epoch = epoch;
     if (o->restore_best_weights) KD_TRY(keep_weights(self, t));
-    if (o->baseline == KD_UNSET_FLOAT || improved(o, direction, value, o->baseline)) s->wait = 0;
+    if (o->baseline == KD_UNSET_FLOAT || kd_monitor_improved(direction, o->min_delta, value, o->baseline))
+      s->wait = 0;
     return KD_OK;
   }
   if (s->wait < o->patience || epoch == 0) return KD_OK;

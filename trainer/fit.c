@@ -182,7 +182,7 @@ static kd_status prepare(kd_trainer *t) {
     KD_TRY(kd_feeder_open(t->comm, t->replica, &t->validation, &t->validation_feeder));
   t->steps = kd_feeder_steps(t->train_feeder);
   if (t->fit->steps_per_epoch > 0 && t->fit->steps_per_epoch < t->steps) t->steps = t->fit->steps_per_epoch;
-  t->epoch = t->fit->initial_epoch;
+  t->epoch = t->history.first_epoch = t->fit->initial_epoch;
   t->rate = t->setup->optimizer->rate.constant;
   if (t->comm->rank == 0 && t->fit->checkpoint_folder)
     t->writer = kd_checkpoint_writer_create(t->fit->checkpoint_folder, t->fit->keep);

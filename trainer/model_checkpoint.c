@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "device/base/file.h"
@@ -89,29 +90,31 @@ static bool by_epoch(const options *o) {
   return o->save_freq->type == KD_V_TEXT;
 }
 
-static kd_status write_weights(const options *o, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
+static kd_status write_weights(kd_trainer *t, const char *name) {
   kd_pool *pool = kd_pool_create();
-  const char *name;
-  kd_status status = kd_path_format(pool, o->filepath, epoch + 1, t->batch, logs, &name);
-  if (status == KD_OK) {
-    const char *path = kd_path_join(pool, t->fit->run_folder, name);
-    char *folder = kd_pool_strdup(pool, path), *slash = strrchr(folder, '/');
-    if (slash) *slash = '\0';
-    if (slash && slash != folder && t->comm->rank == 0) status = kd_make_folders(folder);
-    if (status == KD_OK) status = kd_trainer_save_weights(t, path, true);
-    if (status == KD_OK && o->verbose > 0)
-      kd_report_message(t, "Epoch %lld: saving model to %s", (long long)epoch + 1, name);
-  }
+  const char *path = kd_path_join(pool, t->fit->run_folder, name);
+  char *folder = kd_pool_strdup(pool, path), *slash = strrchr(folder, '/');
+  kd_status status = KD_OK;
+  if (slash) *slash = '\0';
+  if (slash && slash != folder && t->comm->rank == 0) status = kd_make_folders(folder);
+  if (status == KD_OK) status = kd_trainer_save_weights(t, path, true);
   kd_pool_destroy(pool);
   return status;
 }
 
-static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
+/* Whether the monitored value is the best so far; a missing one is saved, as Keras does. */
+static kd_status is_wanted(kd_callback *self, kd_trainer *t, int64_t epoch, const kd_logs *logs,
+                           const char *name, bool *wanted) {
   const options *o = self->options;
   state *s = self->state;
   double value;
-  if (!o->save_best_only || !kd_monitor_value(self, t, logs, o->monitor, &value))
-    return write_weights(o, t, epoch, logs);
+  char before[32] = "None";
+  *wanted = true;
+  if (!o->save_best_only || !kd_monitor_value(self, t, logs, o->monitor, &value)) {
+    if (o->verbose > 0 && !o->save_best_only)
+      kd_report_message(t, "Epoch %lld: saving model to %s", (long long)epoch + 1, name);
+    return KD_OK;
+  }
   int direction = kd_monitor_direction(t, o->mode, o->monitor);
   KD_CHECK(direction != 0, KD_ERR_USAGE,
            "callback %s (ModelCheckpoint): it is not known whether '%s' should rise or fall; give mode = min "
@@ -121,10 +124,30 @@ static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const
     s->has_best = true;
     s->best = o->initial_value_threshold;
   }
-  if (s->has_best && !(direction > 0 ? value > s->best : value < s->best)) return KD_OK;
-  s->has_best = true;
-  s->best = value;
-  return write_weights(o, t, epoch, logs);
+  if (s->has_best) snprintf(before, sizeof before, "%.5f", s->best);
+  *wanted = !s->has_best || kd_monitor_improved(direction, 0, value, s->best);
+  if (*wanted) {
+    s->has_best = true;
+    s->best = value;
+  }
+  if (o->verbose > 0 && *wanted)
+    kd_report_message(t, "Epoch %lld: %s improved from %s to %.5f, saving model to %s", (long long)epoch + 1,
+                      o->monitor, before, value, name);
+  else if (o->verbose > 0)
+    kd_report_message(t, "Epoch %lld: %s did not improve from %s", (long long)epoch + 1, o->monitor, before);
+  return KD_OK;
+}
+
+static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const kd_logs *logs) {
+  const options *o = self->options;
+  kd_pool *pool = kd_pool_create();
+  const char *name;
+  bool wanted = false;
+  kd_status status = kd_path_format(pool, o->filepath, epoch + 1, t->batch, logs, &name);
+  if (status == KD_OK) status = is_wanted(self, t, epoch, logs, name, &wanted);
+  if (status == KD_OK && wanted) status = write_weights(t, name);
+  kd_pool_destroy(pool);
+  return status;
 }
 
 static kd_status batch_end(kd_callback *self, kd_trainer *t, int64_t batch) {

@@ -4,8 +4,9 @@
 
 #include "trainer/callback.h"
 
-/* epoch and batch count from 1. Fields: epoch, batch and every log; formats: [0][width][.digits][d|f|e|g|%].
- * KD_ERR_USAGE for anything else, with the field and the names there are. The text is the pool's. */
+/* epoch and batch count from 1. Fields: epoch, batch and every log; formats as Python's:
+ * [[fill]align][sign][0][width][.digits][type], types d (epoch, batch), e, f, g, E, F, G, %. KD_ERR_USAGE for
+ * anything else, with the field and the names there are. The text is the pool's. */
 kd_status kd_path_format(kd_pool *pool, const char *format, int64_t epoch, int64_t batch, const kd_logs *logs,
                          const char **path);
 

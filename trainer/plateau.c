@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "device/base/text.h"
 #include "trainer/trainer.h"
 
 /* keras.callbacks.ReduceLROnPlateau: lowers the learning rate when a value stops improving. */
@@ -51,9 +52,7 @@ static const kd_option table[] = {
      .type = KD_OPT_FLOAT,
      .offset = offsetof(options, min_delta),
      .initial = "1e-4",
-     .help = "least change that counts",
-     .min = 0,
-     .max = 1e30},
+     .help = "least change that counts"},
     {.name = "cooldown",
      .type = KD_OPT_INT,
      .offset = offsetof(options, cooldown),
@@ -88,9 +87,11 @@ static void lower(const options *o, state *s, kd_trainer *t, int64_t epoch) {
   double old = (double)(float)t->rate;
   if (old <= (double)(float)o->min_lr) return;
   t->rate = fmax(old * o->factor, o->min_lr);
+  char text[32];
+  kd_format_float(t->rate, false, text);
   if (o->verbose > 0)
-    kd_report_message(t, "Epoch %lld: ReduceLROnPlateau reducing learning rate to %.9g.",
-                      (long long)epoch + 1, t->rate);
+    kd_report_message(t, "Epoch %lld: ReduceLROnPlateau reducing learning rate to %s.", (long long)epoch + 1,
+                      text);
   s->cooldown = o->cooldown;
   s->wait = 0;
 }
@@ -110,9 +111,7 @@ static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_l
     s->cooldown--;
     s->wait = 0;
   }
-  bool better =
-      !s->has_best || (direction > 0 ? value > s->best + o->min_delta : value < s->best - o->min_delta);
-  if (better) {
+  if (!s->has_best || kd_monitor_improved(direction, o->min_delta, value, s->best)) {
     s->has_best = true;
     s->best = value;
     s->wait = 0;

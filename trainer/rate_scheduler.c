@@ -1,3 +1,4 @@
+#include "device/base/text.h"
 #include "trainer/trainer.h"
 
 /* keras.callbacks.LearningRateScheduler with a schedule of the epoch, counted from 0. */
@@ -33,9 +34,11 @@ static kd_status epoch_begin(kd_callback *self, kd_trainer *t, int64_t epoch) {
   const options *o = self->options;
   const kd_schedule_kind *kind = (const kd_schedule_kind *)o->schedule.kind;
   t->rate = kind->at(o->schedule.options, (double)epoch);
+  char text[32];
+  kd_format_float(t->rate, false, text);
   if (o->verbose > 0)
-    kd_report_message(t, "Epoch %lld: LearningRateScheduler setting learning rate to %.9g.",
-                      (long long)epoch + 1, t->rate);
+    kd_report_message(t, "Epoch %lld: LearningRateScheduler setting learning rate to %s.",
+                      (long long)epoch + 1, text);
   return KD_OK;
 }
 

@@ -108,18 +108,14 @@ static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
                  {"complete", (double)complete},
                  {"rows", t->totals.rows},
                  {"loss", t->totals.loss},
+                 {"first_epoch", (double)t->history.first_epoch},
                  {"epochs_logged", (double)t->history.n_epochs}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     kd_snapshot_number(s, "state", numbers[i].name, numbers[i].value);
   const kd_objective *objective = t->setup->objective;
   kd_snapshot_array(s, "state", "output_loss", doubles(t->totals.output_loss, objective->n_outputs));
   kd_snapshot_array(s, "state", "metrics", doubles(t->totals.state, objective->n_tail));
-  for (int i = 0; i < t->history.n_names; i++) {
-    double *column = kd_pool_alloc(s->pool, (size_t)t->history.n_epochs, sizeof *column);
-    for (int64_t e = 0; e < t->history.n_epochs; e++)
-      column[e] = t->history.values[e * t->history.n_names + i];
-    kd_snapshot_array(s, "history", t->history.names[i], doubles(column, t->history.n_epochs));
-  }
+  kd_history_save(&t->history, s);
 }
 
 static kd_status load_doubles(const kd_snapshot *s, const char *name, double *values, int64_t count) {
@@ -130,28 +126,8 @@ static kd_status load_doubles(const kd_snapshot *s, const char *name, double *va
   return KD_OK;
 }
 
-static kd_status load_history(kd_trainer *t, const kd_snapshot *s, int64_t epochs) {
-  const char *prefix = "history/";
-  kd_logs logs = {.capacity = s->checkpoint.n_records};
-  logs.entries = kd_pool_alloc(t->pool, (size_t)logs.capacity + 1, sizeof *logs.entries);
-  for (int64_t e = 0; e < epochs; e++) {
-    logs.count = 0;
-    for (int i = 0; i < s->checkpoint.n_records; i++) {
-      const kd_record *record = &s->checkpoint.records[i];
-      if (strncmp(record->name, prefix, strlen(prefix)) != 0) continue;
-      KD_CHECK(record->tensor.dtype == KD_F64 && kd_shape_count(&record->tensor.shape) == epochs,
-               KD_ERR_USAGE, "the checkpoint's %s has not one value for each of %lld epochs", record->name,
-               (long long)epochs);
-      kd_logs_set(&logs, kd_pool_strdup(t->pool, record->name + strlen(prefix)),
-                  ((double *)record->tensor.data)[e]);
-    }
-    kd_history_add(t->pool, &t->history, &logs);
-  }
-  return KD_OK;
-}
-
 static kd_status load_progress(kd_trainer *t, const kd_snapshot *s, bool *complete) {
-  double epoch, batch, iteration, stop, diverged, done, logged;
+  double epoch, batch, iteration, stop, diverged, done, first, logged;
   KD_TRY(kd_snapshot_get_number(s, "state", "epoch", &epoch));
   KD_TRY(kd_snapshot_get_number(s, "state", "batch", &batch));
   KD_TRY(kd_snapshot_get_number(s, "state", "iteration", &iteration));
@@ -159,6 +135,7 @@ static kd_status load_progress(kd_trainer *t, const kd_snapshot *s, bool *comple
   KD_TRY(kd_snapshot_get_number(s, "state", "stop", &stop));
   KD_TRY(kd_snapshot_get_number(s, "state", "diverged", &diverged));
   KD_TRY(kd_snapshot_get_number(s, "state", "complete", &done));
+  KD_TRY(kd_snapshot_get_number(s, "state", "first_epoch", &first));
   KD_TRY(kd_snapshot_get_number(s, "state", "epochs_logged", &logged));
   KD_TRY(kd_snapshot_get_number(s, "state", "rows", &t->totals.rows));
   KD_TRY(kd_snapshot_get_number(s, "state", "loss", &t->totals.loss));
@@ -172,7 +149,8 @@ static kd_status load_progress(kd_trainer *t, const kd_snapshot *s, bool *comple
   t->diverged = diverged != 0;
   /* More epochs than the finished run had: it goes on. */
   *complete = done != 0 && (t->stop_training || t->epoch >= t->fit->epochs);
-  return load_history(t, s, (int64_t)logged);
+  t->history.first_epoch = (int64_t)first;
+  return kd_history_load(t->pool, &t->history, s, logged);
 }
 
 /* --- writing and restoring --- */

@@ -51,10 +51,9 @@ typedef struct kd_fit_spec {
 } kd_fit_spec;
 
 typedef struct kd_history {
-  int64_t n_epochs;
-  int n_names, capacity;
-  const char **names; /* columns in the order of first appearance; sorted at the end of each epoch */
-  double *values;     /* n_epochs * n_names; NAN: absent */
+  int64_t first_epoch, n_epochs;
+  kd_logs *epochs; /* logs of each epoch, sorted by name */
+  size_t capacity;
 } kd_history;
 
 struct kd_trainer {
@@ -126,7 +125,10 @@ kd_status kd_trainer_restore(kd_trainer *trainer, bool *found, bool *complete);
 
 /* --- history (history.c) --- */
 void kd_history_add(kd_pool *pool, kd_history *history, const kd_logs *logs);
-/* As CSV in CSVLogger's form: epoch from 0, names sorted, \r\n, absent values NA. In the pool. */
+/* As CSVLogger writes it (csv_text.h), "" without epochs. In the pool. */
 const char *kd_history_csv(kd_pool *pool, const kd_history *history, char separator);
+/* Puts all epochs into a checkpoint, takes `epochs` of them from one. */
+void kd_history_save(const kd_history *history, kd_snapshot *snapshot);
+kd_status kd_history_load(kd_pool *pool, kd_history *history, const kd_snapshot *snapshot, double epochs);
 
 #endif

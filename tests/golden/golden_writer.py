@@ -2,6 +2,7 @@
 NAME.bin (the arrays, little-endian float32)."""
 
 import pathlib
+import re
 
 import numpy as np
 
@@ -34,6 +35,8 @@ def text(value):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
         return "(%s%s)" % (", ".join(map(text, value)), "," if len(value) == 1 else "")
+    if isinstance(value, str) and not re.fullmatch(r"[\w./{}:-]+", value):
+        return '"%s"' % value
     return repr(value) if isinstance(value, float) else str(value)
 
 
