@@ -45,8 +45,10 @@ static void feed(graph_case *c, kd_sym sym, const op_input *input, int which) {
   c->fed[sym] = floats;
 }
 
-/* The loss is the sum of all float32 results, each element with a weight of its own. */
-static kd_sym add_loss(graph_case *c, int n_outputs, const kd_sym *outputs) {
+/* The loss is the sum of all float32 results, each element with a weight of its own. The second result of an
+ * attention, sums of exponentials, is for its gradient only. */
+static kd_sym add_loss(graph_case *c, kd_op op, int n_outputs, const kd_sym *outputs) {
+  if (op == KD_OP_ATTENTION) n_outputs = 1;
   kd_sym loss = kd_const(c->g, 0);
   for (int o = 0; o < n_outputs; o++) {
     op_input weights = {KD_F32, DATA_NORMAL, 0, *kd_sym_shape(c->g, outputs[o])};
@@ -72,7 +74,7 @@ static void open_case(graph_case *c, const op_case *what) {
   }
   kd_append(c->g, what->op, what->attr, what->n_inputs, inputs, outputs);
   const kd_node *node = &c->g->nodes[c->g->n_nodes - 1];
-  kd_sym loss = add_loss(c, node->n_outputs, outputs);
+  kd_sym loss = add_loss(c, what->op, node->n_outputs, outputs);
   assert_ok(kd_graph_status(c->g));
   assert_ok(kd_autodiff(c->g, loss, c->n_wanted, c->wanted, c->grads));
   assert_true(c->g->n_syms <= MOST_SYMS);
