@@ -2,7 +2,8 @@
 
 Per net, batch and number of threads: all systems are warmed up, then work in rounds of a fraction of a second each, so
 that a disturbance of the machine meets all of them. Ratio = median over the rounds of kdist's median step / the best
-peer's median step of the same round; below 1 kdist is faster. Ratios of least steps stand beside it.
+peer's median step of the same round; below 1 kdist is faster. Ratios of least steps and of processor time (of all threads, least round)
+stand beside it: they hold where other programs disturb the machine.
 """
 
 import argparse
@@ -59,12 +60,15 @@ def summary(answers, rates, net, batch, threads):
     least = {name: min(a["step_ms_min"] for a in list_) for name, list_ in answers.items()}
     peer = min((name for name in median if name != "kdist"), key=median.get)
     pairs = [k["step_ms"] / p["step_ms"] for k, p in zip(answers["kdist"], answers[peer])]
+    cpu = {name: min(a["cpu_ms"] for a in list_) for name, list_ in answers.items()}
+    cpu_peer = min(value for name, value in cpu.items() if name != "kdist")
     least_peer = min(value for name, value in least.items() if name != "kdist")
     flops, bytes_ = max(r["flops_s"] for r in rates), max(r["bytes_s"] for r in rates)
     work = net.work.step_flops(batch)
     limit = 1e3 * (work / flops + net.update_bytes() / bytes_)
     return {"net": net.name, "batch": batch, "threads": threads, "median_ms": median, "min_ms": least, "best_peer": peer,
             "ratio": statistics.median(pairs), "ratio_min": least["kdist"] / least_peer,
+            "cpu_ms": cpu, "ratio_cpu": cpu["kdist"] / cpu_peer,
             "aim": net.aims[batch], "limit_ms": limit, "gflops_s": flops / 1e9, "gbytes_s": bytes_ / 1e9,
             "step_gflop": work / 1e9, "load": os.getloadavg()[0], "rounds": len(pairs)}
 
@@ -85,20 +89,21 @@ def measure(net, batch, threads, options):
     result["versions"] = {system.name: system.version for system in systems}
     for system in systems:
         print(f"  {system.name:14} {result['median_ms'][system.name]:10.3f} ms  least {result['min_ms'][system.name]:10.3f} ms"
-              f"  {system.variant}")
-    print(f"  kdist / {result['best_peer']}: {result['ratio']:.2f} (by least steps {result['ratio_min']:.2f}), aim "
-          f"{result['aim']}; limit {result['limit_ms']:.3f} ms", flush=True)
+              f"  processor {result['cpu_ms'][system.name]:10.3f} ms  {system.variant}")
+    print(f"  kdist / {result['best_peer']}: {result['ratio']:.2f} (by least steps {result['ratio_min']:.2f}, "
+          f"by processor time {result['ratio_cpu']:.2f}), aim {result['aim']}; limit {result['limit_ms']:.3f} ms", flush=True)
     return result
 
 
 def step_table(results):
     names = [name for name in ("kdist", *PEERS) if any(name in r["median_ms"] for r in results)]
     lines = ["| Net | Batch | Threads | " + " | ".join(f"{name}, ms" for name in names)
-             + " | Limit, ms | kdist / best | by least | Aim |", "|---|---|---|" + "---|" * (len(names) + 4)]
+             + " | Limit, ms | kdist / best | by least | by processor time | Aim |",
+             "|---|---|---|" + "---|" * (len(names) + 5)]
     for r in results:
         cells = [f"{r['median_ms'][n]:.3g} ({r['min_ms'][n]:.3g})" if n in r["median_ms"] else "-" for n in names]
         lines.append(f"| {r['net']} | {r['batch']} | {r['threads']} | " + " | ".join(cells)
-                     + f" | {r['limit_ms']:.3g} | {r['ratio']:.2f} | {r['ratio_min']:.2f} | {r['aim']} |")
+                     + f" | {r['limit_ms']:.3g} | {r['ratio']:.2f} | {r['ratio_min']:.2f} | {r['ratio_cpu']:.2f} | {r['aim']} |")
     return "\n".join(lines)
 
 

@@ -86,8 +86,10 @@ def answer(**values):
 
 
 def report(step, finish, steps):
+    before = time.process_time()
     times = sorted(timed(step, finish, steps))
-    answer(step_ms=1e3 * times[len(times) // 2], step_ms_min=1e3 * times[0], steps=steps)
+    used = (time.process_time() - before) / (len(times) * getattr(step, "batches", 1))
+    answer(step_ms=1e3 * times[len(times) // 2], step_ms_min=1e3 * times[0], steps=steps, cpu_ms=1e3 * used)
 
 
 def run(args, variants, versions):

@@ -1,4 +1,6 @@
-/* Synthetic samples for benchmarks and first tries: numbers that are a function of seed, field and sample. */
+/* Synthetic samples for benchmarks and first tries: numbers that are a function of seed, field and sample.
+ * A sample is a piece of one row of random numbers, at a place that depends on the sample: drawing all numbers
+ * anew would cost more than a training step of a small model. */
 #include "io/file_set.h"
 
 #include "device/base/rng.h"
@@ -6,7 +8,7 @@
 
 #include <string.h>
 
-enum { WORDS = 4 };
+enum { WORDS = 4, PLACES = 1024 };
 
 static kd_element element_of(kd_dtype dtype) {
   switch (dtype) {
@@ -87,19 +89,29 @@ static void store(kd_dtype dtype, int64_t classes, uint32_t bits, void *out, int
   ((float *)out)[i] = classes > 0 ? (float)whole : kd_uniform_f32(bits);
 }
 
+static kd_status draw_row(const kd_field *info, kd_piece *piece) {
+  int64_t count = kd_shape_count(&info->sample) + PLACES, classes = 0;
+  KD_CHECK(piece->item && kd_parse_int(piece->item, &classes), KD_ERR_USAGE,
+           "synthetic data: broken manifest");
+  size_t bytes = (size_t)count * kd_dtype_size(info->dtype);
+  KD_TRY(kd_large_alloc(bytes, &piece->memory));
+  piece->memory_bytes = bytes;
+  for (int64_t i = 0; i < count; i += WORDS) {
+    kd_philox block = kd_philox_block((uint64_t)i, 0, (uint64_t)piece->offset);
+    for (int64_t w = 0; w < WORDS && i + w < count; w++)
+      store(info->dtype, classes, block.v[w], piece->memory, i + w);
+  }
+  return KD_OK;
+}
+
 static kd_status synthetic_read(kd_file_set *set, int field, kd_piece *piece, int64_t row, int64_t rows,
                                 void *out) {
   const kd_field *info = &set->base.fields[field];
-  int64_t each = kd_shape_count(&info->sample), classes = 0;
-  KD_CHECK(piece->item && kd_parse_int(piece->item, &classes), KD_ERR_USAGE,
-           "synthetic data: broken manifest");
+  if (!piece->memory) KD_TRY(draw_row(info, piece));
+  size_t size = kd_dtype_size(info->dtype);
   for (int64_t r = 0; r < rows; r++) {
-    char *sample = (char *)out + (size_t)r * info->bytes;
-    for (int64_t i = 0; i < each; i += WORDS) {
-      kd_philox block = kd_philox_block((uint64_t)i, (uint64_t)(row + r), (uint64_t)piece->offset);
-      for (int64_t w = 0; w < WORDS && i + w < each; w++)
-        store(info->dtype, classes, block.v[w], sample, i + w);
-    }
+    size_t place = kd_mix64((uint64_t)piece->offset, (uint64_t)(row + r)) % PLACES;
+    memcpy((char *)out + (size_t)r * info->bytes, (char *)piece->memory + place * size, info->bytes);
   }
   return KD_OK;
 }

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "device/base/clock.h"
 #include "launch/commands.h"
@@ -12,7 +13,14 @@ typedef struct bench {
   double *seconds;   /* of each measured step */
   int64_t samples;
   double total;
+  double cpu; /* seconds of all threads during the measured steps */
 } bench;
+
+static double cpu_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -40,6 +48,7 @@ static kd_status step(kd_session *s, kd_feeder *feeder, int64_t number, int64_t 
 
 static kd_status measure(kd_session *s, kd_feeder *feeder, bench *b) {
   for (long long i = 0; i < b->warmup + b->steps; i++) {
+    if (i == b->warmup) b->cpu = cpu_seconds();
     double start = kd_now();
     int64_t rows;
     KD_TRY(step(s, feeder, i, &rows));
@@ -49,6 +58,7 @@ static kd_status measure(kd_session *s, kd_feeder *feeder, bench *b) {
     b->total += b->seconds[i - b->warmup];
     b->samples += rows;
   }
+  b->cpu = cpu_seconds() - b->cpu;
   qsort(b->seconds, (size_t)b->steps, sizeof *b->seconds, by_value);
   return KD_OK;
 }
@@ -57,19 +67,19 @@ static void print(kd_session *s, const bench *b) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   double median = 1e3 * b->seconds[b->steps / 2], least = 1e3 * b->seconds[0];
-  double rss = (double)usage.ru_maxrss / 1024;
+  double rss = (double)usage.ru_maxrss / 1024, cpu = 1e3 * b->cpu / (double)b->steps;
   if (kd_cli_flag(s->cli, "json")) {
     printf("{\"step_ms\":%.6g,\"step_ms_min\":%.6g,\"first_step_s\":%.6g,\"rss_mb\":%.6g,\"ranks\":%d,"
-           "\"threads\":%d,"
-           "\"samples_per_s\":%.6g}\n",
+           "\"threads\":%d,\"samples_per_s\":%.6g,\"cpu_ms\":%.6g}\n",
            median, least, b->first_step, rss, s->comm->size, s->device.threads,
-           (double)b->samples / b->total);
+           (double)b->samples / b->total, cpu);
     return;
   }
   printf("%s: %lld steps of %lld rows on %d ranks of %d threads (%s)\n", s->model->name, b->steps,
          (long long)s->config->run.train.batch_size, s->comm->size, s->device.threads,
          s->device.backend->describe(&s->device));
   printf("  step        %.3f ms median, %.3f ms least\n", median, least);
+  printf("  processor   %.3f ms a step on rank 0, all threads\n", cpu);
   printf("  speed       %.0f samples/s\n", (double)b->samples / b->total);
   printf("  first step  %.3f s after the start of the process\n", b->first_step);
   printf("  memory      %.1f MB resident on rank 0\n", rss);
