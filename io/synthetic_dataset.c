@@ -1,6 +1,6 @@
 /* Synthetic samples for benchmarks and first tries: numbers that are a function of seed, field and sample.
- * A sample is a piece of one row of random numbers, at a place that depends on the sample: drawing all numbers
- * anew would cost more than a training step of a small model. */
+ * A sample is a piece of one row of random numbers, at a place that depends on the sample: drawing all
+ * numbers anew would cost more than a training step of a small model. */
 #include "io/file_set.h"
 
 #include "device/base/rng.h"

@@ -71,8 +71,8 @@ static void print(kd_session *s, const bench *b) {
   if (kd_cli_flag(s->cli, "json")) {
     printf("{\"step_ms\":%.6g,\"step_ms_min\":%.6g,\"first_step_s\":%.6g,\"rss_mb\":%.6g,\"ranks\":%d,"
            "\"threads\":%d,\"samples_per_s\":%.6g,\"cpu_ms\":%.6g}\n",
-           median, least, b->first_step, rss, s->comm->size, s->device.threads,
-           (double)b->samples / b->total, cpu);
+           median, least, b->first_step, rss, s->comm->size, s->device.threads, (double)b->samples / b->total,
+           cpu);
     return;
   }
   printf("%s: %lld steps of %lld rows on %d ranks of %d threads (%s)\n", s->model->name, b->steps,

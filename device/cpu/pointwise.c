@@ -103,7 +103,6 @@ static kd_status pointwise_prepare(kd_launch *launch) {
   const kd_pointwise_attr *attr = launch->attr;
   kd_pw_program *p = kd_calloc(1, sizeof *p);
   launch->handle = p;
-  launch->note = "tiles";
   p->vector = kd_cpu_vector(launch->device);
   p->n_inputs = attr->n_inputs;
   p->n_registers = attr->n_inputs + attr->n_steps;
@@ -128,7 +127,10 @@ static kd_status pointwise_bind(kd_launch *launch) {
   kd_pw_program *p = launch->handle;
   for (int i = 0; i < p->n_inputs; i++) p->input[i].data = launch->input[i].data;
   for (int o = 0; o < p->n_outputs; o++) p->output[o].data = launch->output[p->output[o].index].data;
-  return kd_pw_assign(p);
+  KD_TRY(kd_pw_assign(p));
+  p->is_adam = kd_pw_adam_find(p, &p->adam);
+  launch->note = p->is_adam ? "adam" : "tiles";
+  return KD_OK;
 }
 
 /* --- run ------------------------------------------------------------------------------------------- */
@@ -182,6 +184,10 @@ static void draw(const kd_pw_program *p, const kd_pw_command *command, const kd_
 
 static void run_tiles(void *context, int64_t begin, int64_t end) {
   const kd_pw_program *p = context;
+  if (p->is_adam) {
+    kd_pw_adam_run(p, begin, end);
+    return;
+  }
   char scratch[(size_t)(p->n_slots * KD_TILE) * sizeof(float) + KD_ALIGNMENT];
   float *slots = (float *)(scratch + KD_ALIGNMENT - (uintptr_t)scratch % KD_ALIGNMENT);
   float *reg[KD_MAX_REGISTERS];

@@ -60,6 +60,17 @@ typedef struct kd_pw_output {
   char *data;
 } kd_pw_output;
 
+/* A number that is equal for all elements: an input, or the value when there is none. */
+typedef struct kd_pw_scalar {
+  const kd_pw_input *input;
+  float value;
+} kd_pw_scalar;
+
+typedef struct kd_pw_adam {
+  kd_adam_step step; /* its numbers are filled when it runs */
+  kd_pw_scalar rise_m, rise_v, alpha, epsilon;
+} kd_pw_adam;
+
 typedef struct kd_pw_program {
   kd_tiling tiling;
   int64_t row_elements; /* random numbers: elements of one row of axis 0 of the program's shape */
@@ -73,6 +84,8 @@ typedef struct kd_pw_program {
   int n_once, n_each; /* commands run before the first tile, and for each tile */
   kd_pw_command once[KD_MAX_STEPS], each[KD_MAX_STEPS];
   int16_t slot[KD_MAX_REGISTERS]; /* KD_NO_SLOT: in place */
+  bool is_adam;                   /* the whole program is Adam's update: `adam` runs in place of the steps */
+  kd_pw_adam adam;
 } kd_pw_program;
 
 /* pointwise_tiling.c: merges dimensions and cuts tiles. input[i].access tells which inputs count (not NONE).
@@ -88,5 +101,9 @@ kd_status kd_pw_assign(kd_pw_program *program);
 
 /* pointwise_load.c: brings an input's values of a tile into a slot. */
 void kd_pw_load(const kd_pw_program *program, const kd_pw_input *input, const kd_tile *tile, float *slot);
+
+/* pointwise_adam.c: whether the whole program is Adam's update, and a kernel for it. Addresses must be known. */
+bool kd_pw_adam_find(const kd_pw_program *program, kd_pw_adam *adam);
+void kd_pw_adam_run(const kd_pw_program *program, int64_t begin, int64_t end); /* tiles */
 
 #endif

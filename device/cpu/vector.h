@@ -31,6 +31,14 @@ typedef struct kd_counters {
   uint32_t word[4][KD_MAX_COUNTERS];
 } kd_counters;
 
+/* Adam's rule over arrays that are equal or apart: m += (g - m) rise_m; v += (g^2 - v) rise_v;
+ * w -= m alpha / (sqrt(v) + epsilon). */
+typedef struct kd_adam_step {
+  const float *w, *g, *m, *v;
+  float *new_w, *new_m, *new_v;
+  float rise_m, rise_v, alpha, epsilon;
+} kd_adam_step;
+
 typedef struct kd_vector_table {
 #define KD_VECTOR(result, name, ...) result (*name)(__VA_ARGS__);
 #include "device/cpu/vector.def"
