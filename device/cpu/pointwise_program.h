@@ -102,7 +102,8 @@ kd_status kd_pw_assign(kd_pw_program *program);
 /* pointwise_load.c: brings an input's values of a tile into a slot. */
 void kd_pw_load(const kd_pw_program *program, const kd_pw_input *input, const kd_tile *tile, float *slot);
 
-/* pointwise_adam.c: whether the whole program is Adam's update, and a kernel for it. Addresses must be known. */
+/* pointwise_adam.c: whether the whole program is Adam's update, and a kernel for it. Addresses must be known.
+ */
 bool kd_pw_adam_find(const kd_pw_program *program, kd_pw_adam *adam);
 void kd_pw_adam_run(const kd_pw_program *program, int64_t begin, int64_t end); /* tiles */
 
