@@ -46,7 +46,7 @@ static void add_text(state *s, const char *more) {
   size_t used = s->text ? strlen(s->text) : 0;
   char *text = kd_calloc(used + strlen(more) + 1, 1);
   if (s->text) memcpy(text, s->text, used);
-  strcpy(text + used, more);
+  memcpy(text + used, more, strlen(more));
   kd_free(s->text);
   s->text = text;
 }

@@ -74,7 +74,8 @@ static void print_general(double value, int digits, char *out, size_t room) {
   int power = atoi(exponent + 1);
   if (power >= -4 && power < precision - 1) {
     snprintf(out, room, "%.*g", precision, value);
-    if (!strchr(out, '.')) strcat(out, ".0");
+    size_t used = strlen(out);
+    if (!strchr(out, '.')) snprintf(out + used, room - used, ".0");
     return;
   }
   char *end = exponent;
