@@ -6,6 +6,7 @@
 
 #include "device/attention.h"
 #include "device/pointwise.h"
+#include "device/recurrent.h"
 
 typedef enum kd_op_flags {
   KD_OP_VIEW = 1,    /* the output is the input's memory; no kernel runs */

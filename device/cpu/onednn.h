@@ -33,6 +33,10 @@ typedef struct kd_onednn_product {
   bool transpose_a, transpose_b; /* stored as (k, m) and (n, k) */
   bool bias;
   kd_epilogue epilogue;
+  /* Products without batch: b is taken in a layout of the library's choice (kd_onednn_kernel_bytes,
+   * kd_onednn_reorder_create). Its plain rows are b_row elements apart; 0: dense. */
+  bool pack;
+  int64_t b_row;
 } kd_onednn_product;
 
 /* Starts the library at its first call (kd_isa_limit_onednn comes before) and sets the number of compute
@@ -49,12 +53,12 @@ kd_status kd_onednn_product_create(const kd_onednn_product *product, int threads
 kd_status kd_onednn_conv_create(const kd_conv_shape *shape, kd_conv_direction direction, bool bias,
                                 kd_epilogue epilogue, int threads, kd_onednn **primitive);
 
-/* Bytes of a convolution's kernel in the library's layout; 0 when that is the plain layout (k.., c/groups,
- * f). */
-size_t kd_onednn_kernel_bytes(const kd_onednn *conv);
+/* Bytes of a convolution's kernel, or of b of a packed product, in the library's layout; 0 when that is the
+ * plain layout. */
+size_t kd_onednn_kernel_bytes(const kd_onednn *primitive);
 
-/* The change of layout of a convolution's kernel: from plain to the library's (to_library) or back. */
-kd_status kd_onednn_reorder_create(const kd_onednn *conv, bool to_library, kd_onednn **primitive);
+/* The change of that layout: from plain to the library's (to_library) or back. */
+kd_status kd_onednn_reorder_create(const kd_onednn *of, bool to_library, kd_onednn **primitive);
 
 size_t kd_onednn_scratch_bytes(const kd_onednn *primitive);
 
@@ -75,8 +79,8 @@ bool kd_onednn_slow(const kd_onednn *primitive);
 kd_status kd_onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
                           const float *b, float *y, int threads);
 
-/* y (m, n) = alpha op(a) op(b) + beta y by the calling thread alone; rows of the matrices as they lie in
- * memory are `stride` floats apart. No sizes may be 0. kd_onednn_start comes before, in prepare. */
+/* y (m, n) = alpha op(a) op(b) + beta y; rows of the matrices as they lie in memory are `stride` floats
+ * apart. No sizes may be 0. kd_onednn_start comes before, in prepare. */
 typedef struct kd_gemm {
   bool transpose_a, transpose_b;
   int64_t m, n, k;
@@ -88,6 +92,7 @@ typedef struct kd_gemm {
   float beta;
   float *y;
   int64_t y_stride;
+  int threads; /* 0: the calling thread alone */
 } kd_gemm;
 kd_status kd_onednn_gemm(const kd_gemm *gemm);
 

@@ -135,9 +135,9 @@ kd_status kd_onednn_conv_create(const kd_conv_shape *shape, kd_conv_direction di
   return kd_onednn_deliver(self, build_conv(self, shape, direction, bias, epilogue), primitive);
 }
 
-size_t kd_onednn_kernel_bytes(const kd_onednn *conv) {
-  if (dnnl_memory_desc_equal(&conv->plain_kernel, &conv->kernel)) return 0;
-  return dnnl_memory_desc_get_size(&conv->kernel);
+size_t kd_onednn_kernel_bytes(const kd_onednn *of) {
+  if (dnnl_memory_desc_equal(&of->plain_kernel, &of->kernel)) return 0;
+  return dnnl_memory_desc_get_size(&of->kernel);
 }
 
 static kd_status build_reorder(kd_onednn *self, const dnnl_memory_desc_t *from,
@@ -153,11 +153,11 @@ static kd_status build_reorder(kd_onednn *self, const dnnl_memory_desc_t *from,
   return kd_onednn_finish(self, "reorder", false);
 }
 
-kd_status kd_onednn_reorder_create(const kd_onednn *conv, bool to_library, kd_onednn **primitive) {
-  KD_TRY(kd_onednn_start(conv->threads));
+kd_status kd_onednn_reorder_create(const kd_onednn *of, bool to_library, kd_onednn **primitive) {
+  KD_TRY(kd_onednn_start(of->threads));
   kd_onednn *self = kd_calloc(1, sizeof *self);
-  self->threads = conv->threads;
-  const dnnl_memory_desc_t *plain = &conv->plain_kernel, *library = &conv->kernel;
+  self->threads = of->threads;
+  const dnnl_memory_desc_t *plain = &of->plain_kernel, *library = &of->kernel;
   kd_status status = build_reorder(self, to_library ? plain : library, to_library ? library : plain);
   return kd_onednn_deliver(self, status, primitive);
 }

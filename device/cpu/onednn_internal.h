@@ -14,7 +14,7 @@ struct kd_onednn {
   dnnl_memory_t memory[KD_ONEDNN_N_SLOTS]; /* NULL: the primitive has no such argument */
   dnnl_exec_arg_t arg[KD_ONEDNN_N_SLOTS];
   int n_args, threads;
-  dnnl_memory_desc_t plain_kernel, kernel; /* convolutions */
+  dnnl_memory_desc_t plain_kernel, kernel; /* convolutions, packed products */
   size_t scratch_bytes;
   bool slow;
   char note[KD_ONEDNN_NOTE_SIZE];

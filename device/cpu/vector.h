@@ -12,6 +12,7 @@
 #include "device/cpu/attention_rows.h"
 #include "device/cpu/batch_norm.h"
 #include "device/cpu/pool_shape.h"
+#include "device/cpu/recurrent_step.h"
 
 #define KD_VECTOR_JOIN_(name, isa)  kd_##name##_##isa
 #define KD_VECTOR_JOIN2_(name, isa) KD_VECTOR_JOIN_(name, isa)

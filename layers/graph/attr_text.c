@@ -135,6 +135,19 @@ static const char *text_kd_attention_attr(kd_pool *pool, const void *attr_, int 
                         attr->n_masks, unseen[attr->unseen], float_text(pool, attr->dropout));
 }
 
+static const char *text_kd_recurrent_attr(kd_pool *pool, const void *attr_, int rank) {
+  static const char *const cells[] = {"lstm", "gru", "gru_before", "simple"};
+  static const char *const functions[] = {
+#define KD_CELL_FN(ID, name) #name,
+      KD_CELL_FN_LIST
+#undef KD_CELL_FN
+  };
+  const kd_recurrent_attr *attr = attr_;
+  (void)rank;
+  return kd_pool_printf(pool, " %s %s %s flags=%d", cells[attr->cell], functions[attr->activation],
+                        functions[attr->recurrent_activation], attr->flags);
+}
+
 typedef const char *(*text_fn)(kd_pool *pool, const void *attr, int rank);
 
 static const text_fn texts[KD_N_OPS] = {

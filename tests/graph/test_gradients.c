@@ -200,6 +200,13 @@ static void test_attention(void **state) {
   GRADIENT("attention, dropout", attend(t, (kd_attention_attr){.dropout = 0.4f, .n_masks = 1}, 2, 2, 1));
 }
 
+/* All cells and operands: test_recurrent_gradients.c. */
+static void test_recurrent(void **state) {
+  (void)state;
+  kd_recurrent_attr attr = {KD_CELL_LSTM, KD_CELL_FN_TANH, KD_CELL_FN_SIGMOID, KD_RNN_KEEP};
+  GRADIENT("recurrent", kd_append(g, KD_OP_RECURRENT, &attr, 2, (kd_sym[]){X(2, 3, 8), X(2, 8)}, NULL));
+}
+
 /* Runs last: each primitive that has a gradient was in some case above. */
 static void test_every_rule_was_checked(void **state) {
   (void)state;
@@ -210,17 +217,12 @@ static void test_every_rule_was_checked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_moves),
-      cmocka_unit_test(test_reductions),
-      cmocka_unit_test(test_lookup),
-      cmocka_unit_test(test_matmul),
-      cmocka_unit_test(test_conv),
-      cmocka_unit_test(test_transposed_conv),
-      cmocka_unit_test(test_pool),
-      cmocka_unit_test(test_norm),
-      cmocka_unit_test(test_softmax),
-      cmocka_unit_test(test_attention),
-      cmocka_unit_test(test_every_rule_was_checked),
+      cmocka_unit_test(test_moves),     cmocka_unit_test(test_reductions),
+      cmocka_unit_test(test_lookup),    cmocka_unit_test(test_matmul),
+      cmocka_unit_test(test_conv),      cmocka_unit_test(test_transposed_conv),
+      cmocka_unit_test(test_pool),      cmocka_unit_test(test_norm),
+      cmocka_unit_test(test_softmax),   cmocka_unit_test(test_attention),
+      cmocka_unit_test(test_recurrent), cmocka_unit_test(test_every_rule_was_checked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
