@@ -32,6 +32,10 @@ double kd_launch_flops(const kd_launch *launch) {
     return launch->op == KD_OP_ATTENTION ? 2 * pairs * (features + width)
                                          : 2 * pairs * (3 * features + 2 * width);
   }
+  case KD_OP_RECURRENT:
+    return 2.0 * (double)kd_shape_count(&in[0].shape) * (double)in[1].shape.dim[0];
+  case KD_OP_RECURRENT_GRAD:
+    return 4.0 * (double)kd_shape_count(&out[0].shape) * (double)in[0].shape.dim[0];
   default:
     return 0;
   }
