@@ -3,8 +3,6 @@
 . "$(dirname "$0")/../support/program.sh" || exit 1
 . "$support/small_cnn.sh" || exit 1
 
-steps_saved() { ls "runs/$1/backup" 2>/dev/null | sed -n 's/^step-0*\(.*\)\.h5$/\1/p' | tail -n 1; }
-
 # stop_by SIGNAL NAME RANKS: a run that goes on where it was, stopped some steps later; the exit code in `code`.
 stop_by() {
   local signal=$1 name=$2 ranks=$3 launcher=() before pid wait

@@ -53,3 +53,6 @@ equal() {
   for file in model.weights.h5 best.weights.h5 log.csv callback.csv; do same runs/$1/$file runs/$2/$file "run $2"; done
 }
 
+
+# The newest step of which runs/NAME has a checkpoint.
+steps_saved() { ls "runs/$1/backup" 2>/dev/null | sed -n 's/^step-0*\(.*\)\.h5$/\1/p' | tail -n 1; }
