@@ -32,6 +32,8 @@ void kd_comm_close(kd_comm *comm);
 /* The number of ranks that the launcher's environment promises, without joining the job: 1 when alone.
  * KD_ERR_USAGE as kd_comm_open. */
 kd_status kd_comm_promised_size(int *size);
+/* The rank that the launcher's environment gives this process, without joining the job; 0 when alone. */
+int kd_comm_promised_rank(void);
 
 /* The MPI library's name and version, for `kdist info`; MPI need not be initialised. */
 const char *kd_comm_library(void);

@@ -13,6 +13,11 @@ static int number(const char *name) {
   return (int)value;
 }
 
+int kd_comm_promised_rank(void) {
+  int rank = number("OMPI_COMM_WORLD_RANK");
+  return rank > 0 ? rank : number("PMIX_RANK");
+}
+
 /* Only what a launcher gives to each rank counts. SLURM_NTASKS, SLURM_PROCID and SLURM_JOB_ID are also set in
  * a batch script that starts nothing, and under mpirun they describe the step of its daemon. */
 kd_status kd_launcher_find(kd_launcher *launcher) {

@@ -5,9 +5,18 @@
 
 #include "device/base/log.h"
 #include "device/base/text.h"
+#include "comm/comm.h"
 #include "launch/cli.h"
 
+/* Ranks mostly make the same mistake: rank 0 tells it and ends, whereupon the launcher ends the others. Who is still here then
+ * made a mistake of its own. */
+static void let_rank_0_speak(void) {
+  enum { PATIENCE_SECONDS = 3 };
+  if (kd_comm_promised_rank() > 0) sleep(PATIENCE_SECONDS);
+}
+
 static int unknown_command(const char *name) {
+  let_rank_0_speak();
   const char *near = NULL;
   int best = (int)strlen(name) / 3 < 1 ? 1 : (int)strlen(name) / 3;
   for (const kd_command *const *c = kd_commands; *c; c++) {
@@ -40,6 +49,7 @@ static void wait_passively(char **argv) {
 
 static int run(kd_pool *pool, int argc, char **argv) {
   if (argc < 2) {
+    let_rank_0_speak();
     fputs(kd_cli_usage(pool, NULL), stderr);
     return 2;
   }
@@ -48,6 +58,8 @@ static int run(kd_pool *pool, int argc, char **argv) {
   if (strcmp(name, "--version") == 0) name = "version";
   const kd_command *command = kd_command_find(name);
   if (!command) return unknown_command(name);
+  /* Commands that other ranks are not needed for are done by rank 0 alone. */
+  if (!command->computes && kd_comm_promised_rank() > 0) return 0;
   if (command->computes) wait_passively(argv);
   if (asks_help(argc - 2, argv + 2)) {
     fputs(kd_cli_usage(pool, command), stdout);
@@ -55,6 +67,7 @@ static int run(kd_pool *pool, int argc, char **argv) {
   }
   kd_cli cli = {0};
   kd_status status = kd_cli_parse(pool, command, argc - 2, argv + 2, &cli);
+  if (status != KD_OK) let_rank_0_speak();
   if (status == KD_OK) status = command->run(&cli);
   if (status != KD_OK) kd_cli_report(&cli, status);
   return kd_status_exit_code(status);

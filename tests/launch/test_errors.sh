@@ -280,6 +280,8 @@ usage() {
     has out "usage: kdist $command"
     [ -s err ] && fail "$command --help writes to stderr"
   done
+  expect 2 "a mistake of all ranks" 2 fit base.ini --bogus
+  [ "$(grep -c -e --bogus err)" = 1 ] || fail "--bogus is told by several ranks"
   expect 2 "no command" 0
   has err "usage: kdist"
   expect 2 "an unknown command" 0 evalute base.ini
