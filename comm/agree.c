@@ -93,6 +93,7 @@ kd_status kd_comm_all_ok(kd_comm *comm, kd_status mine) {
   if (verdict[0] < 0) return KD_OK;
   char text[KD_STATUS_TEXT] = "";
   KD_TRY(share_text(comm, verdict[0], text, sizeof text));
+  if (verdict[0] == 0 && verdict[1] == KD_ERR_USAGE) return kd_fail(KD_ERR_USAGE, "%s", text);
   return kd_fail((kd_status)verdict[1], "[rank %d @ %s] %s", verdict[0], kd_comm_host(comm, verdict[0]),
                  text);
 }

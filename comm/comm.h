@@ -91,7 +91,8 @@ kd_status kd_comm_gather_rows(kd_comm *comm, const void *mine, const int64_t *ro
  * such rank, its host and `what` ("configuration"). Collective. */
 kd_status kd_comm_agree(kd_comm *comm, const char *what, uint64_t hash);
 /* Every rank gives its own status (with its status text when it is not KD_OK). KD_OK when all are; else all
- * ranks return the status of the lowest failing rank with the text "[rank 3 @ node02] text". Collective. */
+ * ranks return the status of the lowest failing rank with the text "[rank 3 @ node02] text". Rank 0 reads the
+ * configuration and the data's headers for all: its KD_ERR_USAGE has no such prefix. Collective. */
 kd_status kd_comm_all_ok(kd_comm *comm, kd_status mine);
 
 #endif

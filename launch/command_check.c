@@ -25,14 +25,10 @@ static void print_memory(const kd_replica_stats *stats, double needed, double av
 }
 
 static kd_status check(kd_session *s) {
-  kd_replica_stats stats;
-  double needed, available;
+  kd_forecast forecast;
   KD_TRY(kd_session_check_labels(s));
-  KD_TRY(kd_session_forecast(s, &stats, &needed, &available));
-  KD_CHECK(available <= 0 || needed <= available, KD_ERR_USAGE,
-           "not enough memory: a rank needs %.2f GiB of %.2f GiB that are free for it; use a smaller "
-           "batch_size or micro_batch",
-           needed / (1 << 30), available / (1 << 30));
+  KD_TRY(kd_session_check_memory(s, &forecast));
+  const kd_replica_stats *stats = &forecast.stats;
   if (s->comm->rank != 0) return KD_OK;
   const kd_run_config *c = &s->config->run;
   printf("%s: good\n", s->model->name);
@@ -44,14 +40,14 @@ static kd_status check(kd_session *s) {
   printf("  steps       %lld per epoch, %lld epochs, batches of %lld rows on %d rank%s of %d thread%s\n",
          (long long)s->steps_per_epoch, (long long)c->train.epochs, (long long)c->train.batch_size,
          s->comm->size, s->comm->size == 1 ? "" : "s", s->device.threads, s->device.threads == 1 ? "" : "s");
-  printf("  operations  %.3g per pass of a rank, in %d launches, %d bucket%s\n", stats.flops,
-         stats.n_launches, stats.n_buckets, stats.n_buckets == 1 ? "" : "s");
-  print_memory(&stats, needed, available);
+  printf("  operations  %.3g per pass of a rank, in %d launches, %d bucket%s\n", stats->flops,
+         stats->n_launches, stats->n_buckets, stats->n_buckets == 1 ? "" : "s");
+  print_memory(stats, forecast.needed, forecast.available);
   return KD_OK;
 }
 
 static kd_status run_check(kd_cli *cli) {
-  kd_session session = {0};
+  kd_session session = {.checkpoints = true};
   kd_status status = kd_session_open(&session, cli, KD_FOR_CHECK);
   if (status == KD_OK) status = check(&session);
   kd_session_close(&session, status);

@@ -142,7 +142,7 @@ static kd_status train(kd_session *s) {
 }
 
 static kd_status run_fit(kd_cli *cli) {
-  kd_session session = {0};
+  kd_session session = {.checkpoints = true};
   catch_signals(); /* early: a signal during the start stops the run behind its first step */
   kd_status status = kd_session_open(&session, cli, KD_FOR_TRAINING);
   if (status == KD_OK) status = train(&session);

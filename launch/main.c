@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ static int run(kd_pool *pool, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of the write, like a full disk */
   kd_pool *pool = kd_pool_create();
   int code = run(pool, argc, argv);
   kd_pool_destroy(pool);

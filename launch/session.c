@@ -50,8 +50,12 @@ static void show_warnings(kd_session *s) {
 }
 
 kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
-  bool synthetic = s->synthetic;
-  *s = (kd_session){.cli = cli, .purpose = purpose, .pool = cli->pool, .synthetic = synthetic};
+  bool synthetic = s->synthetic, checkpoints = s->checkpoints;
+  *s = (kd_session){.cli = cli,
+                    .purpose = purpose,
+                    .pool = cli->pool,
+                    .synthetic = synthetic,
+                    .checkpoints = checkpoints};
   if (purpose != KD_FOR_MODEL) {
     KD_TRY(kd_comm_open(&s->comm));
     kd_log_identity(s->comm->rank, s->comm->size, s->comm->host);
@@ -70,41 +74,6 @@ kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   KD_TRY(kd_device_open("cpu", 0, thread_count(s), reproducible, &s->device));
   s->device_open = true;
   make_setup(s);
-  return KD_OK;
-}
-
-/* MemAvailable of /proc/meminfo in bytes; 0 when it cannot be read. */
-static double memory_available(void) {
-  FILE *file = fopen("/proc/meminfo", "re");
-  if (!file) return 0;
-  char line[256];
-  double bytes = 0;
-  while (fgets(line, sizeof line, file)) {
-    long long kilobytes;
-    if (sscanf(line, "MemAvailable: %lld kB", &kilobytes) == 1) bytes = 1024.0 * (double)kilobytes;
-  }
-  fclose(file);
-  return bytes;
-}
-
-kd_status kd_session_forecast(kd_session *s, kd_replica_stats *stats, double *needed, double *available) {
-  KD_TRY(kd_replica_measure(&s->setup, stats));
-  *needed = (double)(stats->weight_bytes + stats->slot_bytes + stats->reduce_bytes + stats->plan_bytes);
-  *available = memory_available() / s->comm->local_size;
-  return KD_OK;
-}
-
-static kd_status check_memory(kd_session *s) {
-  kd_replica_stats stats;
-  double needed, available;
-  KD_TRY(kd_session_forecast(s, &stats, &needed, &available));
-  KD_CHECK(available <= 0 || needed <= available, KD_ERR_NOMEM,
-           "not enough memory: a rank needs %.1f GiB (weights %.2f, optimizer %.2f, sums %.2f, activations "
-           "%.2f) of %.1f "
-           "GiB that are free for it; use a smaller batch_size or [train] micro_batch",
-           needed / (1 << 30), (double)stats.weight_bytes / (1 << 30), (double)stats.slot_bytes / (1 << 30),
-           (double)stats.reduce_bytes / (1 << 30), (double)stats.plan_bytes / (1 << 30),
-           available / (1 << 30));
   return KD_OK;
 }
 
@@ -158,8 +127,9 @@ static bool layers_have_files(const kd_session *s) {
 }
 
 kd_status kd_session_start(kd_session *s) {
-  KD_TRY(check_memory(s));
-  KD_TRY(kd_replica_create(&s->setup, &s->replica));
+  kd_forecast forecast;
+  KD_TRY(kd_session_check_memory(s, &forecast));
+  KD_TRY(kd_session_guard(s, kd_replica_create(&s->setup, &s->replica)));
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
   KD_TRY(kd_comm_agree(s->comm, "plan", stats.plan_hash));
   uint64_t data = s->train.set ? s->train.set->fingerprint : s->test.set->fingerprint;

@@ -36,6 +36,7 @@ typedef struct kd_session {
   kd_dtype *feed_dtype; /* per input */
   int64_t steps_per_epoch;
   bool synthetic; /* bench --synthetic: made data in place of [data] */
+  bool checkpoints; /* the command writes some; set before kd_session_open, as synthetic */
   kd_replica_spec setup;
   kd_replica *replica;
 } kd_session;
@@ -61,9 +62,13 @@ void kd_session_close_data(kd_session *session);
 /* Every label of every open set with a sparse loss lies in its range. Rank 0 reads, all return. Collective.
  */
 kd_status kd_session_check_labels(kd_session *session);
-/* Memory of one rank by kd_replica_measure, and what the machine has for it. */
-kd_status kd_session_forecast(kd_session *session, kd_replica_stats *stats, double *needed,
-                              double *available);
+/* session_memory.c: what this rank will take (bytes), and what the machine has for it. */
+typedef struct kd_forecast {
+  kd_replica_stats stats;
+  double needed, available; /* available 0: unknown */
+} kd_forecast;
+/* KD_ERR_USAGE on all ranks when one of them needs more than there is. Nothing large is allocated. Collective. */
+kd_status kd_session_check_memory(kd_session *session, kd_forecast *forecast);
 /* Reads a weights file into the replica. Collective. */
 kd_status kd_session_load_weights(kd_session *session, const char *path);
 

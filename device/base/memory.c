@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { HUGE_PAGE = 2 << 20, CHUNK = 16 << 10, POOL_ALIGNMENT = 16 };
 
 _Noreturn void kd_out_of_memory(size_t bytes) {
   fprintf(stderr, "kdist: out of memory while asking for %zu bytes\n", bytes);
-  abort();
+  fflush(NULL);
+  _exit(1);
 }
 
 static size_t checked_size(size_t count, size_t size) {

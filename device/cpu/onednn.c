@@ -64,6 +64,8 @@ kd_status kd_onednn_check(dnnl_status_t status, const char *what) {
     return kd_fail(KD_ERR_INTERNAL, "oneDNN: %s: invalid arguments", what);
   case dnnl_unimplemented:
     return kd_fail(KD_ERR_USAGE, "oneDNN: %s: this combination does not exist", what);
+  case dnnl_runtime_error: /* its code generator gives up, seen for rows beyond 256 MiB */
+    return kd_fail(KD_ERR_USAGE, "oneDNN: %s: no code for tensors as large as these", what);
   default:
     return kd_fail(KD_ERR_RUN, "oneDNN: %s: status %d", what, (int)status);
   }

@@ -161,7 +161,9 @@ static void test_shared_errors(void **state) {
     char expected[128];
     snprintf(expected, sizeof expected, "[rank %d @ %s] row %d is damaged", failing,
              kd_comm_host(unit_comm, failing), failing);
-    assert_all(status == KD_ERR_USAGE && kd_streq(kd_status_text(), expected));
+    const char *whole = expected;
+    if (failing == 0) whole = strstr(expected, "row"); /* rank 0 speaks for all */
+    assert_all(status == KD_ERR_USAGE && kd_streq(kd_status_text(), whole));
   }
 }
 
