@@ -2,7 +2,7 @@
 # Ranks that are killed at random, or hang. determinism = world: resumed on another number of ranks, a run ends with the same bytes.
 . "$(dirname "$0")/../support/program.sh" || exit 1
 . "$support/small_cnn.sh" || exit 1
-epochs=14
+epochs=24
 
 children() { cat "/proc/$1/task/$1/children"; }
 
@@ -32,8 +32,8 @@ killed() {
   while [ $kills -lt 40 ]; do
     for ranks in 2 0 3 1 4; do
       start killed $ranks --resume=auto
-      wait_steps killed $((RANDOM % 12 + 8))
-      sleep 0.0$((RANDOM % 10))
+      wait_steps killed $((RANDOM % 12 + 4))
+      sleep 0.00$((RANDOM % 10))
       if [ $ranks = 0 ]; then victims=($pid); else victims=($(children $pid 2>/dev/null)); fi
       [ ${#victims[@]} -gt 0 ] && kill -KILL "${victims[RANDOM % ${#victims[@]}]}" 2>/dev/null
       wait $pid 2>/dev/null
