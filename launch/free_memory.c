@@ -8,8 +8,8 @@
 
 enum { PATH_BYTES = 4096, LINE_BYTES = 512 };
 
-/* The number behind `name` in a file of "name number" lines, or the file's first number without a name; INFINITY when there is
- * none ("max"). */
+/* The number behind `name` in a file of "name number" lines, or the file's first number without a name;
+ * INFINITY when there is none ("max"). */
 static double read_number(const char *path, const char *name) {
   FILE *file = fopen(path, "re");
   if (!file) return INFINITY;
@@ -38,8 +38,8 @@ typedef struct group_files {
   const char *root, *limit, *usage, *reclaimable; /* of memory.stat: cached files that give way */
 } group_files;
 
-static const group_files version_1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                                      "total_inactive_file "};
+static const group_files version_1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+                                      "memory.usage_in_bytes", "total_inactive_file "};
 static const group_files version_2 = {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
 
 static double read_file(const char *folder, const char *file, const char *name) {

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "comm/comm.h"
 #include "device/base/log.h"
 #include "device/base/text.h"
-#include "comm/comm.h"
 #include "launch/cli.h"
 
-/* Ranks mostly make the same mistake: rank 0 tells it and ends, whereupon the launcher ends the others. Who is still here then
- * made a mistake of its own. */
+/* Ranks mostly make the same mistake: rank 0 tells it and ends, whereupon the launcher ends the others. Who
+ * is still here then made a mistake of its own. */
 static void let_rank_0_speak(void) {
   enum { PATIENCE_SECONDS = 3 };
   if (kd_comm_promised_rank() > 0) sleep(PATIENCE_SECONDS);

@@ -51,11 +51,8 @@ static void show_warnings(kd_session *s) {
 
 kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   bool synthetic = s->synthetic, checkpoints = s->checkpoints;
-  *s = (kd_session){.cli = cli,
-                    .purpose = purpose,
-                    .pool = cli->pool,
-                    .synthetic = synthetic,
-                    .checkpoints = checkpoints};
+  *s = (kd_session){
+      .cli = cli, .purpose = purpose, .pool = cli->pool, .synthetic = synthetic, .checkpoints = checkpoints};
   if (purpose != KD_FOR_MODEL) {
     KD_TRY(kd_comm_open(&s->comm));
     kd_log_identity(s->comm->rank, s->comm->size, s->comm->host);

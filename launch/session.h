@@ -35,7 +35,7 @@ typedef struct kd_session {
   kd_objective objective;
   kd_dtype *feed_dtype; /* per input */
   int64_t steps_per_epoch;
-  bool synthetic; /* bench --synthetic: made data in place of [data] */
+  bool synthetic;   /* bench --synthetic: made data in place of [data] */
   bool checkpoints; /* the command writes some; set before kd_session_open, as synthetic */
   kd_replica_spec setup;
   kd_replica *replica;
@@ -67,7 +67,8 @@ typedef struct kd_forecast {
   kd_replica_stats stats;
   double needed, available; /* available 0: unknown */
 } kd_forecast;
-/* KD_ERR_USAGE on all ranks when one of them needs more than there is. Nothing large is allocated. Collective. */
+/* KD_ERR_USAGE on all ranks when one of them needs more than there is. Nothing large is allocated.
+ * Collective. */
 kd_status kd_session_check_memory(kd_session *session, kd_forecast *forecast);
 /* Reads a weights file into the replica. Collective. */
 kd_status kd_session_load_weights(kd_session *session, const char *path);

@@ -9,17 +9,20 @@ static kd_status enough(kd_session *s, kd_forecast *f) {
   bool copies = s->checkpoints && s->comm->rank == 0;
   if (copies) f->needed += 2.0 * (double)(stats->weight_bytes + stats->slot_bytes);
   char needed[32], weights[32], slots[32], sums[32], plan[32], available[32];
-  KD_CHECK(f->available <= 0 || f->needed <= f->available, KD_ERR_USAGE,
-           "not enough memory: rank %d needs %s (weights %s, optimizer %s, sums %s, activations and data %s%s), but %s are "
-           "free for it; use a smaller batch_size, [train] micro_batch, fewer ranks on a host, or a smaller model",
-           s->comm->rank, kd_bytes_text(f->needed, needed), kd_bytes_text((double)stats->weight_bytes, weights),
-           kd_bytes_text((double)stats->slot_bytes, slots), kd_bytes_text((double)stats->reduce_bytes, sums),
-           stats->plan_bytes ? kd_bytes_text((double)stats->plan_bytes, plan) : "not counted",
-           copies ? ", copies for checkpoints" : "", kd_bytes_text(f->available, available));
+  KD_CHECK(
+      f->available <= 0 || f->needed <= f->available, KD_ERR_USAGE,
+      "not enough memory: rank %d needs %s (weights %s, optimizer %s, sums %s, activations and data %s%s), "
+      "but %s are "
+      "free for it; use a smaller batch_size, [train] micro_batch, fewer ranks on a host, or a smaller model",
+      s->comm->rank, kd_bytes_text(f->needed, needed), kd_bytes_text((double)stats->weight_bytes, weights),
+      kd_bytes_text((double)stats->slot_bytes, slots), kd_bytes_text((double)stats->reduce_bytes, sums),
+      stats->plan_bytes ? kd_bytes_text((double)stats->plan_bytes, plan) : "not counted",
+      copies ? ", copies for checkpoints" : "", kd_bytes_text(f->available, available));
   return KD_OK;
 }
 
-/* The weights alone may be too many; then nobody needs to plan the steps, which libraries refuse for absurd sizes. */
+/* The weights alone may be too many; then nobody needs to plan the steps, which libraries refuse for absurd
+ * sizes. */
 static kd_status check(kd_session *s, kd_forecast *f) {
   const kd_optimizer *optimizer = s->setup.optimizer;
   int64_t all = kd_model_count_params(s->model, false), trained = kd_model_count_params(s->model, true);
