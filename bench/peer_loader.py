@@ -1,4 +1,7 @@
-"""Images a second from an HDF5 file: peer_loader.py make|torch|torch rows|tf.data FILE. Datasets x (uint8) and y."""
+"""Images a second from an HDF5 file, shuffled: peer_loader.py make|torch|torch rows|tf.data FILE.
+
+Datasets image (uint8) and label (int32), as bench_loader reads them too. Types stay as stored.
+"""
 
 import json
 import sys
@@ -16,7 +19,7 @@ class File:
     def __init__(self, path):
         self.path, self.file = path, None
         with h5py.File(path) as file:
-            self.rows = len(file["x"])
+            self.rows = len(file["image"])
 
     def __len__(self):
         return self.rows
@@ -24,7 +27,7 @@ class File:
     def read(self, rows):
         if self.file is None:  # opened in the worker that reads
             self.file = h5py.File(self.path)
-        return self.file["x"][rows], self.file["y"][rows]
+        return self.file["image"][rows], self.file["label"][rows]
 
     def __getitem__(self, row):
         return self.read(row)
@@ -43,8 +46,8 @@ class Rows(File):
 def make(path, rows=60000):
     rng = np.random.default_rng(7)
     with h5py.File(path, "w") as file:
-        file.create_dataset("x", data=rng.integers(0, 256, (rows, 28, 28, 1), np.uint8), chunks=(BATCH, 28, 28, 1))
-        file.create_dataset("y", data=rng.integers(0, 10, rows, np.uint8), chunks=(8192,))
+        file.create_dataset("image", data=rng.integers(0, 256, (rows, 28, 28), np.uint8))
+        file.create_dataset("label", data=rng.integers(0, 10, rows, np.int32))
 
 
 def torch_batches(path, kind):
@@ -54,16 +57,15 @@ def torch_batches(path, kind):
         pass
 
     loader = torch.utils.data.DataLoader(Data(path), BATCH, shuffle=True, num_workers=2)
-    return lambda: ((x.float(), y.long()) for x, y in loader)
+    return lambda: loader
 
 
 def tensorflow_batches(path):
     import tensorflow as tf
 
     with h5py.File(path) as file:  # tf.data has no HDF5 reader: the file is read at once, the shuffle is its own
-        x, y = file["x"][:], file["y"][:]
-    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(BATCH)
-    data = data.map(lambda a, b: (tf.cast(a, tf.float32), tf.cast(b, tf.int64)), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        x, y = file["image"][:], file["label"][:]
+    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
     return lambda: data
 
 

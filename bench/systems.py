@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
@@ -67,7 +68,7 @@ class Peer:
         self.name, self.variant, self.version = name, "", ""
         command = [sys.executable, BENCH / script, "--net", net.name, "--batch", batch, "--threads", threads,
                    "--mode", mode, "--serve"]
-        self.errors = open(os.devnull if os.environ.get("BENCH_QUIET", "1") == "1" else "/dev/stderr", "w")
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(pinned(threads, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True, env=environment(**extra))
 
@@ -75,7 +76,9 @@ class Peer:
         while True:
             line = self.process.stdout.readline()
             if not line:
-                raise RuntimeError(f"{self.name} ended (exit {self.process.wait()})")
+                self.errors.seek(0)
+                last = self.errors.read().strip().splitlines()[-1:]
+                raise RuntimeError(f"exit {self.process.wait()}: {' '.join(last)}")
             if line.startswith("{"):
                 return json.loads(line)
 
@@ -110,5 +113,5 @@ def start_peers(names, net, batch, threads):
             peer.wait_ready()
             peers.append(peer)
         except RuntimeError as error:
-            print(f"  {name}: left out: {error}", flush=True)
+            print(f"  {name} is left out: {error}", flush=True)
     return peers
