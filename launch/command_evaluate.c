@@ -14,8 +14,11 @@ kd_status kd_session_trained_weights(kd_session *s) {
   const char *path = kd_cli_flag(s->cli, "weights");
   if (!path && s->config->run.model.init_from) return KD_OK;
   if (!path) path = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
-  KD_CHECK(kd_path_exists(path), KD_ERR_USAGE,
-           "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE", kd_quoted(path));
+  kd_status status = KD_OK;
+  if (s->comm->rank == 0 && !kd_path_exists(path))
+    status = kd_fail(KD_ERR_USAGE, "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE",
+                     kd_quoted(path));
+  KD_TRY(kd_comm_all_ok(s->comm, status));
   return kd_session_load_weights(s, path);
 }
 

@@ -68,8 +68,9 @@ kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   KD_TRY(kd_session_open_data(s));
   show_warnings(s);
   bool reproducible = s->config->run.distributed.determinism != KD_DETERMINISM_OFF;
-  KD_TRY(kd_device_open("cpu", 0, thread_count(s), reproducible, &s->device));
-  s->device_open = true;
+  kd_status status = kd_device_open("cpu", 0, thread_count(s), reproducible, &s->device);
+  s->device_open = status == KD_OK;
+  KD_TRY(kd_comm_all_ok(s->comm, status));
   make_setup(s);
   return KD_OK;
 }

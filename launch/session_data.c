@@ -110,17 +110,14 @@ static kd_status open_shared(kd_session *s, const wanted *w, const kd_texts *pat
     if (status == KD_OK && !*set) status = kd_fail(KD_ERR_USAGE, "the data cannot be opened");
     if (status == KD_OK) status = kd_dataset_manifest(*set, &bytes, &size);
   }
-  if (s->comm->size == 1) return status;
-  const char *text = status == KD_OK ? NULL : kd_status_text();
-  int64_t code = status;
-  KD_TRY(kd_comm_broadcast(s->comm, &code, sizeof code));
-  KD_TRY(kd_comm_broadcast_text(s->comm, s->pool, text, &text));
-  if (code != KD_OK) return kd_fail((kd_status)code, "%s", text ? text : "");
+  KD_TRY(kd_comm_all_ok(s->comm, status));
+  if (s->comm->size == 1) return KD_OK;
   KD_TRY(kd_comm_broadcast(s->comm, &size, sizeof size));
   if (s->comm->rank != 0) bytes = kd_pool_alloc(s->pool, size + 1, 1);
   KD_TRY(kd_comm_broadcast(s->comm, bytes, size));
-  if (s->comm->rank == 0) return KD_OK;
-  return kd_dataset_open_manifest(bytes, size, set);
+  if (s->comm->rank != 0) status = kd_dataset_open_manifest(bytes, size, set);
+  KD_TRY(kd_comm_all_ok(s->comm, status));
+  return kd_session_compare_files(s, *set);
 }
 
 /* The stored sample must fit the model's input. */
