@@ -16,7 +16,8 @@ kd_status kd_session_trained_weights(kd_session *s) {
   if (!path) path = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
   kd_status status = KD_OK;
   if (s->comm->rank == 0 && !kd_path_exists(path))
-    status = kd_fail(KD_ERR_USAGE, "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE",
+    status = kd_fail(KD_ERR_USAGE,
+                     "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE",
                      kd_quoted(path));
   KD_TRY(kd_comm_all_ok(s->comm, status));
   return kd_session_load_weights(s, path);

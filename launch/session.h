@@ -59,7 +59,8 @@ kd_status kd_session_configure(kd_session *session);
 /* session_data.c: stage two. Opens data sets, checks them against the model, makes the objective. */
 kd_status kd_session_open_data(kd_session *session);
 void kd_session_close_data(kd_session *session);
-/* session_files.c: KD_ERR_USAGE on all ranks, with rank and file, when a rank's data files are not rank 0's. Collective. */
+/* session_files.c: KD_ERR_USAGE on all ranks, with rank and file, when a rank's data files are not rank 0's.
+ * Collective. */
 kd_status kd_session_compare_files(kd_session *session, const kd_dataset *set);
 /* Every label of every open set with a sparse loss lies in its range. Rank 0 reads, all return. Collective.
  */

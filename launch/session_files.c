@@ -11,8 +11,8 @@ static uint64_t identity(const kd_dataset *set) {
   for (int i = 0; i < set->n_files; i++) {
     struct stat info = {0};
     if (stat(set->files[i].path, &info) != 0) continue;
-    const int64_t facts[] = {(int64_t)info.st_dev, (int64_t)info.st_ino, (int64_t)info.st_size, (int64_t)info.st_mtim.tv_sec,
-                             (int64_t)info.st_mtim.tv_nsec};
+    const int64_t facts[] = {(int64_t)info.st_dev, (int64_t)info.st_ino, (int64_t)info.st_size,
+                             (int64_t)info.st_mtim.tv_sec, (int64_t)info.st_mtim.tv_nsec};
     hash = kd_hash(facts, sizeof facts, hash + 1);
   }
   return hash;
@@ -24,10 +24,11 @@ static kd_status compare_contents(const kd_dataset *set) {
     int64_t size;
     uint64_t checksum;
     KD_TRY(kd_file_fingerprint(file->path, &size, &checksum));
-    KD_CHECK(size == file->size && checksum == file->checksum, KD_ERR_USAGE,
-             "%s differs from rank 0's file (%lld bytes here, %lld there); give all ranks the same data, or use "
-             "[distributed] shard = coordinator",
-             file->path, (long long)size, (long long)file->size);
+    KD_CHECK(
+        size == file->size && checksum == file->checksum, KD_ERR_USAGE,
+        "%s differs from rank 0's file (%lld bytes here, %lld there); give all ranks the same data, or use "
+        "[distributed] shard = coordinator",
+        file->path, (long long)size, (long long)file->size);
   }
   return KD_OK;
 }
