@@ -40,8 +40,8 @@ static void files_that_are_not_there(void **state) {
               "no file has a name like this");
   must_refuse(source_of("idx", GOLDEN("images.idx"), NULL), "one file for each of image, label",
               "2 files, not 1");
-  must_refuse(source_of("mnist", GOLDEN("images.idx"), NULL), "format = mnist is not known", "idx");
-  must_refuse(source_of("hdf", GOLDEN("contiguous.h5"), NULL), "did you mean hdf5?", "");
+  must_refuse(source_of("mnist", GOLDEN("images.idx"), NULL), "format = mnist is unknown", "idx");
+  must_refuse(source_of("hdf", GOLDEN("contiguous.h5"), NULL), "did you mean 'hdf5'?", "");
 }
 
 static void counts_and_shapes_that_disagree(void **state) {

@@ -24,7 +24,7 @@ static void test_names(void **state) {
   refuse("Dense(4, kernel_initializer=glorot)", x, "glorot");
   refuse("Dense(4, kernel_regularizer=l3)", x, "l3");
   refuse("Dense(4, kernel_constraint=MaxNorm)", x, "kernel_constraint");
-  refuse("BatchNormalization(synchronized=true)", x, "synchronized");
+  refuse("BatchNormalization(renorm=true)", x, "renorm");
   refuse("Activation(threshold)", x, "'threshold' is missing");
   refuse("Activation()", x, "'activation' is missing");
   refuse("Dense(4, leaky_relu(slope=1))", x, "slope");

@@ -21,9 +21,14 @@ static bool is_fused(const op_case *what) {
   return what->op == KD_OP_BATCH_NORM && ((const kd_norm_attr *)what->attr)->relu;
 }
 
+/* Recurrent sequences of inference keep nothing for backward. */
+static bool keeps_nothing(const op_case *what) {
+  return what->op == KD_OP_RECURRENT && !(((const kd_recurrent_attr *)what->attr)->flags & KD_RNN_KEEP);
+}
+
 /* Types that compute() feeds, and something to differentiate by. */
 static bool has_gradient(const op_case *what) {
-  if ((kd_op_get(what->op)->flags & KD_OP_NO_GRAD) || is_fused(what)) return false;
+  if ((kd_op_get(what->op)->flags & KD_OP_NO_GRAD) || is_fused(what) || keeps_nothing(what)) return false;
   bool floats = false;
   for (int i = 0; i < what->n_inputs; i++) {
     const op_input *input = &what->input[i];
@@ -46,9 +51,10 @@ static void feed(graph_case *c, kd_sym sym, const op_input *input, int which) {
 }
 
 /* The loss is the sum of all float32 results, each element with a weight of its own. The second result of an
- * attention, sums of exponentials, is for its gradient only. */
+ * attention, sums of exponentials, and what a recurrent sequence keeps are for their gradients only. */
 static kd_sym add_loss(graph_case *c, kd_op op, int n_outputs, const kd_sym *outputs) {
   if (op == KD_OP_ATTENTION) n_outputs = 1;
+  if (op == KD_OP_RECURRENT) n_outputs = 2;
   kd_sym loss = kd_const(c->g, 0);
   for (int o = 0; o < n_outputs; o++) {
     op_input weights = {KD_F32, DATA_NORMAL, 0, *kd_sym_shape(c->g, outputs[o])};
