@@ -15,6 +15,7 @@ static const char *const call_keys[] = {
     "query_mask",
     "value_mask",
     "key_mask",
+    "key",
 };
 
 static bool is_call_key(const char *key) {

@@ -63,9 +63,13 @@ struct kd_build {
  * (keras.md 6.5): "cell/kernel", "query_dense/bias", "forward_layer/cell/kernel"; the weights of one part are
  * declared in Keras's order. Declared on the first build, found by position later (the shape must be
  * equal). initializer and regularizer may be NULL or hold kind NULL. trainable: the layer's own wish; it is
- * also false when the layer is frozen. fan_in_axes: see kd_fans in init.h for the general rule. */
+ * also false when the layer is frozen. */
 kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,
                        const kd_object *regularizer, bool trainable);
+/* The same for a kernel with several axes of inputs or outputs: initializers that scale by fans get these
+ * numbers, whose product is the kernel's count, instead of those of kd_fans (init.h). */
+kd_sym kd_build_kernel(kd_build *build, const char *name, kd_shape shape, int64_t fan_in, int64_t fan_out,
+                       const kd_object *initializer, const kd_object *regularizer);
 /* A term of the loss that does not depend on labels (activity regularisation): a scalar that is a SUM over
  * the rows of this pass; the trainer divides by the rows of the global batch. */
 void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);
@@ -98,6 +102,7 @@ typedef struct kd_initializer_kind {
   kd_kind base;
   /* Fills count = product(shape) values. Random numbers are a function of key alone. */
   kd_status (*fill)(const void *options, const kd_shape *shape, uint64_t key, float *values);
+  bool scaled; /* of the shape only the fans and the count matter */
 } kd_initializer_kind;
 extern const kd_family kd_initializer_family;
 

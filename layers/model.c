@@ -139,7 +139,8 @@ kd_status kd_weight_initialize(const kd_weight *weight, uint64_t seed, float *va
     return KD_OK;
   }
   uint64_t key = kd_mix64(seed, kd_hash_text(weight->path, 0));
-  kd_status status = kind->fill(weight->initializer.options, &weight->shape, key, values);
+  const kd_shape *shape = kind->scaled && weight->fans.rank ? &weight->fans : &weight->shape;
+  kd_status status = kind->fill(weight->initializer.options, shape, key, values);
   if (status != KD_OK) return kd_fail_context(status, "weight %s", weight->path);
   return KD_OK;
 }

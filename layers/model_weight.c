@@ -48,6 +48,14 @@ kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const 
   return build->weight_sym[index];
 }
 
+kd_sym kd_build_kernel(kd_build *build, const char *name, kd_shape shape, int64_t fan_in, int64_t fan_out,
+                       const kd_object *initializer, const kd_object *regularizer) {
+  kd_sym kernel = kd_build_weight(build, name, shape, initializer, regularizer, true);
+  if (build->declare && kernel != KD_NO_SYM)
+    build->model->weights[build->model->n_weights - 1].fans = KD_SHAPE(fan_in, fan_out);
+  return kernel;
+}
+
 void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows) {
   kd_built *built = build->built;
   built->losses = kd_pool_grow(build->graph->pool, built->losses, (size_t)built->n_losses,

@@ -1,5 +1,7 @@
 /* Small graph helpers of the layer kinds. */
+#include "device/base/rng.h"
 #include "layers/kinds/kinds.h"
+#include "layers/model.h"
 
 kd_sym kd_as_float(kd_graph *graph, kd_sym x) {
   if (x == KD_NO_SYM || kd_dtype_is_float(kd_sym_get(graph, x)->dtype)) return x;
@@ -64,13 +66,11 @@ kd_sym kd_axes_restore(kd_graph *graph, kd_sym y, const kd_axes_move *move) {
   return kd_transpose(graph, kd_reshape(graph, y, move->moved), inverse);
 }
 
-kd_sym kd_mask_all(kd_graph *g, int count, const kd_sym *masks) {
-  kd_sym all = KD_NO_SYM;
-  for (int i = 0; i < count; i++) {
-    if (masks[i] == KD_NO_SYM) continue;
-    all = all == KD_NO_SYM ? masks[i] : kd_mul(g, all, masks[i]);
-  }
-  return all;
+kd_sym kd_mask_any(kd_graph *g, int count, const kd_sym *masks) {
+  kd_sym any = masks[0];
+  for (int i = 1; i < count; i++)
+    any = any == KD_NO_SYM || masks[i] == KD_NO_SYM ? KD_NO_SYM : kd_max(g, any, masks[i]);
+  return any;
 }
 
 kd_sym kd_mask_factor(kd_graph *g, kd_sym mask, kd_sym x) {
@@ -79,4 +79,24 @@ kd_sym kd_mask_factor(kd_graph *g, kd_sym mask, kd_sym x) {
   int rank = kd_sym_shape(g, x)->rank;
   while (shape.rank < rank) shape.dim[shape.rank++] = 1;
   return kd_reshape(g, mask, shape);
+}
+
+uint32_t kd_stream_begin(kd_graph *g, int64_t seed) {
+  uint32_t before = g->next_random;
+  if (seed != KD_UNSET_INT) g->next_random = (uint32_t)(kd_mix64((uint64_t)seed, before) | 0x80000000u);
+  return before;
+}
+
+void kd_stream_end(kd_graph *g, int64_t seed, uint32_t before) {
+  if (seed != KD_UNSET_INT) g->next_random = before + 1;
+}
+
+kd_object kd_fixed_initializer(kd_build *build, const char *name) {
+  kd_pool *pool = build->model->pool;
+  kd_diag *diag = kd_diag_create();
+  kd_object object = {.kind = kd_family_find(&kd_initializer_family, name)};
+  object.options = kd_pool_alloc(pool, 1, object.kind->options_size);
+  kd_options_fill(pool, diag, name, (kd_origin){0}, object.kind, 0, NULL, NULL, object.options);
+  kd_diag_destroy(diag);
+  return object;
 }

@@ -5,18 +5,20 @@ typedef struct concatenate_options {
   int64_t axis;
 } concatenate_options;
 
-/* Masks of steps that are joined stand behind one another, a missing one counts as ones; along any other axis
- * a step is valid where it is in all inputs. */
+/* A missing mask counts as ones when there is another. Masks of steps that are joined stand behind one
+ * another; along any other axis a step is valid where it is in any input. */
 static kd_sym join_masks(kd_build *build, int n_inputs, const kd_sym *inputs, int axis) {
   kd_graph *g = build->graph;
   const kd_sym *masks = build->input_mask;
-  if (axis != 1 || kd_mask_all(g, n_inputs, masks) == KD_NO_SYM) return kd_mask_all(g, n_inputs, masks);
   kd_sym *parts = kd_pool_alloc(g->pool, (size_t)n_inputs, sizeof *parts);
+  bool any = false;
   for (int i = 0; i < n_inputs; i++) {
     const kd_shape *shape = kd_sym_shape(g, inputs[i]);
+    any = any || masks[i] != KD_NO_SYM;
     parts[i] = masks[i] != KD_NO_SYM ? masks[i] : kd_full(g, KD_SHAPE(shape->dim[0], shape->dim[1]), 1);
   }
-  return kd_concat(g, n_inputs, parts, 1);
+  if (!any) return KD_NO_SYM;
+  return axis == 1 ? kd_concat(g, n_inputs, parts, 1) : kd_mask_any(g, n_inputs, parts);
 }
 
 static kd_status concatenate_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,

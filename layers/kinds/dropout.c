@@ -1,7 +1,6 @@
 /* Dropout and SpatialDropout (keras/src/layers/regularization): in training each number is kept with
  * probability 1 - rate and then scaled by 1 / (1 - rate). Masks are a function of the run's seed, the step,
  * the sample's place in the global batch and the layer; backward computes them again. */
-#include "device/base/rng.h"
 #include "layers/kinds/kinds.h"
 
 typedef struct dropout_options {
@@ -11,14 +10,10 @@ typedef struct dropout_options {
   int data_format;
 } dropout_options;
 
-/* Random numbers of the call's own stream when the layer has a seed, else of the graph's next node. */
 static kd_sym draw(kd_build *build, const dropout_options *o, kd_shape shape) {
-  kd_graph *g = build->graph;
-  if (o->seed == KD_UNSET_INT) return kd_uniform(g, build->rng, shape);
-  uint32_t next = g->next_random;
-  g->next_random = (uint32_t)(kd_mix64((uint64_t)o->seed, next) | 0x80000000u);
-  kd_sym uniform = kd_uniform(g, build->rng, shape);
-  g->next_random = next + 1;
+  uint32_t before = kd_stream_begin(build->graph, o->seed);
+  kd_sym uniform = kd_uniform(build->graph, build->rng, shape);
+  kd_stream_end(build->graph, o->seed, before);
   return uniform;
 }
 
@@ -99,20 +94,15 @@ static kd_status spatial2d_build(kd_build *build, const kd_layer *layer, int n_i
 }
 
 #define ROW_RATE KD_ROW_FLOAT(dropout_options, rate, NULL, 0, 1, "share of the numbers that are dropped")
-#define ROW_SEED                                                                                             \
-  {                                                                                                          \
-    .name = "seed", .type = KD_OPT_INT, .offset = offsetof(dropout_options, seed), .initial = "none",        \
-    .help = "own stream of random numbers", .flags = KD_OPT_NONE_OK                                          \
-  }
 static const kd_option dropout_table[] = {
     ROW_RATE,
     KD_ROW_VALUE(dropout_options, noise_shape, "none", "shape of the mask, as (none, 1, 8)"),
-    ROW_SEED,
+    KD_ROW_SEED(dropout_options),
     KD_ROW_END,
 };
-static const kd_option spatial1d_table[] = {ROW_RATE, ROW_SEED, KD_ROW_END};
-static const kd_option spatial2d_table[] = {ROW_RATE, KD_ROW_DATA_FORMAT(dropout_options), ROW_SEED,
-                                            KD_ROW_END};
+static const kd_option spatial1d_table[] = {ROW_RATE, KD_ROW_SEED(dropout_options), KD_ROW_END};
+static const kd_option spatial2d_table[] = {ROW_RATE, KD_ROW_DATA_FORMAT(dropout_options),
+                                            KD_ROW_SEED(dropout_options), KD_ROW_END};
 
 #define LAYER(id, class, text, table, function, checks)                                                      \
   const kd_layer_kind kd_layer_##id = {                                                                      \

@@ -141,29 +141,33 @@ static const kd_option scaling_options[] = {
     KD_ROW_END,
 };
 
-#define KIND(id, class, others, table, text)                                                                 \
+#define KIND_(id, class, others, table, text, by_fans)                                                       \
   static const kd_initializer_kind id = {{.name = class,                                                     \
                                           .aliases = others,                                                 \
                                           .help = text,                                                      \
                                           .options = table,                                                  \
                                           .options_size = sizeof(initializer_options)},                      \
-                                         fill_##id};
+                                         fill_##id,                                                          \
+                                         by_fans};
+#define KIND(id, class, others, table, text)        KIND_(id, class, others, table, text, false)
+#define SCALED_KIND(id, class, others, table, text) KIND_(id, class, others, table, text, true)
 KIND(constant, "Constant", "constant", constant_options, "one value")
-KIND(glorot_normal, "GlorotNormal", "glorot_normal", seed_options,
-     "truncated normal, variance 2 / (fan_in + fan_out)")
-KIND(glorot_uniform, "GlorotUniform", "glorot_uniform", seed_options,
-     "uniform, variance 2 / (fan_in + fan_out)")
-KIND(he_normal, "HeNormal", "he_normal", seed_options, "truncated normal, variance 2 / fan_in")
-KIND(he_uniform, "HeUniform", "he_uniform", seed_options, "uniform, variance 2 / fan_in")
+SCALED_KIND(glorot_normal, "GlorotNormal", "glorot_normal", seed_options,
+            "truncated normal, variance 2 / (fan_in + fan_out)")
+SCALED_KIND(glorot_uniform, "GlorotUniform", "glorot_uniform", seed_options,
+            "uniform, variance 2 / (fan_in + fan_out)")
+SCALED_KIND(he_normal, "HeNormal", "he_normal", seed_options, "truncated normal, variance 2 / fan_in")
+SCALED_KIND(he_uniform, "HeUniform", "he_uniform", seed_options, "uniform, variance 2 / fan_in")
 KIND(identity, "Identity", "identity|IdentityInitializer", identity_options, "the identity matrix")
-KIND(lecun_normal, "LecunNormal", "lecun_normal", seed_options, "truncated normal, variance 1 / fan_in")
-KIND(lecun_uniform, "LecunUniform", "lecun_uniform", seed_options, "uniform, variance 1 / fan_in")
+SCALED_KIND(lecun_normal, "LecunNormal", "lecun_normal", seed_options,
+            "truncated normal, variance 1 / fan_in")
+SCALED_KIND(lecun_uniform, "LecunUniform", "lecun_uniform", seed_options, "uniform, variance 1 / fan_in")
 KIND(ones, "Ones", "ones|one", none_options, "one")
 KIND(random_normal, "RandomNormal", "random_normal|normal", normal_options, "normal distribution")
 KIND(random_uniform, "RandomUniform", "random_uniform|uniform", uniform_options, "uniform distribution")
 KIND(truncated_normal, "TruncatedNormal", "truncated_normal", normal_options, "normal, cut at two deviations")
-KIND(variance_scaling, "VarianceScaling", "variance_scaling", scaling_options,
-     "variance from the weight's shape")
+SCALED_KIND(variance_scaling, "VarianceScaling", "variance_scaling", scaling_options,
+            "variance from the weight's shape")
 KIND(zeros, "Zeros", "zeros|zero", none_options, "zero")
 
 static const kd_kind *const kinds[] = {

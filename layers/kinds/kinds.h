@@ -73,10 +73,34 @@ void kd_build_activity(kd_build *build, const kd_object *regularizer, kd_sym out
 /* axis (negative: from the end) as 1 .. rank-1; KD_ERR_USAGE for the batch axis and beyond. */
 kd_status kd_layer_axis(const kd_graph *graph, kd_sym x, int64_t axis, int *result);
 
-/* The conjunction of masks; those that are KD_NO_SYM are passed over. KD_NO_SYM when none is left. */
-kd_sym kd_mask_all(kd_graph *graph, int count, const kd_sym *masks);
+/* Steps that any of the masks has; KD_NO_SYM when a mask is missing (base_merge.py, compute_mask). */
+kd_sym kd_mask_any(kd_graph *graph, int count, const kd_sym *masks);
 /* A mask (batch, steps) as a factor for x (batch, steps, ...): axes of size 1 are added behind. */
 kd_sym kd_mask_factor(kd_graph *graph, kd_sym mask, kd_sym x);
+
+/* An initializer with its default options, for weights whose start values no option sets. */
+kd_object kd_fixed_initializer(kd_build *build, const char *name);
+
+/* --- call_args.c: arguments of the present call. Their tensors stand behind the other inputs. --- */
+
+int kd_call_n_positional(const kd_build *build, int n_inputs); /* inputs that are no tensors of arguments */
+kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag); /* false when it is not given */
+/* Numbers of the inputs that the argument names, at most `room`; count 0 when it is not given or none. */
+kd_status kd_call_tensors(const kd_build *build, const char *name, int room, int *count, int *inputs);
+/* The same for an argument of one tensor: its number, or -1. */
+kd_status kd_call_tensor(const kd_build *build, const char *name, int *input);
+
+/* --- streams of random numbers: a layer with a seed has its own (common.c) --- */
+
+/* Sets the number of the next random draw when the layer has a seed (not KD_UNSET_INT); what it returns goes
+ * to kd_stream_end after one draw. */
+uint32_t kd_stream_begin(kd_graph *graph, int64_t seed);
+void kd_stream_end(kd_graph *graph, int64_t seed, uint32_t before);
+#define KD_ROW_SEED(S)                                                                                       \
+  {                                                                                                          \
+    .name = "seed", .type = KD_OPT_INT, .offset = offsetof(S, seed), .initial = "none",                      \
+    .help = "own stream of random numbers", .flags = KD_OPT_NONE_OK                                          \
+  }
 
 /* Some axes of a tensor moved behind the others and merged into one, for primitives of the last axis. */
 typedef struct kd_axes_move {

@@ -49,6 +49,8 @@ golden_file *golden_open(const char *name) {
       file->cases[file->count++] = (golden_case){.text = line + 5, .line = number};
     } else if (strcmp(line, "frozen") == 0) {
       file->cases[file->count - 1].frozen = true;
+    } else if (strncmp(line, "masked ", 7) == 0) {
+      file->cases[file->count - 1].masked |= 1u << atoi(line + 7);
     } else if (*line) {
       read_array(&file->cases[file->count - 1], line, file->values, value_size / sizeof(float));
     }

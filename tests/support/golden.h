@@ -5,7 +5,7 @@
 
 #include "device/base/tensor.h"
 
-enum { GOLDEN_ARRAYS = 48 };
+enum { GOLDEN_ARRAYS = 64 };
 
 /* One line "key name dtype dims offset"; integers are stored as float32 too. */
 typedef struct golden_array {
@@ -17,9 +17,10 @@ typedef struct golden_array {
 } golden_array;
 
 typedef struct golden_case {
-  const char *text; /* the layer as a configuration value */
+  const char *text; /* the layer as a configuration value, perhaps with call arguments in second brackets */
   int line;
   bool frozen;
+  unsigned masked; /* bit i: input i goes through a Masking layer first */
   int count;
   golden_array array[GOLDEN_ARRAYS];
 } golden_case;

@@ -3,10 +3,14 @@
 #include "support/check.h"
 
 /* NULL after adding to diag. */
-static const kd_layer_kind *parse(kd_pool *pool, kd_diag *diag, const char *text, int line, void **options) {
+static const kd_layer_kind *parse(kd_pool *pool, kd_diag *diag, const char *text, int line, void **options,
+                                  const kd_value **call) {
   kd_origin origin = {"case", line};
-  const kd_value *value = kd_value_parse(pool, diag, origin, text, false);
+  const char *rest;
+  const kd_value *value = kd_value_parse_first(pool, diag, origin, text, &rest);
   if (!value) return NULL;
+  *call = kd_value_parse(pool, diag, origin, kd_pool_printf(pool, "call%s", rest), false);
+  if (!*call) return NULL;
   const kd_kind *kind = kd_family_find(&kd_layer_family, value->text);
   if (!kind) {
     kd_diag_error(diag, origin, "no layer class '%s'", value->text);
@@ -26,14 +30,23 @@ static void fail_on(kd_diag *diag, const char *text) {
 
 const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options) {
   kd_diag *diag = kd_diag_create();
-  const kd_layer_kind *kind = parse(pool, diag, text, line, options);
+  const kd_value *call;
+  const kd_layer_kind *kind = parse(pool, diag, text, line, options, &call);
   fail_on(diag, text);
   kd_diag_destroy(diag);
   return kind;
 }
 
+static kd_tap add_masking(kd_model *model, kd_diag *diag, kd_tap x, const char *name) {
+  void *options = NULL;
+  const kd_value *call;
+  const kd_layer_kind *kind = parse(model->pool, diag, "Masking()", 0, &options, &call);
+  int layer = kd_model_add_layer(model, kind, name, options, true, (kd_origin){0});
+  return (kd_tap){kd_model_add_call(model, layer, NULL, 1, &x, 0, NULL, NULL, (kd_origin){0}), 0};
+}
+
 static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable, int n_inputs,
-                       const kd_shape *shapes, const kd_dtype *dtypes) {
+                       const kd_shape *shapes, const kd_dtype *dtypes, unsigned masked) {
   kd_origin origin = {"case", line};
   kd_model *model = kd_model_create("test");
   kd_tap taps[16];
@@ -42,12 +55,17 @@ static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable
     snprintf(name, sizeof name, "x%d", i);
     kd_shape sample = kd_shape_make(shapes[i].rank - 1, shapes[i].dim + 1);
     taps[i] = kd_model_add_input(model, name, dtypes ? dtypes[i] : KD_F32, sample, 0, origin);
+    if (masked >> i & 1)
+      taps[i] = add_masking(model, diag, taps[i], kd_pool_printf(model->pool, "mask%d", i));
   }
   void *options = NULL;
-  const kd_layer_kind *kind = parse(model->pool, diag, text, line, &options);
+  const kd_value *args = NULL;
+  const kd_layer_kind *kind = parse(model->pool, diag, text, line, &options, &args);
   if (kind) {
+    const kd_value **values = kd_pool_alloc(model->pool, (size_t)args->count + 1, sizeof *values);
+    for (int i = 0; i < args->count; i++) values[i] = &args->items[i];
     int layer = kd_model_add_layer(model, kind, "under_test", options, trainable, origin);
-    int call = kd_model_add_call(model, layer, NULL, n_inputs, taps, 0, NULL, NULL, origin);
+    int call = kd_model_add_call(model, layer, NULL, n_inputs, taps, args->count, args->keys, values, origin);
     kd_model_add_output(model, NULL, (kd_tap){call, 0});
     (void)kd_model_finish(model, diag);
   }
@@ -56,8 +74,13 @@ static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable
 
 kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                       const kd_dtype *dtypes) {
+  return layer_model_called(text, line, trainable, n_inputs, shapes, dtypes, 0);
+}
+
+kd_model *layer_model_called(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
+                             const kd_dtype *dtypes, unsigned masked) {
   kd_diag *diag = kd_diag_create();
-  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes);
+  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes, masked);
   fail_on(diag, text);
   kd_diag_destroy(diag);
   return model;
@@ -67,7 +90,7 @@ const char *layer_errors(const char *text, kd_shape input) {
   static char errors[4096];
   errors[0] = '\0';
   kd_diag *diag = kd_diag_create();
-  kd_model *model = build(diag, text, 7, true, 1, &input, NULL);
+  kd_model *model = build(diag, text, 7, true, 1, &input, NULL, 0);
   if (kd_diag_status(diag) != KD_OK) snprintf(errors, sizeof errors, "%s", kd_status_text());
   kd_model_destroy(model);
   kd_diag_destroy(diag);

@@ -11,6 +11,11 @@ const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void
 kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                       const kd_dtype *dtypes);
 
+/* The same; the text may have call arguments in second brackets (tensors as positions of inputs), and inputs
+ * whose bit is set in `masked` go through a Masking layer first. */
+kd_model *layer_model_called(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
+                             const kd_dtype *dtypes, unsigned masked);
+
 /* kd_options_fill and kd_model_finish of one layer with one float input; all error texts, or "" when it is
  * right. Valid until the next call. */
 const char *layer_errors(const char *text, kd_shape input);
