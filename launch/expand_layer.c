@@ -82,8 +82,8 @@ static kd_ref *make_refs(kd_expander *e, const kd_frame *frame, const kd_draft *
 }
 
 static bool takes_tensors(const char *key) {
-  static const char *const keys[] = {"initial_state", "mask",     "attention_mask", "query_mask",
-                                     "value_mask",    "key_mask", "key"};
+  static const char *const keys[] = {"initial_state", "mask", "attention_mask", "query_mask", "value_mask",
+                                     "key_mask",      "key"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (!strcmp(key, keys[i])) return true;
   return false;

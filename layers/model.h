@@ -46,7 +46,8 @@ typedef struct kd_weight {
   int64_t count;
   kd_object initializer, regularizer;
   bool trainable;
-  kd_shape fans; /* (fan in, fan out) where they do not follow from the shape, see kd_build_kernel; else rank 0 */
+  kd_shape
+      fans; /* (fan in, fan out) where they do not follow from the shape, see kd_build_kernel; else rank 0 */
   /* Place in its range, in floats: the range of trainable weights (in the order in which backward produces
    * gradients) or the range of state. Set by kd_model_layout; multiples of 16. */
   int64_t offset;

@@ -29,7 +29,8 @@ static kd_status gqa_build(kd_build *build, const kd_layer *layer, int n_inputs,
   KD_TRY(kd_heads_attend(build, &o->heads, &call, 1, (int[]){1}, o->heads.dropout > 0, q, k, v, &y));
   if (gate != KD_NO_SYM) y = kd_mul(g, y, kd_unary(g, KD_PW_SIGMOID, gate));
   outputs[0] = kd_heads_join(build, p, "_output_dense", y, &(kd_shape){.rank = 1, .dim = {shape.dim[2]}});
-  kd_build_activity(build, &p->activity_regularizer, outputs[0]); /* once more, as Keras does for this class */
+  kd_build_activity(build, &p->activity_regularizer,
+                    outputs[0]); /* once more, as Keras does for this class */
   build->output_mask[0] = build->input_mask[0];
   return KD_OK;
 }
