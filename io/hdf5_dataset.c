@@ -3,6 +3,7 @@
 #include "io/hdf5_dataset.h"
 
 #include "device/base/text.h"
+#include "io/hdf5_probe.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,22 +54,60 @@ static void open_fields(kd_file_set *set, hid_t h5, int file, const kd_data_sour
   }
 }
 
-static void open_file(kd_file_set *set, const char *path, const kd_data_source *source, kd_diag *diag) {
-  int file = kd_file_set_add_file(set, path, diag, source->origin);
-  if (file < 0) return;
-  kd_h5_enter();
-  hid_t h5;
-  if (kd_h5_open(path, &h5) == KD_OK) {
-    open_fields(set, h5, file, source, diag);
+/* Files [first, end) of the set, whose headers are to be read. */
+typedef struct opening {
+  kd_file_set *set;
+  const kd_data_source *source;
+  kd_diag *diag;
+  int first, end;
+} opening;
+
+static kd_status open_files(void *context) {
+  const opening *job = context;
+  for (int file = job->first; file < job->end; file++) {
+    hid_t h5;
+    if (kd_h5_open(job->set->base.files[file].path, &h5) != KD_OK) {
+      kd_diag_error(job->diag, job->source->origin, "%s", kd_status_text());
+      continue;
+    }
+    open_fields(job->set, h5, file, job->source, job->diag);
     H5Fclose(h5);
-  } else {
-    kd_diag_error(diag, source->origin, "%s", kd_status_text());
   }
-  kd_h5_leave();
+  return KD_OK;
+}
+
+static kd_status probe(const opening *job) {
+  int64_t bytes = 0;
+  for (int file = job->first; file < job->end; file++) bytes += job->set->base.files[file].size;
+  opening trial = *job;
+  return kd_h5_probe(job->set->base.files[job->first].path, bytes, open_files, &trial);
+}
+
+/* One child for all files; only when it dies one for each, to name those that are damaged. */
+static void open_probed(opening *job) {
+  if (probe(job) == KD_OK) {
+    open_files(job);
+    return;
+  }
+  size_t errors = job->diag->count;
+  for (int file = job->first; file < job->end; file++) {
+    opening one = {job->set, job->source, job->diag, file, file + 1};
+    if (probe(&one) != KD_OK) kd_diag_error(job->diag, job->source->origin, "%s", kd_status_text());
+  }
+  if (job->diag->count == errors) open_files(job);
+}
+
+static void add_file(kd_file_set *set, const char *path, const kd_data_source *source, kd_diag *diag) {
+  kd_file_set_add_file(set, path, diag, source->origin);
 }
 
 static void hdf5_open(kd_file_set *set, const kd_data_source *source, kd_diag *diag) {
-  kd_open_shards(set, source, diag, open_file);
+  kd_open_shards(set, source, diag, add_file);
+  if (set->base.n_files == 0) return;
+  opening job = {set, source, diag, 0, set->base.n_files};
+  kd_h5_enter();
+  open_probed(&job);
+  kd_h5_leave();
 }
 
 kd_status kd_h5_read_raw(hid_t data, const kd_piece *piece, const char *path, int64_t row, int64_t rows,

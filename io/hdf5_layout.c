@@ -74,11 +74,13 @@ static bool add_chunks(kd_file_set *set, int field, hid_t data, int64_t chunk_ro
 }
 
 /* Read by the library: whole when small, else in blocks of `block` rows. */
-static void add_decoded(kd_file_set *set, int field, const chunking *c, kd_piece piece) {
+static void add_decoded(kd_file_set *set, int field, hid_t data, const chunking *c, kd_piece piece) {
   int64_t stride = kd_piece_stride(&piece);
   bool small = piece.rows == 0 || stride <= KD_H5_WHOLE_LIMIT / piece.rows;
   piece.storage = c->chunked && small ? KD_STORED_WHOLE : KD_STORED_OWN;
   piece.offset = 1;
+  hsize_t chunks = 0; /* walks the whole index of chunks, so that damage there is found now */
+  if (c->chunked && H5Dget_num_chunks(data, H5S_ALL, &chunks) < 0) H5Eclear2(H5E_DEFAULT);
   if (piece.storage == KD_STORED_OWN && c->chunked && (c->filtered || !c->whole_rows)) {
     int64_t most = stride > 0 ? KD_H5_BLOCK_LIMIT / stride : 1, block = (int64_t)c->rows;
     piece.offset = block < 1 || block > most ? 1 : block;
@@ -122,6 +124,6 @@ kd_status kd_h5_describe(kd_file_set *set, int field, int file, hid_t data, cons
              user_block(data) == 0) {
     if (add_chunks(set, field, data, (int64_t)c.rows, piece)) return KD_OK;
   }
-  add_decoded(set, field, &c, piece);
+  add_decoded(set, field, data, &c, piece);
   return KD_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "device/base/text.h"
 #include "io/hdf5_base.h"
+#include "io/hdf5_probe.h"
 #include "io/weights_layout.h"
 
 #include <string.h>
@@ -162,23 +163,6 @@ static kd_status read_all(weights_reader *r, const kd_model *model, float *const
   return KD_OK;
 }
 
-static kd_status read_opened(const char *name, hid_t file, const kd_model *model, float *const *weight) {
-  weights_reader r = {.name = name, .file = file, .pool = kd_pool_create()};
-  kd_status status = read_all(&r, model, weight);
-  H5Fclose(file);
-  kd_pool_destroy(r.pool);
-  return status;
-}
-
-kd_status kd_weights_read(const char *path, const kd_model *model, float *const *weight) {
-  hid_t file;
-  kd_h5_enter();
-  kd_status status = kd_h5_open(path, &file);
-  if (status == KD_OK) status = read_opened(path, file, model, weight);
-  kd_h5_leave();
-  return status;
-}
-
 /* Looks for the group below "layers" whose variables bear a layer's name (an attribute that Keras since 3.6
  * and kdist write).
  */
@@ -221,26 +205,66 @@ static kd_status read_layer(weights_reader *r, const kd_model *model, int number
   return KD_OK;
 }
 
-kd_status kd_weights_read_layer(const char *path, const kd_model *model, int layer, float *const *weight) {
-  hid_t file;
+/* One reading of a file, by path or, with bytes, from memory. */
+typedef struct reading {
+  const char *name;
+  const void *bytes;
+  size_t size;
+  const kd_model *model;
+  int layer; /* number of the only layer that is wanted; -1: all */
+  float *const *weight;
+} reading;
+
+static kd_status read_file(void *context) {
+  const reading *job = context;
+  weights_reader r = {.name = job->name};
+  if (job->bytes)
+    KD_TRY(kd_h5_open_image(job->name, job->bytes, job->size, &r.file));
+  else
+    KD_TRY(kd_h5_open(job->name, &r.file));
+  r.pool = kd_pool_create();
+  kd_status status = job->layer < 0 ? read_all(&r, job->model, job->weight)
+                                    : read_layer(&r, job->model, job->layer, job->weight);
+  H5Fclose(r.file);
+  kd_pool_destroy(r.pool);
+  return status;
+}
+
+/* The child reads all weights into one block, so that the pages of the model are not copied. */
+static kd_status probe(const reading *job) {
+  int64_t most = 0;
+  for (int w = 0; w < job->model->n_weights; w++)
+    if (job->model->weights[w].count > most) most = job->model->weights[w].count;
+  void *block;
+  size_t bytes = (size_t)most * sizeof(float);
+  KD_TRY(kd_large_alloc(bytes, &block));
+  float **same = kd_calloc((size_t)job->model->n_weights, sizeof *same);
+  for (int w = 0; w < job->model->n_weights; w++) same[w] = block;
+  reading trial = *job;
+  trial.weight = same;
+  kd_status status = kd_h5_probe(job->name, kd_model_count_params(job->model, false) * 4, read_file, &trial);
+  kd_free(same);
+  kd_large_free(block, bytes);
+  return status;
+}
+
+static kd_status read_probed(reading *job) {
   kd_h5_enter();
-  kd_status status = kd_h5_open(path, &file);
-  if (status == KD_OK) {
-    weights_reader r = {.name = path, .file = file, .pool = kd_pool_create()};
-    status = read_layer(&r, model, layer, weight);
-    H5Fclose(file);
-    kd_pool_destroy(r.pool);
-  }
+  kd_status status = probe(job);
+  if (status == KD_OK) status = read_file(job);
   kd_h5_leave();
   return status;
 }
 
+kd_status kd_weights_read(const char *path, const kd_model *model, float *const *weight) {
+  return read_probed(&(reading){.name = path, .model = model, .layer = -1, .weight = weight});
+}
+
+kd_status kd_weights_read_layer(const char *path, const kd_model *model, int layer, float *const *weight) {
+  return read_probed(&(reading){.name = path, .model = model, .layer = layer, .weight = weight});
+}
+
 kd_status kd_weights_read_image(const char *name, const void *bytes, size_t size, const kd_model *model,
                                 float *const *weight) {
-  hid_t file;
-  kd_h5_enter();
-  kd_status status = kd_h5_open_image(name, bytes, size, &file);
-  if (status == KD_OK) status = read_opened(name, file, model, weight);
-  kd_h5_leave();
-  return status;
+  return read_probed(&(reading){name, bytes, size, model, -1, weight});
 }
