@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { KEPT_ROW = 256, KEPT_LEAST = 4096, KEPT_BUDGET = 64 << 20 };
+
 const char *kd_piece_path(const kd_file_set *set, const kd_piece *piece) {
   return piece->file >= 0 ? set->base.files[piece->file].path : set->format->name;
 }
@@ -31,11 +33,15 @@ kd_status kd_piece_fill(const kd_file_set *set, int field, kd_piece *piece, cons
   return kd_fail_context(status, "%s", kd_quoted(kd_piece_path(set, piece)));
 }
 
+static void release_memory(kd_piece *piece) {
+  kd_large_free(piece->memory, piece->memory_bytes);
+  piece->memory = NULL;
+}
+
 static kd_status load_piece(kd_file_set *set, int field, kd_piece *piece) {
   kd_status status = set->format->load(set, field, piece);
   if (status == KD_OK) return KD_OK;
-  kd_large_free(piece->memory, piece->memory_bytes);
-  piece->memory = NULL;
+  release_memory(piece);
   return status;
 }
 
@@ -70,22 +76,42 @@ static kd_status read_stored_rows(kd_file_set *set, const kd_piece *piece, int64
   return kd_element_convert(piece->element, set->scratch, out, rows * kd_shape_count(&piece->sample));
 }
 
+/* Labels and rows of tables are so small that a system call for each costs far more than copying it: such
+ * pieces are kept in memory, within a budget. */
+static bool is_worth_keeping(const kd_file_set *set, int field, const kd_piece *piece) {
+  size_t row = set->base.fields[field].bytes;
+  return row <= KEPT_ROW && (size_t)piece->rows * row >= KEPT_LEAST &&
+         (size_t)piece->rows * row <= KEPT_BUDGET - set->kept_bytes;
+}
+
+static kd_status keep_piece(kd_file_set *set, int field, kd_piece *piece) {
+  size_t bytes = (size_t)(piece->rows * kd_piece_stride(piece));
+  void *raw;
+  KD_TRY(kd_large_alloc(bytes, &raw));
+  kd_status status = kd_file_table_read(set->table, piece->file, piece->offset, bytes, raw);
+  if (status == KD_OK) status = kd_piece_fill(set, field, piece, raw);
+  kd_large_free(raw, bytes);
+  if (status == KD_OK)
+    set->kept_bytes += piece->memory_bytes;
+  else
+    release_memory(piece);
+  return status;
+}
+
 static kd_status read_piece(kd_file_set *set, int field, kd_piece *piece, int64_t row, int64_t rows,
                             void *out) {
   size_t bytes = set->base.fields[field].bytes;
-  switch (piece->storage) {
-  case KD_STORED_ROWS:
-    return read_stored_rows(set, piece, row, rows, out);
-  case KD_STORED_OWN:
-    return set->format->read(set, field, piece, row, rows, out);
-  case KD_STORED_WHOLE:
-    if (!piece->memory) KD_TRY(load_piece(set, field, piece));
-    memcpy(out, (char *)piece->memory + (size_t)row * bytes, (size_t)rows * bytes);
-    return KD_OK;
-  case KD_N_STORAGES:
-    break;
+  if (piece->storage == KD_STORED_OWN) return set->format->read(set, field, piece, row, rows, out);
+  if (!piece->memory) {
+    if (piece->storage == KD_STORED_WHOLE)
+      KD_TRY(load_piece(set, field, piece));
+    else if (is_worth_keeping(set, field, piece))
+      KD_TRY(keep_piece(set, field, piece));
+    else
+      return read_stored_rows(set, piece, row, rows, out);
   }
-  return kd_fail(KD_ERR_INTERNAL, "storage %d", piece->storage);
+  memcpy(out, (char *)piece->memory + (size_t)row * bytes, (size_t)rows * bytes);
+  return KD_OK;
 }
 
 static kd_status read_rows(kd_file_set *set, int field, int64_t count, const int64_t *index, char *out) {

@@ -29,7 +29,7 @@ typedef struct kd_piece {
   int64_t offset;   /* ROWS: of the first row in the file; others: as the format likes */
   int64_t file_row; /* number of the first row in its file, for messages */
   const char *item; /* name of a data set, archive member, list of columns ...; may be NULL */
-  void *memory;     /* WHOLE: the rows, converted, once they are loaded */
+  void *memory;     /* WHOLE, and ROWS of small samples: the rows, converted, once loaded */
   size_t memory_bytes;
   void *handle; /* OWN: of the format */
 } kd_piece;
@@ -64,7 +64,8 @@ struct kd_file_set {
   pthread_mutex_t lock;
   unsigned char *scratch; /* for conversion */
   size_t scratch_bytes;
-  void *own; /* of the format */
+  size_t kept_bytes; /* of ROWS pieces that are held in memory */
+  void *own;         /* of the format */
 };
 
 kd_file_set *kd_file_set_create(const kd_format *format, int n_fields, const char *const *names);

@@ -81,6 +81,11 @@ def write_hdf5():
     with h5py.File(path("types.h5"), "w", userblock_size=512) as f:
         for code in ["f2", "f8", "i1", "u8", "b1", ">i4"]:
             f[code.strip(">")] = values(code, 3)
+    with h5py.File(path("large.h5"), "w") as f:  # 400 MB when decoded: all values of row r are r mod 251
+        x = f.create_dataset("x", (4000, 320, 320), "u1", chunks=(50, 320, 320), compression="gzip")
+        for first in (0, 2000, 3950):
+            x[first:first + 50] = (np.arange(first, first + 50) % 251).astype("u1")[:, None, None]
+        f["y"] = labels(4000)
     for shard, (first, rows) in enumerate([(0, 7), (7, 9), (16, 4)]):
         with h5py.File(path("shard-%d.h5" % shard), "w") as f:
             f["x"] = values("u1", 5, 4, rows=rows, first=first)

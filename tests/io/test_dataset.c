@@ -110,6 +110,23 @@ static void hdf5_types(void **state) {
   }
 }
 
+/* Too large to be decoded whole: read in blocks of rows, here of one chunk; chunks that were never written
+ * are zeros. */
+static void hdf5_blocks(void **state) {
+  (void)state;
+  kd_dataset *data = must_open(source_of("hdf5", GOLDEN("large.h5"), NULL));
+  assert_int_equal(data->count, 4000);
+  assert_int_equal(data->chunk, 50);
+  enum { EACH = 320 * 320, READ = 7 };
+  static uint8_t out[READ][EACH];
+  static const int64_t index[READ] = {3999, 49, 50, 2010, 2011, 2012, 0};
+  assert_ok(kd_dataset_read(data, 0, READ, index, out));
+  for (int i = 0; i < READ; i++)
+    for (int j = 0; j < EACH; j += 319) assert_int_equal(out[i][j], index[i] == 50 ? 0 : index[i] % 251);
+  assert_labels(data, 1);
+  kd_dataset_close(data);
+}
+
 /* The trailing axis that the model wants is added or taken away, nothing else. */
 static void wanted_shapes(void **state) {
   (void)state;
@@ -250,10 +267,13 @@ static void fingerprints(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(idx_files),  cmocka_unit_test(idx_types),         cmocka_unit_test(npy_types),
-      cmocka_unit_test(npy_bool),   cmocka_unit_test(npz_archives),      cmocka_unit_test(hdf5_files),
-      cmocka_unit_test(hdf5_types), cmocka_unit_test(wanted_shapes),     cmocka_unit_test(synthetic_samples),
-      cmocka_unit_test(manifests),  cmocka_unit_test(slices_and_arrays), cmocka_unit_test(fingerprints),
+      cmocka_unit_test(idx_files),     cmocka_unit_test(idx_types),
+      cmocka_unit_test(npy_types),     cmocka_unit_test(npy_bool),
+      cmocka_unit_test(npz_archives),  cmocka_unit_test(hdf5_files),
+      cmocka_unit_test(hdf5_types),    cmocka_unit_test(hdf5_blocks),
+      cmocka_unit_test(wanted_shapes), cmocka_unit_test(synthetic_samples),
+      cmocka_unit_test(manifests),     cmocka_unit_test(slices_and_arrays),
+      cmocka_unit_test(fingerprints),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
