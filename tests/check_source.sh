@@ -63,7 +63,7 @@ report "prints outside launch and device/base/log.c" "$bad"
 bad=$(printf '%s\n' "$code" | grep -v '^device/base/memory\.c$' |
   xargs -d '\n' grep -nE '(^|[^a-z_])(malloc|calloc|realloc|strdup)\(')
 report "allocation outside device/base/memory.c" "$bad"
-bad=$(printf '%s\n' "$code" | grep -v '^launch/\|^device/base/memory\.c$\|^comm/' |
+bad=$(printf '%s\n' "$code" | grep -v '^launch/\|^device/base/memory\.c$\|^comm/\|^io/hdf5_probe\.c$' |
   xargs -d '\n' grep -nE '(^|[^a-z_])(exit|abort|_exit)\(')
 report "ends the process inside the library" "$bad"
 bad=$(printf '%s\n' "$code" | xargs -d '\n' grep -nE '(^|[^a-z_])(strcpy|strcat|gets|system|popen)\(' |
