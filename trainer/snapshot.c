@@ -237,9 +237,12 @@ static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars 
     *rate = (float)t->rate;
     vars->var[vars->count++] = (kd_optimizer_var){.data = rate};
   }
+  int *order = kd_pool_alloc(pool, (size_t)model->n_weights, sizeof *order);
+  kd_weights_keras_order(model, order);
   for (int block = o->accumulation > 1 ? -1 : 0; block < o->n_slots; block++) {
     bool together = block >= 0 && block < o->kind->interleaved;
-    for (int w = 0; w < model->n_weights; w++) {
+    for (int i = 0; i < model->n_weights; i++) {
+      int w = order[i];
       if (!model->weights[w].trainable) continue;
       int first = block < 0 ? o->n_slots : block, last = together ? o->kind->interleaved - 1 : first;
       for (int part = first; part <= last; part++) {
