@@ -3,6 +3,8 @@
  * names a Python that has it. */
 #include "io/weights_file.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -176,10 +178,26 @@ static void keras_reads_ours(void **state) {
 
 static void nothing_half_written_stays(void **state) {
   (void)state;
+  char path[256], temporary[300];
+  struct rlimit before, limit;
+  snprintf(path, sizeof path, "%s/full.weights.h5", test_folder());
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
   kd_model *model = make_model("Dense(2, use_bias=false)");
   float **values = allocate(model, true);
   assert_fails(kd_weights_write("/dev/full/w.weights.h5", model, (const float *const *)values, NULL),
                KD_ERR_RUN, "/dev/full/w.weights.h5");
+  getrlimit(RLIMIT_FSIZE, &before);
+  signal(SIGXFSZ, SIG_IGN);
+  for (rlim_t size = 0; size < 8000; size += 333) {
+    limit = before;
+    limit.rlim_cur = size;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    kd_status status = kd_weights_write(path, model, (const float *const *)values, NULL);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(status, KD_ERR_RUN);
+    assert_non_null(strstr(kd_status_text(), "File too large"));
+    assert_false(kd_path_exists(path) || kd_path_exists(temporary));
+  }
   release(model, values);
   kd_model_destroy(model);
 }
