@@ -1,6 +1,7 @@
 #include "layers/kinds/einsum.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "device/base/text.h"
@@ -146,15 +147,15 @@ static int64_t size_of(const kd_graph *g, kd_sym x, const char *labels, const ch
 /* Shared axes first in both, then (own, summed) and (summed, own): one product of matrices per cell of the
  * shared axes, and its result (shared, own of x, own of w). */
 kd_sym kd_einsum_apply(kd_graph *g, const kd_einsum *e, kd_sym x, kd_sym w) {
-  char labels[KD_MAX_RANK + 1], x_order[3 * KD_MAX_RANK] = "", w_order[3 * KD_MAX_RANK] = "",
-                                            made[3 * KD_MAX_RANK] = "";
+  char labels[KD_MAX_RANK + 1], x_order[3 * KD_MAX_RANK + 1], w_order[3 * KD_MAX_RANK + 1],
+      made[3 * KD_MAX_RANK + 1];
   if (x == KD_NO_SYM || w == KD_NO_SYM) return KD_NO_SYM;
   x = sum_lone_axes(g, e, x, labels);
   if (x == KD_NO_SYM) return x;
   parts px = split(labels, e->w, e->y), pw = split(e->w, labels, e->y);
-  strcat(strcat(strcat(x_order, px.shared), px.own), px.summed);
-  strcat(strcat(strcat(w_order, px.shared), px.summed), pw.own);
-  strcat(strcat(strcat(made, px.shared), px.own), pw.own);
+  snprintf(x_order, sizeof x_order, "%s%s%s", px.shared, px.own, px.summed);
+  snprintf(w_order, sizeof w_order, "%s%s%s", px.shared, px.summed, pw.own);
+  snprintf(made, sizeof made, "%s%s%s", px.shared, px.own, pw.own);
   int64_t shared = size_of(g, x, labels, px.shared), rows = size_of(g, x, labels, px.own),
           inner = size_of(g, x, labels, px.summed), columns = size_of(g, w, e->w, pw.own);
   kd_shape result = {.rank = (int)strlen(made)};
