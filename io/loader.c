@@ -99,6 +99,13 @@ static bool has_work(const kd_loader *loader) {
          loader->produced - in_use < loader->n_slots;
 }
 
+/* A waiting thread is woken when half of the slots are free, so that two threads on one core do not take
+ * turns at every batch. */
+static void wake(kd_loader *loader) {
+  int64_t filled = loader->produced - loader->taken + (loader->held ? 1 : 0);
+  if (2 * filled <= loader->n_slots || loader->produced == loader->taken) pthread_cond_signal(&loader->work);
+}
+
 static void *run(void *context) {
   kd_loader *loader = context;
   pthread_mutex_lock(&loader->lock);
@@ -140,6 +147,16 @@ static kd_status create_thread(kd_loader *loader) {
   return KD_OK;
 }
 
+/* The depth that is asked for, and more when batches are small. */
+static int count_slots(const kd_loader_spec *spec, int64_t rows) {
+  enum { MOST = 16, SMALL = 512 << 10 }; /* bytes of all slots */
+  int depth = spec->depth < 2 ? 2 : spec->depth;
+  size_t bytes = 1;
+  for (int f = 0; f < spec->n_fields; f++) bytes += (size_t)rows * spec->data->fields[spec->fields[f]].bytes;
+  while (depth < MOST && (size_t)(depth + 1) * bytes <= SMALL) depth++;
+  return depth + 1;
+}
+
 kd_status kd_loader_create(const kd_loader_spec *spec, kd_loader **result) {
   *result = NULL;
   KD_CHECK(spec->batch_size > 0 && spec->ranks > 0, KD_ERR_USAGE, "batch_size = %lld: at least 1 is needed",
@@ -148,14 +165,14 @@ kd_status kd_loader_create(const kd_loader_spec *spec, kd_loader **result) {
   loader->spec = *spec;
   loader->fields = kd_calloc((size_t)spec->n_fields, sizeof *loader->fields);
   if (spec->n_fields) memcpy(loader->fields, spec->fields, (size_t)spec->n_fields * sizeof *loader->fields);
-  loader->n_slots = (spec->depth < 2 ? 2 : spec->depth) + 1;
-  loader->slots = kd_calloc((size_t)loader->n_slots, sizeof *loader->slots);
   pthread_mutex_init(&loader->lock, NULL);
   pthread_cond_init(&loader->work, NULL);
   pthread_cond_init(&loader->ready, NULL);
   int64_t begin, end, most = spec->batch_size;
   if (spec->data->count < most) most = spec->data->count;
   get_share(spec, most, &begin, &end);
+  loader->n_slots = count_slots(spec, end - begin);
+  loader->slots = kd_calloc((size_t)loader->n_slots, sizeof *loader->slots);
   kd_status status = KD_OK;
   for (int i = 0; i < loader->n_slots; i++) {
     loader->slots[i].batch.field = kd_calloc((size_t)spec->n_fields, sizeof(void *));
@@ -217,7 +234,7 @@ kd_status kd_loader_next(kd_loader *loader, const kd_batch **batch) {
   *batch = NULL;
   pthread_mutex_lock(&loader->lock);
   loader->held = false;
-  pthread_cond_signal(&loader->work);
+  wake(loader);
   if (loader->taken < loader->steps && loader->produced == loader->taken && loader->status == KD_OK) {
     double start = kd_now();
     while (loader->produced == loader->taken && loader->status == KD_OK)

@@ -26,7 +26,7 @@ typedef struct kd_loader_spec {
    * ranks. (Under determinism = world: whole micro-shards.) */
   void (*share)(void *context, int64_t rows, int64_t *begin, int64_t *end);
   void *share_context;
-  int depth; /* batches ahead, at least 2 */
+  int depth; /* batches ahead, at least 2; more are read ahead when they are small */
   /* shard = coordinator: samples are fetched by this call in place of kd_dataset_read, on the loader's
    * thread; NULL: read. */
   kd_status (*fetch)(void *context, int field, int64_t count, const int64_t *index, void *out);
