@@ -16,6 +16,7 @@ static const char *const call_keys[] = {
     "value_mask",
     "key_mask",
     "key",
+    "start_index",
 };
 
 static bool is_call_key(const char *key) {

@@ -33,6 +33,13 @@ kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag) {
   return KD_OK;
 }
 
+kd_status kd_call_int(const kd_build *build, const char *name, int64_t otherwise, int64_t *number) {
+  const kd_value *value = find(build, name);
+  KD_CHECK(!value || value->type == KD_V_INT, KD_ERR_USAGE, "call argument %s must be a whole number", name);
+  *number = value ? value->integer : otherwise;
+  return KD_OK;
+}
+
 kd_status kd_call_tensors(const kd_build *build, const char *name, int room, int *count, int *inputs) {
   const kd_value *value = find(build, name);
   *count = 0;

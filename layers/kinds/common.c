@@ -100,3 +100,8 @@ kd_object kd_fixed_initializer(kd_build *build, const char *name) {
   kd_diag_destroy(diag);
   return object;
 }
+
+kd_sym kd_l2_normalize(kd_graph *g, kd_sym x, int n_axes, const int *axes, double epsilon) {
+  kd_sym inverse = kd_unary(g, KD_PW_RSQRT, kd_reduce(g, KD_REDUCE_SUMSQ, x, n_axes, axes, true));
+  return kd_mul(g, x, kd_min(g, inverse, kd_const(g, 1 / epsilon)));
+}

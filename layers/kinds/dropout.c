@@ -1,6 +1,8 @@
-/* Dropout and SpatialDropout (keras/src/layers/regularization): in training each number is kept with
- * probability 1 - rate and then scaled by 1 / (1 - rate). Masks are a function of the run's seed, the step,
- * the sample's place in the global batch and the layer; backward computes them again. */
+/* Dropout, SpatialDropout and AlphaDropout (keras/src/layers/regularization): in training each number is kept
+ * with probability 1 - rate and then scaled by 1 / (1 - rate). Masks are a function of the run's seed, the
+ * step, the sample's place in the global batch and the layer; backward computes them again. */
+#include <math.h>
+
 #include "layers/kinds/kinds.h"
 
 typedef struct dropout_options {
@@ -59,6 +61,25 @@ static kd_status dropout_build(kd_build *build, const kd_layer *layer, int n_inp
   return KD_OK;
 }
 
+/* Klambauer et al., "Self-normalizing neural networks", 2017: what is dropped becomes selu's limit at -inf,
+ * and an affine map keeps mean 0 and variance 1. */
+static kd_status alpha_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                             kd_sym *outputs) {
+  (void)n_inputs;
+  const dropout_options *o = layer->options;
+  kd_graph *g = build->graph;
+  const double limit = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946;
+  kd_shape shape;
+  KD_TRY(resolve_noise(g, inputs[0], o->noise_shape, &shape));
+  outputs[0] = inputs[0];
+  if (!build->training || o->rate == 0) return KD_OK;
+  double a = 1 / sqrt((1 - o->rate) * (1 + o->rate * limit * limit)), b = -a * limit * o->rate;
+  kd_sym kept = kd_binary(g, KD_PW_LE, kd_const(g, o->rate), draw(build, o, shape));
+  kd_sym x = kd_select(g, kept, kd_as_float(g, inputs[0]), kd_const(g, limit));
+  outputs[0] = kd_shift(g, kd_scale(g, x, a), b);
+  return KD_OK;
+}
+
 static void check_noise(const void *options, kd_diag *diag, kd_origin origin) {
   const kd_value *noise = ((const dropout_options *)options)->noise_shape;
   if (!noise || noise->type == KD_V_NONE) return;
@@ -100,6 +121,17 @@ static const kd_option dropout_table[] = {
     KD_ROW_SEED(dropout_options),
     KD_ROW_END,
 };
+static const kd_option alpha_table[] = {
+    {.name = "rate",
+     .type = KD_OPT_FLOAT,
+     .offset = offsetof(dropout_options, rate),
+     .help = "share of the numbers that are dropped",
+     .max = 1,
+     .flags = KD_OPT_OPEN_MAX},
+    KD_ROW_VALUE(dropout_options, noise_shape, "none", "shape of the mask, as (none, 1, 8)"),
+    KD_ROW_SEED(dropout_options),
+    KD_ROW_END,
+};
 static const kd_option spatial1d_table[] = {ROW_RATE, KD_ROW_SEED(dropout_options), KD_ROW_END};
 static const kd_option spatial2d_table[] = {ROW_RATE, KD_ROW_DATA_FORMAT(dropout_options),
                                             KD_ROW_SEED(dropout_options), KD_ROW_END};
@@ -117,6 +149,8 @@ static const kd_option spatial2d_table[] = {ROW_RATE, KD_ROW_DATA_FORMAT(dropout
       .mask = KD_MASK_PASS,                                                                                  \
   };
 LAYER(dropout, "Dropout", "drops single numbers in training", dropout_table, dropout_build, check_noise)
+LAYER(alpha_dropout, "AlphaDropout", "drops numbers to selu's lower limit in training", alpha_table,
+      alpha_build, check_noise)
 LAYER(spatial_dropout1d, "SpatialDropout1D", "drops whole channels of sequences", spatial1d_table,
       spatial1d_build, NULL)
 LAYER(spatial_dropout2d, "SpatialDropout2D", "drops whole channels of images", spatial2d_table,

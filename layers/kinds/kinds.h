@@ -65,6 +65,8 @@ typedef struct kd_input_options {
 
 /* Integers and pixels become float32; floats stay what they are. */
 kd_sym kd_as_float(kd_graph *graph, kd_sym x);
+/* x divided by its L2 norm over the axes, or by epsilon where that is larger (keras.ops.normalize). */
+kd_sym kd_l2_normalize(kd_graph *graph, kd_sym x, int n_axes, const int *axes, double epsilon);
 /* The shape of x as "(None, 28, 28)" for messages of layers. */
 const char *kd_layer_shape(const kd_graph *graph, kd_sym x, char buffer[KD_SHAPE_TEXT]);
 /* Declares a term of the loss when the regularizer is set (Keras: the penalty of a layer's output is divided
@@ -85,6 +87,7 @@ kd_object kd_fixed_initializer(kd_build *build, const char *name);
 
 int kd_call_n_positional(const kd_build *build, int n_inputs); /* inputs that are no tensors of arguments */
 kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag); /* false when it is not given */
+kd_status kd_call_int(const kd_build *build, const char *name, int64_t otherwise, int64_t *number);
 /* Numbers of the inputs that the argument names, at most `room`; count 0 when it is not given or none. */
 kd_status kd_call_tensors(const kd_build *build, const char *name, int room, int *count, int *inputs);
 /* The same for an argument of one tensor: its number, or -1. */

@@ -1,7 +1,7 @@
 """Golden values of attention layers, EinsumDense, masks through layers and what else has no place in make_layers.py, from
 Keras itself (JAX backend, float64, stored as float32).
 
-    KERAS_BACKEND=jax python tests/golden/make_attention.py
+    KERAS_BACKEND=jax python tests/golden/make_attention.py      (needs keras-hub)
 
 writes attention.txt and attention.bin, which tests/support/golden.h reads. Inputs marked "masked" go through a Masking layer
 first; call arguments stand in second brackets, tensors among them as positions of inputs.
@@ -14,6 +14,7 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 import keras
+import keras_hub
 import numpy as np
 from golden_writer import Writer, text
 
@@ -52,10 +53,10 @@ class Case:
     """A Functional model of the layer alone."""
 
     def __init__(self, name, shapes, kwargs, call, masked, positional):
-        self.layer = getattr(keras.layers, name)(**kwargs)
+        self.layer = getattr(keras.layers if hasattr(keras.layers, name) else keras_hub.layers, name)(**kwargs)
         self.inputs = [keras.Input(s[1:], batch_size=s[0]) for s in shapes]
         hidden = [keras.layers.Masking()(x) if i in masked else x for i, x in enumerate(self.inputs)]
-        call = {k: hidden[v] if isinstance(v, int) and not isinstance(v, bool) else v for k, v in call.items()}
+        call = {k: hidden[v] if is_tensor(k) else v for k, v in call.items()}
         given = hidden[:positional]
         if positional == 1 or isinstance(self.layer, keras.layers.MultiHeadAttention) or name.startswith("Group"):
             self.output = self.layer(*given, **call)
@@ -64,6 +65,11 @@ class Case:
         self.model = keras.Model(self.inputs, self.output)
         self.probe = Probe()
         self.probed = keras.Model(self.inputs, self.probe(self.output))
+
+
+def is_tensor(argument):
+    """The argument's value is a position of an input."""
+    return argument == "key" or argument.endswith("mask") and argument != "use_causal_mask"
 
 
 class Probe(keras.layers.Layer):
@@ -99,7 +105,7 @@ def case(name, *shapes, call={}, masked=(), positional=None, values={}, stochast
         spread = 0.4 if "dense" in names[id(w)] else 1  # scores near 1: jax computes this softmax in float32
         w.assign(single(rng.normal(0, spread, w.shape) + (1 if w.name in ("gamma", "scale") else 0)))
     items = ["%s=%s" % (k, quoted(v)) for k, v in kwargs.items()]
-    arguments = ["%s=%s" % (k, text((v,) if isinstance(v, int) and not isinstance(v, bool) else v)) for k, v in call.items()]
+    arguments = ["%s=%s" % (k, text((v,) if is_tensor(k) else v)) for k, v in call.items()]
     out.case("%s(%s)" % (name, ", ".join(items)) + ("(%s)" % ", ".join(arguments) if arguments else ""))
     out.lines += ["masked %d" % i for i in masked]
     for i, x in enumerate(xs):
@@ -231,6 +237,70 @@ def einsum():
     case("EinsumDense", (2, 3, 5), equation="abc,bd->acbd", output_shape=(5, 3, 2))
 
 
+def noise():
+    case("GaussianNoise", (3, 4), stddev=0.5, stochastic=True)
+    case("GaussianNoise", (3, 4), stddev=0.0)
+    case("GaussianDropout", (3, 4), rate=0.5, stochastic=True)
+    case("GaussianDropout", (3, 4), rate=0.0)
+    case("AlphaDropout", (3, 4), rate=0.5, stochastic=True)
+    case("AlphaDropout", (3, 4), rate=0.0)
+
+
+def normalisation():
+    case("GroupNormalization", (2, 3, 4, 6), groups=3)
+    case("GroupNormalization", (2, 5, 4), groups=-1, epsilon=0.01, gamma_regularizer="l2", beta_regularizer="l1")
+    case("GroupNormalization", (2, 6, 3, 2), groups=2, axis=1, scale=False)
+    case("GroupNormalization", (2, 64), center=False)
+    case("GroupNormalization", (2, 4, 4), groups=2, masked=(0,))
+    case("RMSNormalization", (2, 3, 5))
+    case("RMSNormalization", (2, 3, 5), axis=(1, 2), epsilon=0.1)
+    case("RMSNormalization", (2, 3, 5), axis=-1, masked=(0,))
+    case("UnitNormalization", (2, 3, 5))
+    case("UnitNormalization", (2, 3, 5), axis=(1, 2))
+    case("UnitNormalization", (2, 3, 5), axis=1)
+
+
+def dot():
+    case("Dot", (3, 4), (3, 4), axes=1)
+    case("Dot", (3, 4), (3, 4), axes=-1, normalize=True)
+    case("Dot", (2, 3, 5), (2, 4, 3), axes=(1, 2))
+    case("Dot", (2, 3, 5), (2, 4, 5), axes=-1, normalize=True)
+    case("Dot", (2, 5), (2, 3, 5), axes=(1, 2))
+    case("Dot", (2, 3, 5), (2, 5), axes=(2, 1))
+    case("Dot", (2, 3, 2, 5), (2, 5, 4), axes=(3, 1))
+    case("Dot", (2, 3, 4), (2, 3, 4), axes=2, masked=(0, 1))
+
+
+def positions():
+    case("PositionEmbedding", (2, 4, 3), sequence_length=4)
+    case("PositionEmbedding", (2, 3, 4), sequence_length=7, call={"start_index": 2})
+    case("PositionEmbedding", (2, 3, 4), sequence_length=7, masked=(0,))
+    case("SinePositionEncoding", (2, 7, 6))
+    case("SinePositionEncoding", (2, 5, 7), max_wavelength=50, call={"start_index": 3})
+
+
+def transposed_convolutions():
+    for padding in ("valid", "same"):
+        case("Conv1DTranspose", (2, 5, 3), filters=4, kernel_size=3, padding=padding)
+        case("Conv1DTranspose", (2, 5, 3), filters=2, kernel_size=4, strides=2, padding=padding)
+        case("Conv1DTranspose", (2, 4, 3), filters=2, kernel_size=2, strides=3, padding=padding)
+        case("Conv1DTranspose", (2, 4, 3), filters=2, kernel_size=3, strides=3, output_padding=1, padding=padding)
+        case("Conv1DTranspose", (2, 4, 3), filters=2, kernel_size=4, strides=2, output_padding=0, padding=padding)
+        case("Conv1DTranspose", (2, 5, 2), filters=3, kernel_size=3, dilation_rate=2, padding=padding, activation="tanh")
+        case("Conv2DTranspose", (1, 4, 3, 2), filters=3, kernel_size=3, strides=2, padding=padding)
+        case("Conv2DTranspose", (1, 4, 3, 2), filters=3, kernel_size=(2, 3), strides=(3, 1), padding=padding)
+    more = dict(use_bias=True, kernel_regularizer="l2", bias_regularizer="l1", activity_regularizer="l2")
+    case("Conv1DTranspose", (2, 3, 2), filters=2, kernel_size=2, **more)
+    case("Conv2DTranspose", (1, 3, 2, 2), filters=2, kernel_size=2, strides=2, output_padding=(1, 0), activation="relu",
+         **more)
+    case("Conv2DTranspose", (1, 3, 2, 2), filters=2, kernel_size=2, dilation_rate=(2, 1), use_bias=False)
+
+
+def up_sampling():
+    case("UpSampling2D", (2, 3, 4, 2), interpolation="bilinear")
+    case("UpSampling2D", (1, 4, 1, 2), size=(3, 4), interpolation="bilinear")
+
+
 def masks_of_merges():
     for name in ("Add", "Maximum", "Minimum", "Multiply"):
         case(name, (2, 4, 3), (2, 4, 3), masked=(0, 1))
@@ -243,6 +313,7 @@ def masks_of_merges():
 
 
 if __name__ == "__main__":
-    for group in (multi_head, group_query, single_head, einsum, masks_of_merges):
+    for group in (multi_head, group_query, single_head, einsum, noise, normalisation, dot, positions,
+                  transposed_convolutions, up_sampling, masks_of_merges):
         group()
     out.save("attention")

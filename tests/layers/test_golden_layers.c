@@ -252,7 +252,7 @@ static bool tested_elsewhere(const char *option) {
   size_t length = strlen(option), suffix = strlen("_initializer");
   return (length > suffix && strcmp(option + length - suffix, "_initializer") == 0) ||
          !strcmp(option, "seed") || !strcmp(option, "synchronized") || !strcmp(option, "data_format") ||
-         !strcmp(option, "interpolation") || !strcmp(option, "noise_shape");
+         !strcmp(option, "initializer") || !strcmp(option, "noise_shape");
 }
 
 /* True when a case of the kind gives the option, by name or by position. */
