@@ -1,4 +1,4 @@
-// ctest: timeout=120
+// ctest: mpirun timeout=120
 /* Ranks that fail, hang, stop or die: how the job ends and what it says. The test starts itself under mpirun:
  *   test_faults MODE   is one rank of such a job. */
 #include <signal.h>

@@ -98,7 +98,7 @@ static void check_loss(const golden_case *c) {
     /* The logs come from the tail. */
     kd_totals totals;
     kd_totals_create(t.pool, &objective, &totals);
-    float tail[2] = {results[2][0], 0}, logged = (float)kd_totals_add(&totals, tail, rows, 0);
+    float tail[3] = {results[2][0]}, logged = (float)kd_totals_add(&totals, tail, rows, 0);
     assert_values(c, "logged loss", &logged, golden_at(c, "value", 0));
     for (int i = 0; i < 3; i++) kd_free(results[i]);
     kd_free(fed);
