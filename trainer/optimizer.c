@@ -20,6 +20,10 @@ bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_o
   *optimizer = (kd_optimizer){0};
   kd_object object;
   if (!kd_object_make(pool, diag, &kd_optimizer_family, value, &object)) return false;
+  if (!object.kind) {
+    kd_diag_error(diag, value->origin, "an optimizer is needed, but none is given");
+    return false;
+  }
   optimizer->kind = (const kd_optimizer_kind *)object.kind;
   optimizer->common = object.options;
   const kd_optimizer_common *common = optimizer->common;

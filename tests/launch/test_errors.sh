@@ -111,6 +111,8 @@ types_and_ranges() {
   wrong 's/^units = 8/units = true/' "@: layer fc1 (Dense): units = true"
   wrong 's/^units = 8/units = 8, 8/' "@: layer fc1 (Dense): units = "
   wrong 's/^shape = 4/shape = 4, -2/' "@: input x: shape"
+  wrong 's/^optimizer = .*/optimizer = none/' "@: " "an optimizer is needed"
+  wrong 's/=0.01/=none/' "@: "
   wrong 's/=0.01/=fast/' "@: " "'fast'"
   wrong 's/^batch_size = 16/batch_size = 0/' "@: [train]: batch_size = 0 is out of range"
   wrong 's/^seed = 3/seed = -3/' "@: [run]: seed = -3"
