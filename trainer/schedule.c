@@ -227,6 +227,10 @@ bool kd_rate_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_rate *
     kd_diag_error(diag, value->origin, "learning_rate must be at least 0, but is %g", value->real);
     return false;
   }
+  if (value->type == KD_V_NONE) {
+    kd_diag_error(diag, value->origin, "learning_rate is a number or a schedule, not none");
+    return false;
+  }
   return kd_object_make(pool, diag, &kd_schedule_family, value, &rate->schedule);
 }
 
