@@ -20,6 +20,8 @@ typedef struct kd_layer_kind {
   kd_kind base;               /* must be first: families hold kd_kind pointers */
   int min_inputs, max_inputs; /* tensors of one call; max 0: any number (merging layers take a list) */
   int n_outputs;              /* 0 means 1 */
+  /* Number of outputs where options decide it, instead of n_outputs; may be NULL. */
+  int (*count_outputs)(const struct kd_layer_kind *kind, const void *options);
   /* Emits the nodes of one call. inputs have the batch in dimension 0. Weights are declared with
    * kd_build_weight, always in the same order (Keras's creation order), and looked up on later builds.
    * Shape errors: kd_fail(KD_ERR_USAGE, both sizes); the caller adds layer name, class and line. Errors of
@@ -53,6 +55,7 @@ struct kd_build {
   const struct kd_call *call; /* being built: call arguments */
   const kd_sym *input_mask;   /* per input: float32 (batch, steps) of 1 and 0; KD_NO_SYM: no mask */
   kd_sym *output_mask;        /* per output: KD_NO_SYM before build, see kd_mask_rule */
+  const char *part;           /* in front of weights' names: the place of an inner layer; NULL: none */
   int next_weight;            /* of this layer */
   bool declare;               /* first build of the model: weights are made */
   kd_sym *weight_sym;         /* by weight index; KD_NO_SYM until used */
@@ -70,6 +73,13 @@ kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const 
  * numbers, whose product is the kernel's count, instead of those of kd_fans (init.h). */
 kd_sym kd_build_kernel(kd_build *build, const char *name, kd_shape shape, int64_t fan_in, int64_t fan_out,
                        const kd_object *initializer, const kd_object *regularizer);
+/* Number of outputs of a layer of that kind. */
+int kd_layer_outputs(const kd_layer_kind *kind, const void *options);
+/* Builds a layer inside the present one, as wrappers do (inner_layer.c): `inner` is an object of
+ * kd_layer_family, its weights are the present layer's and stand under `part`. It has one output; masks as in
+ * kd_build. Wrong numbers of inputs are errors. */
+kd_status kd_build_inner(kd_build *build, const char *part, const kd_object *inner, int n_inputs,
+                         const kd_sym *inputs, const kd_sym *input_masks, kd_sym *output, kd_sym *output_mask);
 /* A term of the loss that does not depend on labels (activity regularisation): a scalar that is a SUM over
  * the rows of this pass; the trainer divides by the rows of the global batch. */
 void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);

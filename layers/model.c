@@ -55,7 +55,7 @@ int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs
   call->arg_values = copy_array(model, arg_values, n_args, sizeof *arg_values);
   call->name = kd_pool_strdup(model->pool, name ? name : model->layers[layer]->name);
   call->origin = origin;
-  call->n_outputs = kind->n_outputs ? kind->n_outputs : 1;
+  call->n_outputs = kd_layer_outputs(kind, model->layers[layer]->options);
   call->output_shape = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(kd_shape));
   call->output_dtype = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(kd_dtype));
   call->output_masked = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(bool));

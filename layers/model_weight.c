@@ -28,6 +28,7 @@ static kd_sym declare_weight(kd_build *build, const char *name, kd_shape shape, 
 
 kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,
                        const kd_object *regularizer, bool trainable) {
+  if (build->part) name = kd_pool_printf(build->graph->pool, "%s/%s", build->part, name);
   if (build->declare) return declare_weight(build, name, shape, initializer, regularizer, trainable);
   char now[KD_SHAPE_TEXT], before[KD_SHAPE_TEXT];
   const kd_layer *layer = build->layer;

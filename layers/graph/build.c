@@ -95,6 +95,7 @@ kd_sym kd_attention(kd_graph *g, kd_sym q, kd_sym k, kd_sym v, const kd_sym *mas
   kd_sym inputs[KD_ATTENTION_FIXED + KD_ATTENTION_MASKS + 1] = {q, k, v};
   int n = KD_ATTENTION_FIXED;
   for (int i = 0; i < attr.n_masks; i++) inputs[n++] = masks[i];
+  if (g->rows_per_sample > 1) attr.rows_per_sample *= (int)g->rows_per_sample;
   if (attr.dropout > 0) {
     attr.node = g->next_random++;
     inputs[n++] = rng;

@@ -177,7 +177,23 @@ kd_sym kd_cast(kd_graph *g, kd_sym x, kd_dtype dtype) {
   return emit(g, KD_PW_COPY, 1, &x, dtype);
 }
 
+/* The shape with the rows of a sample joined to the next axis: draws count samples along the first axis. */
+static kd_shape by_sample(kd_shape shape, int64_t rows_per_sample) {
+  kd_shape folded = shape;
+  if (folded.rank < 2) folded.dim[folded.rank++] = 1;
+  folded.dim[0] /= rows_per_sample;
+  folded.dim[1] *= rows_per_sample;
+  return folded;
+}
+
 static kd_sym emit_random(kd_graph *g, kd_pw op, kd_sym rng, kd_shape shape) {
+  if (g->rows_per_sample > 1) {
+    int64_t rows = g->rows_per_sample;
+    g->rows_per_sample = 0;
+    kd_sym drawn = emit_random(g, op, rng, by_sample(shape, rows));
+    g->rows_per_sample = rows;
+    return kd_reshape(g, drawn, shape);
+  }
   kd_pointwise_attr attr = {.n_inputs = 1, .n_steps = 1, .n_outputs = 1, .shape = shape, .output = {1}};
   attr.step[0] = (kd_pw_step){.op = (uint8_t)op, .imm.node = g->next_random++};
   return kd_append(g, KD_OP_POINTWISE, &attr, 1, &rng, NULL);

@@ -170,11 +170,23 @@ SCALED_KIND(variance_scaling, "VarianceScaling", "variance_scaling", scaling_opt
             "variance from the weight's shape")
 KIND(zeros, "Zeros", "zeros|zero", none_options, "zero")
 
+extern const kd_initializer_kind kd_initializer_orthogonal; /* orthogonal.c */
+
 static const kd_kind *const kinds[] = {
-    &constant.base,         &glorot_normal.base,  &glorot_uniform.base,
-    &he_normal.base,        &he_uniform.base,     &identity.base,
-    &lecun_normal.base,     &lecun_uniform.base,  &ones.base,
-    &random_normal.base,    &random_uniform.base, &truncated_normal.base,
-    &variance_scaling.base, &zeros.base,
+    &constant.base,
+    &glorot_normal.base,
+    &glorot_uniform.base,
+    &he_normal.base,
+    &he_uniform.base,
+    &identity.base,
+    &lecun_normal.base,
+    &lecun_uniform.base,
+    &ones.base,
+    &kd_initializer_orthogonal.base,
+    &random_normal.base,
+    &random_uniform.base,
+    &truncated_normal.base,
+    &variance_scaling.base,
+    &zeros.base,
 };
 const kd_family kd_initializer_family = {"initializer", kinds, sizeof kinds / sizeof *kinds};

@@ -60,10 +60,10 @@ class Writer:
         self.blob.append(array.tobytes())
         self.count += array.size
 
-    def finish(self):
-        with open(os.path.join(HERE, "layers.bin"), "wb") as f:
+    def finish(self, name):
+        with open(os.path.join(HERE, name + ".bin"), "wb") as f:
             f.write(b"".join(self.blob))
-        with open(os.path.join(HERE, "layers.txt"), "w") as f:
+        with open(os.path.join(HERE, name + ".txt"), "w") as f:
             f.write("\n".join(self.lines) + "\n")
 
 
@@ -356,5 +356,5 @@ if __name__ == "__main__":
     for group in (dense, activations, activation_layers, moving_layers, random_layers, convolutions, pooling,
                   normalisation, merging, embedding):
         group()
-    out.finish()
+    out.finish("layers")
     orders()

@@ -9,7 +9,8 @@
 #include "support/golden.h"
 #include "support/one_layer.h"
 
-static const char *const file_names[] = {"layers", "attention"};
+static const char *const file_names[] = {"layers", "attention", "recurrent"};
+enum { COTANGENT = 1000 }; /* number of the first fed cotangent */
 enum { N_FILES = sizeof file_names / sizeof file_names[0] };
 static golden_file *files[N_FILES];
 static const golden_case *cases[4096]; /* of all files */
@@ -68,7 +69,7 @@ static void assert_shape(const golden_case *c, const char *what, const kd_shape 
 static void check_weights(const kd_model *model, const golden_case *c) {
   for (int i = 0; i < model->n_weights; i++) {
     const golden_array *a = golden_at(c, "weight", i);
-    char path[64];
+    char path[128];
     if (!a) fail_msg("%s: weight %s is not Keras's", c->text, model->weights[i].path);
     snprintf(path, sizeof path, "under_test/%s", a->name);
     assert_string_equal(model->weights[i].path, path);
@@ -80,13 +81,13 @@ static void check_weights(const kd_model *model, const golden_case *c) {
 }
 
 /* Feeds are by tensor number; gradients and the like append tensors later. */
-static void feed(pass *p, const golden_case *c, kd_sym cotangent) {
+static void feed(pass *p, const golden_case *c) {
   static const float rng[4] = {1, 2, 0, 0};
   p->fed = kd_calloc((size_t)p->graph->n_syms, sizeof *p->fed);
   for (kd_sym s = 0; s < p->graph->n_syms; s++) {
     const kd_sym_info *info = kd_sym_get(p->graph, s);
-    if (s == cotangent)
-      p->fed[s] = golden_find(c, "cotangent", NULL)->values;
+    if (info->role == KD_ROLE_INPUT && info->index >= COTANGENT)
+      p->fed[s] = golden_at(c, "cotangent", info->index - COTANGENT)->values;
     else if (info->role == KD_ROLE_INPUT)
       p->fed[s] = golden_at(c, "input", info->index)->values;
     else if (info->role == KD_ROLE_WEIGHT)
@@ -96,13 +97,24 @@ static void feed(pass *p, const golden_case *c, kd_sym cotangent) {
   }
 }
 
-static void want_gradients(pass *p, const golden_case *c, kd_sym *cotangent) {
+/* The sum of all outputs' products with their cotangents, which are fed. */
+static kd_sym weighted_outputs(pass *p) {
+  kd_graph *g = p->graph;
+  kd_sym loss = kd_const(g, 0);
+  for (int i = 0; i < p->model->n_outputs; i++) {
+    kd_sym y = p->built.output[i];
+    kd_sym cotangent = kd_input(g, KD_F32, *kd_sym_shape(g, y), COTANGENT + i, "cotangent");
+    loss = kd_add(g, loss, kd_reduce_all(g, KD_REDUCE_SUM, kd_mul(g, y, cotangent)));
+  }
+  return loss;
+}
+
+static void want_gradients(pass *p, const golden_case *c) {
   kd_graph *g = p->graph;
   kd_sym wrt[GOLDEN_ARRAYS], grads[GOLDEN_ARRAYS];
   const golden_array *expected[GOLDEN_ARRAYS];
   int n = 0;
-  *cotangent = kd_input(g, KD_F32, *kd_sym_shape(g, p->built.output[0]), 1000, "cotangent");
-  kd_sym loss = kd_reduce_all(g, KD_REDUCE_SUM, kd_mul(g, p->built.output[0], *cotangent));
+  kd_sym loss = weighted_outputs(p);
   for (int i = 0; i < p->model->n_weights; i++) {
     if (!p->model->weights[i].trainable) continue;
     expected[n] = golden_find(c, "grad_weight", p->model->weights[i].name);
@@ -144,7 +156,7 @@ static void want_penalties(pass *p, const golden_case *c) {
   const golden_array *expected = golden_find(c, "penalty", NULL),
                      *activity = golden_find(c, "activity", NULL);
   if (expected) want(p, penalty, expected);
-  assert_int_equal(p->built.n_losses > 0, activity != NULL);
+  if ((p->built.n_losses > 0) != (activity != NULL)) fail_msg("%s: %d terms of the loss", c->text, p->built.n_losses);
   kd_sym losses = kd_const(g, 0);
   for (int i = 0; i < p->built.n_losses; i++) losses = kd_add(g, losses, p->built.losses[i]);
   if (activity) want(p, losses, activity);
@@ -178,19 +190,22 @@ static void run_pass(const golden_case *c, bool training, compute_engine engine)
   const golden_array *first = golden_at(c, "input", 0);
   kd_build_spec spec = {.batch = first->shape.dim[0], .training = training};
   assert_ok(kd_model_build(p.model, p.graph, &spec, &p.built));
-  const golden_array *output = golden_find(c, training ? "train" : "infer", NULL);
-  assert_shape(c, "output", kd_sym_shape(p.graph, p.built.output[0]), &output->shape);
-  want(&p, p.built.output[0], output);
+  for (int i = 0; i < p.model->n_outputs; i++) {
+    const golden_array *output = golden_at(c, training ? "train" : "infer", i);
+    assert_non_null(output);
+    assert_shape(c, "output", kd_sym_shape(p.graph, p.built.output[i]), &output->shape);
+    want(&p, p.built.output[i], output);
+  }
+  assert_null(golden_at(c, "infer", p.model->n_outputs));
   want_mask(&p, c);
-  kd_sym cotangent = KD_NO_SYM;
   if (training) {
-    want_gradients(&p, c, &cotangent);
+    want_gradients(&p, c);
     want_moving(&p, c);
     want_penalties(&p, c);
   } else {
     assert_int_equal(p.built.n_moving, 0);
   }
-  feed(&p, c, cotangent);
+  feed(&p, c);
   float *results[GOLDEN_ARRAYS];
   compute(p.graph, engine, p.fed, p.count, p.wanted, results);
   for (int i = 0; i < p.count; i++) {
@@ -252,7 +267,7 @@ static bool tested_elsewhere(const char *option) {
   size_t length = strlen(option), suffix = strlen("_initializer");
   return (length > suffix && strcmp(option + length - suffix, "_initializer") == 0) ||
          !strcmp(option, "seed") || !strcmp(option, "synchronized") || !strcmp(option, "data_format") ||
-         !strcmp(option, "initializer") || !strcmp(option, "noise_shape");
+         !strcmp(option, "stateful") || !strcmp(option, "initializer") || !strcmp(option, "noise_shape");
 }
 
 /* True when a case of the kind gives the option, by name or by position. */

@@ -21,7 +21,7 @@ static void read_array(golden_case *c, const char *line, const float *values, si
   size_t offset;
   if (c->count == GOLDEN_ARRAYS) fail_msg("too many arrays in case %s", c->text);
   golden_array *a = &c->array[c->count++];
-  if (sscanf(line, "%15s %31s %15s %63s %zu", a->key, a->name, dtype, dims, &offset) != 5)
+  if (sscanf(line, "%15s %63s %15s %63s %zu", a->key, a->name, dtype, dims, &offset) != 5)
     fail_msg("bad golden line: %s", line);
   assert_true(kd_dtype_parse(dtype, &a->dtype));
   char *next = strcmp(dims, "scalar") == 0 ? NULL : dims;

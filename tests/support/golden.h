@@ -9,7 +9,7 @@ enum { GOLDEN_ARRAYS = 64 };
 
 /* One line "key name dtype dims offset"; integers are stored as float32 too. */
 typedef struct golden_array {
-  char key[16], name[32];
+  char key[16], name[64];
   kd_dtype dtype;
   kd_shape shape;
   size_t count;

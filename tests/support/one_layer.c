@@ -66,7 +66,8 @@ static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable
     for (int i = 0; i < args->count; i++) values[i] = &args->items[i];
     int layer = kd_model_add_layer(model, kind, "under_test", options, trainable, origin);
     int call = kd_model_add_call(model, layer, NULL, n_inputs, taps, args->count, args->keys, values, origin);
-    kd_model_add_output(model, NULL, (kd_tap){call, 0});
+    for (int i = 0; i < model->calls[call]->n_outputs; i++)
+      kd_model_add_output(model, NULL, (kd_tap){call, i});
     (void)kd_model_finish(model, diag);
   }
   return model;
