@@ -1,4 +1,5 @@
 /* Layers inside layers: what wrappers build. */
+#include "layers/kinds/kinds.h"
 #include "layers/model_pass.h"
 
 int kd_layer_outputs(const kd_layer_kind *kind, const void *options) {
@@ -8,6 +9,7 @@ int kd_layer_outputs(const kd_layer_kind *kind, const void *options) {
 
 static kd_status check_inner(const kd_layer_kind *kind, const void *options, int n_inputs) {
   const char *name = kind->base.name;
+  KD_CHECK(kind != &kd_layer_input, KD_ERR_USAGE, "an InputLayer cannot stand in another layer");
   KD_CHECK(n_inputs >= kind->min_inputs && (!kind->max_inputs || n_inputs <= kind->max_inputs), KD_ERR_USAGE,
            "the inner layer %s does not take %d input%s", name, n_inputs, n_inputs == 1 ? "" : "s");
   KD_CHECK(kd_layer_outputs(kind, options) == 1, KD_ERR_USAGE, "the inner layer %s has %d outputs, not one",

@@ -79,7 +79,8 @@ int kd_layer_outputs(const kd_layer_kind *kind, const void *options);
  * kd_layer_family, its weights are the present layer's and stand under `part`. It has one output; masks as in
  * kd_build. Wrong numbers of inputs are errors. */
 kd_status kd_build_inner(kd_build *build, const char *part, const kd_object *inner, int n_inputs,
-                         const kd_sym *inputs, const kd_sym *input_masks, kd_sym *output, kd_sym *output_mask);
+                         const kd_sym *inputs, const kd_sym *input_masks, kd_sym *output,
+                         kd_sym *output_mask);
 /* A term of the loss that does not depend on labels (activity regularisation): a scalar that is a SUM over
  * the rows of this pass; the trainer divides by the rows of the global batch. */
 void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);
@@ -89,6 +90,7 @@ void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double 
 
 /* The registry (layers/kinds/layers.c): all layer classes in alphabetical order. */
 extern const kd_family kd_layer_family;
+extern const kd_family kd_cell_family; /* cells of recurrent layers: GRUCell, LSTMCell, ... */
 
 /* --- activations, initializers, regularizers: families with one function each --- */
 

@@ -53,7 +53,8 @@ typedef struct kd_graph {
   const char *scope;
   bool backward;
   uint32_t next_random; /* node numbers of random draws: equal for every batch size */
-  /* Rows of a draw that belong to one sample, where layers work on steps as rows (TimeDistributed); 0: one. */
+  /* Rows of a draw that belong to one sample, where layers work on steps as rows (TimeDistributed); 0: one.
+   */
   int64_t rows_per_sample;
   size_t node_capacity, sym_capacity;
 } kd_graph;

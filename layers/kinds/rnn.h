@@ -23,7 +23,6 @@ typedef struct kd_cell_kind {
   kd_cell (*form)(const kd_cell_options *o); /* the primitive's cell; NULL: a stack of cells */
 } kd_cell_kind;
 
-extern const kd_family kd_cell_family; /* GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells */
 extern const kd_cell_kind kd_cell_lstm, kd_cell_gru, kd_cell_simple_rnn;
 
 typedef struct kd_cells_options {

@@ -156,7 +156,8 @@ static void want_penalties(pass *p, const golden_case *c) {
   const golden_array *expected = golden_find(c, "penalty", NULL),
                      *activity = golden_find(c, "activity", NULL);
   if (expected) want(p, penalty, expected);
-  if ((p->built.n_losses > 0) != (activity != NULL)) fail_msg("%s: %d terms of the loss", c->text, p->built.n_losses);
+  if ((p->built.n_losses > 0) != (activity != NULL))
+    fail_msg("%s: %d terms of the loss", c->text, p->built.n_losses);
   kd_sym losses = kd_const(g, 0);
   for (int i = 0; i < p->built.n_losses; i++) losses = kd_add(g, losses, p->built.losses[i]);
   if (activity) want(p, losses, activity);
