@@ -76,17 +76,19 @@ static void update(kd_graph *g, const void *options, kd_update *u) {
   u->w = kd_sub(g, u->w, kd_div(g, kd_mul(g, m, u->value[0]), root));
 }
 
-#define ADAM(id, class, alias, text, options_table)                                                          \
+#define ADAM(id, class, alias, keras, text, options_table)                                                   \
   const kd_optimizer_kind id = {.base = {.name = class,                                                      \
                                          .aliases = alias,                                                   \
                                          .help = text,                                                       \
                                          .options = options_table,                                           \
                                          .options_size = sizeof(adam_options)},                              \
+                                .keras_name = keras,                                                         \
                                 .slots = slots,                                                              \
                                 .n_values = 1,                                                               \
                                 .values = values,                                                            \
                                 .update = update,                                                            \
                                 .interleaved = 2}
 
-ADAM(kd_optimizer_adam, "Adam", "adam", "adaptive moments", adam_table);
-ADAM(kd_optimizer_adamw, "AdamW", "adamw", "adaptive moments with decoupled weight decay", adamw_table);
+ADAM(kd_optimizer_adam, "Adam", "adam", "adam", "adaptive moments", adam_table);
+ADAM(kd_optimizer_adamw, "AdamW", "adamw", "adam_w", "adaptive moments with decoupled weight decay",
+     adamw_table);

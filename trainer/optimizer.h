@@ -87,6 +87,7 @@ typedef struct kd_update {
 
 typedef struct kd_optimizer_kind {
   kd_kind base;
+  const char *keras_name;                                /* default name in Keras: "adam_w" */
   int (*slots)(const void *options, const char **names); /* fills up to KD_MAX_SLOTS names */
   double slot_start;                                     /* initial value of slots */
   int n_values;

@@ -80,6 +80,7 @@ const kd_optimizer_kind kd_optimizer_rmsprop = {
              .help = "gradients scaled by their mean square",
              .options = table,
              .options_size = sizeof(rmsprop_options)},
+    .keras_name = "rm_sprop",
     .slots = slots,
     .n_values = 1,
     .values = values,

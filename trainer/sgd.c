@@ -55,6 +55,7 @@ const kd_optimizer_kind kd_optimizer_sgd = {
              .help = "gradient descent with momentum",
              .options = table,
              .options_size = sizeof(sgd_options)},
+    .keras_name = "sgd",
     .slots = slots,
     .n_values = 1,
     .values = values,

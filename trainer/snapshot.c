@@ -230,6 +230,7 @@ kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
 static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
   const kd_optimizer *o = t->setup->optimizer;
   const kd_model *model = t->setup->model;
+  vars->name = o->common->name ? o->common->name : o->kind->keras_name;
   vars->var = kd_pool_alloc(pool, 2 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
   vars->var[vars->count++] = (kd_optimizer_var){.integer = t->iteration};
   if (!o->rate.schedule.kind) {
