@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "layers/kinds/loss_table.h"
 
 /* keras.losses of real numbers: means over the last axis. */
@@ -43,6 +45,64 @@ static kd_sym huber(kd_graph *g, const void *options, kd_sym y_true, const kd_pr
   return kd_mean_last(g, kd_select(g, small, inner, outer));
 }
 
+/* 100 |e| / max(|t|, epsilon) */
+static kd_sym percentage(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
+  (void)options;
+  kd_sym size = kd_unary(g, KD_PW_ABS, kd_cast(g, y_true, KD_F32));
+  kd_sym share = kd_div(g, difference(g, y_true, p), kd_max(g, size, kd_const(g, KD_KERAS_EPSILON)));
+  return kd_scale(g, kd_mean_last(g, kd_unary(g, KD_PW_ABS, share)), 100);
+}
+
+static kd_sym log_above_one(kd_graph *g, kd_sym x) {
+  return kd_unary(g, KD_PW_LOG1P, kd_max(g, x, kd_const(g, KD_KERAS_EPSILON)));
+}
+
+static kd_sym squared_logarithmic(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
+  (void)options;
+  kd_sym truth = log_above_one(g, kd_cast(g, y_true, KD_F32));
+  return kd_mean_last(g, kd_unary(g, KD_PW_SQUARE, kd_sub(g, log_above_one(g, p->y_pred), truth)));
+}
+
+/* log(cosh(e)) = e + softplus(-2 e) - log(2) */
+static kd_sym log_cosh(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
+  (void)options;
+  kd_sym error = difference(g, y_true, p);
+  kd_sym rest = kd_unary(g, KD_PW_SOFTPLUS, kd_scale(g, error, -2));
+  return kd_mean_last(g, kd_shift(g, kd_add(g, error, rest), -log(2)));
+}
+
+/* Poisson's negative log-likelihood without the part of the labels alone. */
+static kd_sym poisson(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
+  (void)options;
+  kd_sym log_rate = kd_unary(g, KD_PW_LOG, kd_shift(g, p->y_pred, KD_KERAS_EPSILON));
+  return kd_mean_last(g, kd_sub(g, p->y_pred, kd_mul(g, kd_cast(g, y_true, KD_F32), log_rate)));
+}
+
+static kd_sym probability(kd_graph *g, kd_sym x) {
+  return kd_min(g, kd_max(g, x, kd_const(g, KD_KERAS_EPSILON)), kd_const(g, 1.0));
+}
+
+/* Kullback-Leibler divergence: sum of t log(t / p), both clipped to [epsilon, 1]. */
+static kd_sym divergence(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
+  (void)options;
+  kd_sym truth = probability(g, kd_cast(g, y_true, KD_F32));
+  kd_sym ratio = kd_div(g, truth, probability(g, p->y_pred));
+  return kd_sum_last(g, kd_mul(g, truth, kd_unary(g, KD_PW_LOG, ratio)));
+}
+
+/* keras.ops.normalize: x / max(norm, epsilon). */
+static kd_sym unit(kd_graph *g, kd_sym x) {
+  kd_sym square = kd_reduce_last(g, KD_REDUCE_SUMSQ, x, true);
+  kd_sym floor = kd_const(g, KD_KERAS_EPSILON * KD_KERAS_EPSILON);
+  return kd_mul(g, x, kd_unary(g, KD_PW_RSQRT, kd_max(g, square, floor)));
+}
+
+static kd_sym cosine(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
+  (void)options;
+  kd_sym product = kd_mul(g, unit(g, kd_cast(g, y_true, KD_F32)), unit(g, p->y_pred));
+  return kd_unary(g, KD_PW_NEG, kd_sum_last(g, product));
+}
+
 #define REGRESSION(id, class, other_names, text, options_table, function, log)                               \
   const kd_loss_kind id = {.base = {.name = class,                                                           \
                                     .aliases = other_names,                                                  \
@@ -58,3 +118,18 @@ REGRESSION(kd_loss_mae, "MeanAbsoluteError", "mean_absolute_error|mae|MAE", "mea
            plain_table, absolute, "mean_absolute_error");
 REGRESSION(kd_loss_huber, "Huber", "huber|huber_loss", "squared near zero, linear beyond delta", huber_table,
            huber, "huber_loss");
+REGRESSION(kd_loss_mape, "MeanAbsolutePercentageError", "mean_absolute_percentage_error|mape|MAPE",
+           "mean of errors in percent of the labels", plain_table, percentage,
+           "mean_absolute_percentage_error");
+REGRESSION(kd_loss_msle, "MeanSquaredLogarithmicError", "mean_squared_logarithmic_error|msle|MSLE",
+           "mean of squared differences of log(1 + x)", plain_table, squared_logarithmic,
+           "mean_squared_logarithmic_error");
+REGRESSION(kd_loss_log_cosh, "LogCosh", "log_cosh|logcosh", "logarithm of the error's hyperbolic cosine",
+           plain_table, log_cosh, "log_cosh");
+REGRESSION(kd_loss_poisson, "Poisson", "poisson", "negative log-likelihood of counts", plain_table, poisson,
+           "poisson");
+REGRESSION(kd_loss_kld, "KLDivergence", "kl_divergence|kld|KLD|kullback_leibler_divergence",
+           "Kullback-Leibler divergence of probabilities", plain_table, divergence, "kl_divergence");
+REGRESSION(kd_loss_cosine, "CosineSimilarity", "cosine_similarity",
+           "negative cosine of the angle between labels and predictions", plain_table, cosine,
+           "cosine_similarity");

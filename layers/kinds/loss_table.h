@@ -46,5 +46,14 @@ typedef struct kd_xent_options {
 /* Mean over the last axis: the values of a loss whose terms stand in it. A rank-1 prediction keeps its
  * values. */
 kd_sym kd_mean_last(kd_graph *graph, kd_sym terms);
+kd_sym kd_sum_last(kd_graph *graph, kd_sym terms);
+
+/* --- parts of the cross-entropies --- */
+/* t (1 - smoothing) + smoothing / classes */
+kd_sym kd_labels_smoothed(kd_graph *graph, kd_sym truth, double smoothing, double classes);
+/* -(t log q + (1 - t) log(1 - q)), from logits unless they are KD_NO_SYM. */
+kd_sym kd_binary_entropy(kd_graph *graph, kd_sym truth, kd_sym probability, kd_sym logits);
+/* Probabilities divided by their sum and clipped to [epsilon, 1 - epsilon]. */
+kd_sym kd_probability_normalised(kd_graph *graph, kd_sym probability);
 
 #endif

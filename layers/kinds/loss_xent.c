@@ -19,36 +19,38 @@ static kd_sym clipped(kd_graph *g, kd_sym p) {
   return kd_min(g, kd_max(g, p, kd_const(g, KD_KERAS_EPSILON)), kd_const(g, 1 - KD_KERAS_EPSILON));
 }
 
-/* t (1 - s) + s / classes */
-static kd_sym smoothed(kd_graph *g, const kd_xent_options *o, kd_sym truth, double classes) {
-  if (o->label_smoothing == 0) return truth;
-  return kd_shift(g, kd_scale(g, truth, 1 - o->label_smoothing), o->label_smoothing / classes);
+kd_sym kd_labels_smoothed(kd_graph *g, kd_sym truth, double smoothing, double classes) {
+  if (smoothing == 0) return truth;
+  return kd_shift(g, kd_scale(g, truth, 1 - smoothing), smoothing / classes);
+}
+
+kd_sym kd_binary_entropy(kd_graph *g, kd_sym truth, kd_sym probability, kd_sym logits) {
+  if (logits != KD_NO_SYM) return kd_sub(g, kd_unary(g, KD_PW_SOFTPLUS, logits), kd_mul(g, logits, truth));
+  kd_sym q = clipped(g, probability), one = kd_const(g, 1.0);
+  kd_sym hit = kd_mul(g, truth, kd_unary(g, KD_PW_LOG, q));
+  kd_sym miss = kd_mul(g, kd_sub(g, one, truth), kd_unary(g, KD_PW_LOG, kd_sub(g, one, q)));
+  return kd_unary(g, KD_PW_NEG, kd_add(g, hit, miss));
 }
 
 static kd_sym binary(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
   const kd_xent_options *o = options;
-  kd_sym truth = smoothed(g, o, kd_cast(g, y_true, KD_F32), 2);
-  kd_sym x = logits_of(o, p, KD_PROB_SIGMOID);
-  if (x != KD_NO_SYM) return kd_mean_last(g, kd_sub(g, kd_unary(g, KD_PW_SOFTPLUS, x), kd_mul(g, x, truth)));
-  kd_sym q = clipped(g, p->y_pred);
-  kd_sym one = kd_const(g, 1.0);
-  kd_sym hit = kd_mul(g, truth, kd_unary(g, KD_PW_LOG, q));
-  kd_sym miss = kd_mul(g, kd_sub(g, one, truth), kd_unary(g, KD_PW_LOG, kd_sub(g, one, q)));
-  return kd_mean_last(g, kd_unary(g, KD_PW_NEG, kd_add(g, hit, miss)));
+  kd_sym truth = kd_labels_smoothed(g, kd_cast(g, y_true, KD_F32), o->label_smoothing, 2);
+  return kd_mean_last(g, kd_binary_entropy(g, truth, p->y_pred, logits_of(o, p, KD_PROB_SIGMOID)));
 }
 
-/* Probabilities normalised and clipped as Keras does. */
-static kd_sym normalised(kd_graph *g, kd_sym y_pred) {
-  return clipped(g, kd_div(g, y_pred, kd_reduce_last(g, KD_REDUCE_SUM, y_pred, true)));
+kd_sym kd_probability_normalised(kd_graph *g, kd_sym probability) {
+  return clipped(g, kd_div(g, probability, kd_reduce_last(g, KD_REDUCE_SUM, probability, true)));
 }
 
 static kd_sym categorical(kd_graph *g, const void *options, kd_sym y_true, const kd_prediction *p) {
   const kd_xent_options *o = options;
   const kd_shape *shape = kd_sym_shape(g, p->y_pred);
   if (!shape) return KD_NO_SYM;
-  kd_sym truth = smoothed(g, o, kd_cast(g, y_true, KD_F32), (double)shape->dim[shape->rank - 1]);
+  double classes = (double)shape->dim[shape->rank - 1];
+  kd_sym truth = kd_labels_smoothed(g, kd_cast(g, y_true, KD_F32), o->label_smoothing, classes);
   kd_sym x = logits_of(o, p, KD_PROB_SOFTMAX);
-  kd_sym logs = x != KD_NO_SYM ? kd_softmax(g, x, true) : kd_unary(g, KD_PW_LOG, normalised(g, p->y_pred));
+  kd_sym logs = x != KD_NO_SYM ? kd_softmax(g, x, true)
+                               : kd_unary(g, KD_PW_LOG, kd_probability_normalised(g, p->y_pred));
   return kd_unary(g, KD_PW_NEG, kd_reduce_last(g, KD_REDUCE_SUM, kd_mul(g, truth, logs), false));
 }
 
@@ -60,7 +62,7 @@ static kd_sym sparse(kd_graph *g, const void *options, kd_sym y_true, const kd_p
   const kd_sym_info *info = y_true == KD_NO_SYM ? NULL : kd_sym_get(g, y_true);
   kd_sym labels = info && kd_dtype_is_float(info->dtype) ? kd_cast(g, y_true, KD_I32) : y_true;
   if (x != KD_NO_SYM) return kd_sparse_xent(g, x, labels, INT32_MIN);
-  kd_sym q = normalised(g, p->y_pred);
+  kd_sym q = kd_probability_normalised(g, p->y_pred);
   kd_sym sum = kd_unary(g, KD_PW_LOG, kd_reduce_last(g, KD_REDUCE_SUM, q, false));
   return kd_sub(g, kd_sparse_xent(g, kd_unary(g, KD_PW_LOG, q), labels, INT32_MIN), sum);
 }

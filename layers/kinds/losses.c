@@ -3,16 +3,39 @@
 
 #include "layers/kinds/loss_table.h"
 
-extern const kd_loss_kind kd_loss_bce, kd_loss_cce, kd_loss_scce, kd_loss_huber, kd_loss_mae, kd_loss_mse;
+extern const kd_loss_kind kd_loss_bce, kd_loss_binary_focal, kd_loss_cce, kd_loss_categorical_focal,
+    kd_loss_categorical_hinge, kd_loss_cosine, kd_loss_hinge, kd_loss_huber, kd_loss_kld, kd_loss_log_cosh,
+    kd_loss_mae, kd_loss_mape, kd_loss_mse, kd_loss_msle, kd_loss_poisson, kd_loss_scce,
+    kd_loss_squared_hinge;
 
-static const kd_kind *const kinds[] = {&kd_loss_bce.base, &kd_loss_cce.base, &kd_loss_huber.base,
-                                       &kd_loss_mae.base, &kd_loss_mse.base, &kd_loss_scce.base};
+static const kd_kind *const kinds[] = {&kd_loss_bce.base,
+                                       &kd_loss_binary_focal.base,
+                                       &kd_loss_cce.base,
+                                       &kd_loss_categorical_focal.base,
+                                       &kd_loss_categorical_hinge.base,
+                                       &kd_loss_cosine.base,
+                                       &kd_loss_hinge.base,
+                                       &kd_loss_huber.base,
+                                       &kd_loss_kld.base,
+                                       &kd_loss_log_cosh.base,
+                                       &kd_loss_mae.base,
+                                       &kd_loss_mape.base,
+                                       &kd_loss_mse.base,
+                                       &kd_loss_msle.base,
+                                       &kd_loss_poisson.base,
+                                       &kd_loss_scce.base,
+                                       &kd_loss_squared_hinge.base};
 
 const kd_family kd_loss_family = {"loss", kinds, sizeof kinds / sizeof *kinds};
 
 kd_sym kd_mean_last(kd_graph *g, kd_sym terms) {
   if (terms == KD_NO_SYM || kd_sym_shape(g, terms)->rank < 2) return terms;
   return kd_reduce_last(g, KD_REDUCE_MEAN, terms, false);
+}
+
+kd_sym kd_sum_last(kd_graph *g, kd_sym terms) {
+  if (terms == KD_NO_SYM || kd_sym_shape(g, terms)->rank < 2) return terms;
+  return kd_reduce_last(g, KD_REDUCE_SUM, terms, false);
 }
 
 static bool is_sigmoid(const kd_node *node) {

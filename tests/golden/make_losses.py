@@ -201,4 +201,70 @@ for weighted in [False, True]:
         metric("SparseCategoricalCrossentropy", options,
                batches(lambda n: normal(n, 2, 5), lambda n: classes(5, n, 2), weighted=weighted), activation, "int32")
 
+# Losses and metrics of counts, probabilities, margins and angles.
+def unit(*shape):
+    return np.float32(random.uniform(0.05, 0.95, size=shape))
+
+
+def signs(*shape):
+    return 2 * bits(*shape) - 1
+
+
+def counts(*shape):
+    return random.poisson(3, size=shape)
+
+
+def positive(*shape):
+    return np.float32(random.uniform(0.1, 6, size=shape))
+
+
+SHAPES = [((6, 3), (6, 3)), ((5, 1), (5,)), ((2, 3, 4), (2, 3, 4)), ((2, 3, 1), (2, 3))]
+KINDS = [
+    ("Poisson", positive, counts),
+    ("KLDivergence", unit, unit),
+    ("LogCosh", normal, normal),
+    ("Hinge", normal, bits),
+    ("SquaredHinge", normal, signs),
+    ("CosineSimilarity", normal, normal),
+    ("MeanAbsolutePercentageError", normal, positive),
+    ("MeanSquaredLogarithmicError", positive, positive),
+]
+for name, x, y in KINDS:
+    for shape, labels in SHAPES:
+        if name == "CosineSimilarity" and labels[-1] == 1:
+            continue
+        loss(name, {}, x(*shape), y(*labels))
+    for reduction in REDUCTIONS:
+        loss(name, {"reduction": reduction}, x(6, 3), y(6, 3))
+loss("KLDivergence", {}, normal(4, 3), probabilities(4, 3), "softmax")
+loss("KLDivergence", {}, np.float32([[0.0, 0.4, 1.2]]), np.float32([[0.5, 0, 1]]))
+loss("Hinge", {}, normal(4, 3), signs(4, 3))
+loss("Hinge", {}, normal(4, 3), random.uniform(-1, 1, size=(4, 3)))
+loss("SquaredHinge", {}, normal(4, 3), bits(4, 3), "linear", "uint8")
+loss("LogCosh", {}, normal(4, 3) * 20, normal(4, 3))
+loss("CosineSimilarity", {}, normal(2, 3), np.float32([[0, 0, 0], [1, 2, 3]]))
+loss("MeanAbsolutePercentageError", {}, normal(2, 3), np.float32([[1, -2, 0.5], [-1, 2, 3]]))
+loss("MeanSquaredLogarithmicError", {}, normal(4, 3), normal(4, 3))
+for shape in [(6, 3), (2, 3, 4)]:
+    loss("CategoricalHinge", {}, normal(*shape), one_hot(shape[-1], *shape[:-1]))
+    for options in [{}, {"alpha": 0.6, "gamma": 1.5}, {"gamma": 0.0, "label_smoothing": 0.2}]:
+        labels = one_hot(shape[-1], *shape[:-1])
+        loss("CategoricalFocalCrossentropy", options, normal(*shape), labels, "softmax")
+        loss("CategoricalFocalCrossentropy", dict(options, from_logits=True), normal(*shape), labels)
+        loss("CategoricalFocalCrossentropy", options, unit(*shape), labels)
+        options = dict(options, apply_class_balancing="alpha" in options)
+        loss("BinaryFocalCrossentropy", options, normal(*shape), bits(*shape), "sigmoid")
+        loss("BinaryFocalCrossentropy", dict(options, from_logits=True), normal(*shape), bits(*shape))
+        loss("BinaryFocalCrossentropy", options, unit(*shape), bits(*shape), "linear", "uint8")
+for reduction in REDUCTIONS:
+    loss("CategoricalHinge", {"reduction": reduction}, normal(5, 3), one_hot(3, 5))
+    loss("CategoricalFocalCrossentropy", {"reduction": reduction}, unit(5, 3), one_hot(3, 5))
+    loss("BinaryFocalCrossentropy", {"reduction": reduction}, unit(5, 3), bits(5, 3))
+
+for weighted in [False, True]:
+    for name, x, y in KINDS:
+        name = {"LogCosh": "LogCoshError"}.get(name, name)
+        metric(name, {}, batches(lambda n: x(n, 3), lambda n: y(n, 3), weighted=weighted))
+        metric(name, {}, batches(lambda n: x(n, 2, 3), lambda n: y(n, 2, 3), weighted=weighted))
+    metric("CategoricalHinge", {}, batches(lambda n: normal(n, 3), lambda n: one_hot(3, n), weighted=weighted))
 writer.save("losses")
