@@ -183,7 +183,8 @@ static void layer_row(const table *t, kd_pool *pool, const kd_model *model, int 
 
 static int64_t optimizer_params(const kd_model *model, const kd_optimizer *optimizer) {
   int64_t slots = optimizer->n_slots + (optimizer->accumulation > 1);
-  return slots * kd_model_count_params(model, true) + (optimizer->rate.schedule.kind ? 1 : 2);
+  int64_t scalars = (optimizer->rate.schedule.kind ? 1 : 2) + (optimizer->kind->scalar != NULL);
+  return slots * kd_model_count_params(model, true) + scalars;
 }
 
 static void total_line(FILE *out, const char *label, int64_t count) {

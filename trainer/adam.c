@@ -11,41 +11,24 @@ typedef struct adam_options {
   bool amsgrad;
 } adam_options;
 
-#define BETAS                                                                                                \
-  {.name = "beta_1",                                                                                         \
-   .type = KD_OPT_FLOAT,                                                                                     \
-   .offset = offsetof(adam_options, beta_1),                                                                 \
-   .initial = "0.9",                                                                                         \
-   .help = "decay of the mean",                                                                              \
-   .min = 0,                                                                                                 \
-   .max = 1,                                                                                                 \
-   .flags = KD_OPT_OPEN_MAX},                                                                                \
-      {.name = "beta_2",                                                                                     \
-       .type = KD_OPT_FLOAT,                                                                                 \
-       .offset = offsetof(adam_options, beta_2),                                                             \
-       .initial = "0.999",                                                                                   \
-       .help = "decay of the mean square",                                                                   \
-       .min = 0,                                                                                             \
-       .max = 1,                                                                                             \
-       .flags = KD_OPT_OPEN_MAX},                                                                            \
-      {.name = "epsilon",                                                                                    \
-       .type = KD_OPT_FLOAT,                                                                                 \
-       .offset = offsetof(adam_options, epsilon),                                                            \
-       .initial = "1e-7",                                                                                    \
-       .help = "added to the root",                                                                          \
-       .min = 0,                                                                                             \
-       .max = 1},                                                                                            \
+#define AMSGRAD                                                                                              \
   {                                                                                                          \
     .name = "amsgrad", .type = KD_OPT_BOOL, .offset = offsetof(adam_options, amsgrad), .initial = "false",   \
     .help = "use the largest mean square seen"                                                               \
   }
 
-static const kd_option adam_table[] = {
-    KD_OPTIMIZER_RATE(adam_options, "0.001"), BETAS, KD_OPTIMIZER_COMMON(adam_options, "none"), {0}};
+static const kd_option adam_table[] = {KD_OPTIMIZER_RATE(adam_options, "0.001"),
+                                       KD_OPTIMIZER_BETAS(adam_options, "decay of the mean square"),
+                                       AMSGRAD,
+                                       KD_OPTIMIZER_COMMON(adam_options, "none"),
+                                       {0}};
 
 /* AdamW's decay stands second in Keras's order; it is a key here as in all optimizers. */
-static const kd_option adamw_table[] = {
-    KD_OPTIMIZER_RATE(adam_options, "0.001"), BETAS, KD_OPTIMIZER_COMMON(adam_options, "0.004"), {0}};
+static const kd_option adamw_table[] = {KD_OPTIMIZER_RATE(adam_options, "0.001"),
+                                        KD_OPTIMIZER_BETAS(adam_options, "decay of the mean square"),
+                                        AMSGRAD,
+                                        KD_OPTIMIZER_COMMON(adam_options, "0.004"),
+                                        {0}};
 
 static int slots(const void *options, const char **names) {
   const adam_options *o = options;

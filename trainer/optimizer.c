@@ -1,9 +1,14 @@
 #include "trainer/optimizer.h"
 
-extern const kd_optimizer_kind kd_optimizer_sgd, kd_optimizer_rmsprop, kd_optimizer_adam, kd_optimizer_adamw;
+extern const kd_optimizer_kind kd_optimizer_adadelta, kd_optimizer_adagrad, kd_optimizer_adam,
+    kd_optimizer_adamax, kd_optimizer_adamw, kd_optimizer_ftrl, kd_optimizer_lamb, kd_optimizer_lion,
+    kd_optimizer_nadam, kd_optimizer_rmsprop, kd_optimizer_sgd;
 
-static const kd_kind *const kinds[] = {&kd_optimizer_adam.base, &kd_optimizer_adamw.base,
-                                       &kd_optimizer_rmsprop.base, &kd_optimizer_sgd.base};
+static const kd_kind *const kinds[] = {
+    &kd_optimizer_adadelta.base, &kd_optimizer_adagrad.base, &kd_optimizer_adam.base,
+    &kd_optimizer_adamax.base,   &kd_optimizer_adamw.base,   &kd_optimizer_ftrl.base,
+    &kd_optimizer_lamb.base,     &kd_optimizer_lion.base,    &kd_optimizer_nadam.base,
+    &kd_optimizer_rmsprop.base,  &kd_optimizer_sgd.base};
 
 const kd_family kd_optimizer_family = {"optimizer", kinds, sizeof kinds / sizeof *kinds};
 

@@ -78,6 +78,19 @@ typedef struct kd_optimizer_common {
     .initial = default_rate, .help = "a number or a schedule"                                                \
   }
 
+/* A row of a class's own numbers. */
+#define KD_OPTIMIZER_NUMBER(S, field, start, text, least, most, limits)                                      \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_FLOAT, .offset = offsetof(S, field), .initial = start, .help = text,      \
+    .min = least, .max = most, .flags = limits                                                               \
+  }
+
+/* The rows of moments: fields beta_1, beta_2 and epsilon. */
+#define KD_OPTIMIZER_BETAS(S, text_2)                                                                        \
+  KD_OPTIMIZER_NUMBER(S, beta_1, "0.9", "decay of the mean", 0, 1, KD_OPT_OPEN_MAX),                         \
+      KD_OPTIMIZER_NUMBER(S, beta_2, "0.999", text_2, 0, 1, KD_OPT_OPEN_MAX),                                \
+      KD_OPTIMIZER_NUMBER(S, epsilon, "1e-7", "added to the divisor", 0, 1, 0)
+
 /* The tensors of one update, all of one shape. */
 typedef struct kd_update {
   kd_sym w, g;
@@ -89,7 +102,7 @@ typedef struct kd_optimizer_kind {
   kd_kind base;
   const char *keras_name;                                /* default name in Keras: "adam_w" */
   int (*slots)(const void *options, const char **names); /* fills up to KD_MAX_SLOTS names */
-  double slot_start;                                     /* initial value of slots */
+  double (*slot_start)(const void *options, int slot);   /* initial value of a slot; NULL: zero */
   int n_values;
   /* The scalars of update number `t` (from 1) at rate `rate`. */
   void (*values)(const void *options, double rate, int64_t t, float *values);
@@ -97,6 +110,9 @@ typedef struct kd_optimizer_kind {
   void (*update)(kd_graph *graph, const void *options, kd_update *u);
   /* Slots 0 .. interleaved-1 stand variable by variable in Keras's files, the rest slot by slot. */
   int interleaved;
+  bool per_weight; /* update is called for each weight alone: rules with norms of weights */
+  /* A scalar that Keras keeps behind the slots, after `t` updates; NULL: none. */
+  double (*scalar)(const void *options, int64_t t);
 } kd_optimizer_kind;
 
 extern const kd_family kd_optimizer_family;

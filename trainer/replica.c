@@ -135,6 +135,17 @@ static kd_status allocate(kd_replica *r) {
   return KD_OK;
 }
 
+/* Slots of one weight; values: room for them. */
+static kd_status start_slots(kd_replica *r, int w, float *values) {
+  const kd_optimizer *optimizer = r->spec.optimizer;
+  for (int s = 0; s < optimizer->n_slots; s++) {
+    float start = (float)optimizer->kind->slot_start(optimizer->common, s);
+    for (int64_t i = 0; i < r->spec.model->weights[w].count; i++) values[i] = start;
+    KD_TRY(kd_replica_put(r, s, w, values));
+  }
+  return KD_OK;
+}
+
 static kd_status initialize(kd_replica *r) {
   const kd_model *model = r->spec.model;
   for (int w = 0; w < model->n_weights; w++) {
@@ -143,11 +154,8 @@ static kd_status initialize(kd_replica *r) {
     kd_status status = kd_weight_initialize(weight, r->spec.seed, values);
     if (status == KD_OK) status = kd_replica_put(r, KD_PART_WEIGHT, w, values);
     const kd_optimizer *optimizer = r->spec.optimizer;
-    if (status == KD_OK && optimizer && weight->trainable && optimizer->kind->slot_start != 0) {
-      for (int64_t i = 0; i < weight->count; i++) values[i] = (float)optimizer->kind->slot_start;
-      for (int s = 0; s < optimizer->n_slots && status == KD_OK; s++)
-        status = kd_replica_put(r, s, w, values);
-    }
+    if (status == KD_OK && optimizer && weight->trainable && optimizer->kind->slot_start)
+      status = start_slots(r, w, values);
     kd_free(values);
     KD_TRY(status);
   }

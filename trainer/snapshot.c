@@ -226,12 +226,12 @@ kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
 }
 
 /* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule, the
- * accumulators, then the slots, interleaved or in blocks. */
+ * accumulators, then the slots, interleaved or in blocks, then the optimizer's own scalar. */
 static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
   const kd_optimizer *o = t->setup->optimizer;
   const kd_model *model = t->setup->model;
   vars->name = o->common->name ? o->common->name : o->kind->keras_name;
-  vars->var = kd_pool_alloc(pool, 2 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
+  vars->var = kd_pool_alloc(pool, 3 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
   vars->var[vars->count++] = (kd_optimizer_var){.integer = t->iteration};
   if (!o->rate.schedule.kind) {
     float *rate = kd_pool_alloc(pool, 1, sizeof *rate);
@@ -253,6 +253,11 @@ static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars 
       }
     }
     if (together) block = o->kind->interleaved - 1;
+  }
+  if (o->kind->scalar) {
+    float *scalar = kd_pool_alloc(pool, 1, sizeof *scalar);
+    *scalar = (float)o->kind->scalar(o->common, t->iteration / o->accumulation);
+    vars->var[vars->count++] = (kd_optimizer_var){.data = scalar};
   }
   return KD_OK;
 }

@@ -48,11 +48,16 @@ def penalty(name, **options):
 
 
 SLOTS = {
-    "momentum": ["momentums", "_momentums"],
+    "momentum": ["momentums", "_momentums", "_m"],
     "velocity": ["_velocities"],
     "velocity_hat": ["_velocity_hats"],
     "average_gradient": ["_average_gradients"],
     "accumulated": ["_accumulated_gradients"],
+    "norm": ["_u"],
+    "accumulator": ["_accumulators"],
+    "linear": ["_linears"],
+    "accumulated_grad": ["_accumulated_grads"],
+    "accumulated_delta_var": ["_accumulated_delta_vars"],
 }
 
 
@@ -66,6 +71,7 @@ def slots_of(optimizer):
                 found[name] = values
     expected = sum(len(v) for v in found.values())
     own = [v for v in optimizer.variables if v.path.split("/")[-1] not in ("iteration", "learning_rate")]
+    own = [v for v in own if v is not getattr(optimizer, "_u_product", None)]
     assert expected == len(own), [v.path for v in own]
     return found
 
@@ -143,6 +149,24 @@ for name, options in [("SGD", {"momentum": 0.9}), ("Adam", {"clipnorm": 0.6}), (
                       ("AdamW", {"gradient_accumulation_steps": 2}), ("SGD", {"clipvalue": 0.2})]:
     optimizer(name, options, (L1, L2, BOTH, None))
     optimizer(name, options, (L2, None, None, BOTH))
+
+MORE = {
+    "Adamax": [{}, {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}],
+    "Nadam": [{}, {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}],
+    "Adagrad": [{}, {"learning_rate": 0.1, "initial_accumulator_value": 0.5, "epsilon": 1e-3}],
+    "Adadelta": [{}, {"learning_rate": 1.0, "rho": 0.8, "epsilon": 1e-4}],
+    "Ftrl": [{}, {"learning_rate": 0.1, "l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02},
+             {"learning_rate": 0.1, "learning_rate_power": -0.7, "initial_accumulator_value": 0.3, "beta": 0.2,
+              "l1_regularization_strength": 0.05, "l2_shrinkage_regularization_strength": 0.1}],
+    "Lion": [{}, {"learning_rate": 0.05, "beta_1": 0.7, "beta_2": 0.9}],
+    "Lamb": [{}, {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}],
+}
+for name, sets in MORE.items():
+    for options in sets:
+        optimizer(name, options)
+    for options in COMMON:
+        optimizer(name, dict(sets[-1], **options))
+optimizer("Lamb", {}, (L1, L2, BOTH, None))
 
 writer.save("optimizers")
 
