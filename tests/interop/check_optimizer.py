@@ -60,6 +60,13 @@ CASES = {
     "Adam(%s, amsgrad=true)" % DECAY:
         lambda: optimizers.Adam(optimizers.schedules.ExponentialDecay(0.05, 4, 0.5), amsgrad=True),
     "AdamW(0.01, gradient_accumulation_steps=3)": lambda: optimizers.AdamW(0.01, gradient_accumulation_steps=3),
+    "Adamax(0.01)": lambda: optimizers.Adamax(0.01),
+    "Nadam(0.01)": lambda: optimizers.Nadam(0.01),
+    "Adagrad(0.05)": lambda: optimizers.Adagrad(0.05),
+    "Adadelta(1.0)": lambda: optimizers.Adadelta(1.0),
+    "Ftrl(0.05, l1_regularization_strength=0.01)": lambda: optimizers.Ftrl(0.05, l1_regularization_strength=0.01),
+    "Lion(0.001)": lambda: optimizers.Lion(0.001),
+    "Lamb(0.01)": lambda: optimizers.Lamb(0.01),
 }
 
 

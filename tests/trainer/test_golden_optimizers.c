@@ -111,6 +111,7 @@ static void all_are_covered(void **state) {
   (void)state;
   for (size_t k = 0; k < kd_optimizer_family.count; k++) {
     const kd_kind *kind = kd_optimizer_family.kinds[k];
+    assert_non_null(((const kd_optimizer_kind *)kind)->keras_name);
     for (const kd_option *option = kind->options; option->name; option++) {
       if (strcmp(option->name, "name") == 0 || strcmp(option->name, "loss_scale_factor") == 0) continue;
       if (!has_case(kind->name, option->name))
