@@ -32,7 +32,7 @@ static double ulp(double x) {
 static bool close_enough(float value, double expected) {
   float rounded = (float)expected;
   if (isnan(rounded) || isinf(rounded)) return isnan(rounded) ? isnan(value) : value == rounded;
-  if (value == 0 && fabs(expected) <= 4 * (double)FLT_MIN) return true;
+  if (fabs(expected) <= 4 * (double)FLT_MIN) return fabs((double)value - expected) <= 4 * (double)FLT_MIN;
   return fabs((double)value - expected) <= 4 * ulp(expected);
 }
 
