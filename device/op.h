@@ -96,6 +96,11 @@ typedef struct kd_norm_attr {
   bool relu; /* BATCH_NORM only: fused by the plan */
 } kd_norm_attr;
 
+typedef struct kd_norm_pool_attr {
+  float epsilon;
+  int window[2]; /* height and width of a window, and its stride */
+} kd_norm_pool_attr;
+
 typedef struct kd_softmax_attr {
   bool log;
 } kd_softmax_attr;

@@ -14,7 +14,7 @@ enum { N_PLACES = 5 };
 typedef struct batch_norm_state {
   kd_channel_fold fold;
   kd_batch_norm_places places;
-  float *channel; /* one value per channel, before it is spread */
+  float *channel; /* two values per channel, before they are spread */
   double *total;  /* two per channel */
   float *sums;    /* per block */
 } batch_norm_state;
@@ -41,7 +41,7 @@ static kd_status prepare(kd_launch *launch) {
   KD_TRY(check_inputs(launch, channels));
   batch_norm_state *self = launch->handle = kd_calloc(1, sizeof *self);
   self->fold = kd_channel_fold_make(kd_shape_count(x), channels, true);
-  size_t floats = (size_t)(N_PLACES * self->fold.period + channels);
+  size_t floats = (size_t)(N_PLACES * self->fold.period + 2 * channels);
   launch->workspace_bytes =
       (size_t)(2 * channels) * sizeof(double) + floats * sizeof(float) + kd_channel_fold_bytes(&self->fold);
   return KD_OK;
@@ -52,7 +52,7 @@ static kd_status bind(kd_launch *launch) {
   int64_t period = self->fold.period;
   self->total = launch->workspace;
   self->channel = (float *)(self->total + 2 * self->fold.channels);
-  float *places = self->channel + self->fold.channels;
+  float *places = self->channel + 2 * self->fold.channels;
   self->places = (kd_batch_norm_places){places, places + period, places + 2 * period, places + 3 * period,
                                         places + 4 * period};
   self->sums = places + N_PLACES * period;
@@ -86,13 +86,12 @@ static void write_range(void *context, int64_t begin, int64_t end) {
                    begin, end);
 }
 
-/* From sums of x - shift and of its square; shift is any value near the data. */
-static void finish_statistics(const batch_norm_state *self, const float *shift, float *mean,
-                              float *variance) {
-  int64_t channels = self->fold.channels;
-  double n = (double)(self->fold.count / channels);
+void kd_batch_norm_statistics(const kd_channel_fold *fold, const double *total, const float *shift,
+                              float *mean, float *variance) {
+  int64_t channels = fold->channels;
+  double n = (double)(fold->count / channels);
   for (int64_t c = 0; c < channels; c++) {
-    double offset = self->total[c] / n, square = self->total[channels + c] / n - offset * offset;
+    double offset = total[c] / n, square = total[channels + c] / n - offset * offset;
     mean[c] = (float)((double)shift[c] + offset);
     variance[c] = square < 0.0 ? 0.0f : (float)square;
   }
@@ -107,7 +106,7 @@ static kd_status run(const kd_launch *launch) {
   kd_channel_fold_spread(&self->fold, x, self->places.mean);
   kd_cpu_parallel(launch->device, self->fold.n_blocks, 1, sums_range, (void *)launch);
   kd_channel_fold_total(&self->fold, self->sums, self->total);
-  finish_statistics(self, x, mean, variance);
+  kd_batch_norm_statistics(&self->fold, self->total, x, mean, variance);
   kd_channel_fold_spread(&self->fold, mean, self->places.mean);
   kd_channel_fold_spread(&self->fold, beta, self->places.beta);
   spread_scale(self, attr->epsilon, gamma, variance);
@@ -135,20 +134,26 @@ static void grad_write_range(void *context, int64_t begin, int64_t end) {
                         launch->output[0].data, begin, end);
 }
 
+void kd_batch_norm_gradients(int64_t channels, double n, float epsilon, const double *total,
+                             const float *variance, float *dgamma, float *dbeta, float *dy_mean,
+                             float *slope) {
+  const double *sum = total, *product = total + channels;
+  for (int64_t c = 0; c < channels; c++) {
+    double width = (double)variance[c] + (double)epsilon;
+    dbeta[c] = (float)sum[c];
+    dgamma[c] = (float)(product[c] / sqrt(width));
+    dy_mean[c] = (float)(sum[c] / n);
+    slope[c] = (float)(product[c] / n / width);
+  }
+}
+
 static void finish_gradients(const batch_norm_state *self, float epsilon, const float *variance,
                              float *dgamma, float *dbeta) {
   int64_t channels = self->fold.channels;
-  double n = (double)(self->fold.count / channels);
-  const double *sum = self->total, *product = self->total + channels;
-  for (int64_t c = 0; c < channels; c++) {
-    dbeta[c] = (float)sum[c];
-    dgamma[c] = (float)(product[c] / sqrt((double)variance[c] + (double)epsilon));
-  }
-  for (int64_t c = 0; c < channels; c++) self->channel[c] = (float)(sum[c] / n);
+  kd_batch_norm_gradients(channels, (double)(self->fold.count / channels), epsilon, self->total, variance,
+                          dgamma, dbeta, self->channel, self->channel + channels);
   kd_channel_fold_spread(&self->fold, self->channel, self->places.dy_mean);
-  for (int64_t c = 0; c < channels; c++)
-    self->channel[c] = (float)(product[c] / n / ((double)variance[c] + (double)epsilon));
-  kd_channel_fold_spread(&self->fold, self->channel, self->places.slope);
+  kd_channel_fold_spread(&self->fold, self->channel + channels, self->places.slope);
 }
 
 static kd_status run_grad(const kd_launch *launch) {

@@ -6,6 +6,10 @@
 #include "device/base/memory.h"
 #include "device/cpu/onednn_internal.h"
 
+enum {
+  TEAM_FLOPS = 8 << 20
+}; /* of one thread: about 50 us; with 2 a step of a small model was slower on two threads than on one */
+
 /* --- engine -------------------------------------------------------------------------------------- */
 
 /* One engine and stream serve the process: a CPU stream runs each primitive in the calling thread at once. */
@@ -69,6 +73,11 @@ kd_status kd_onednn_check(dnnl_status_t status, const char *what) {
   default:
     return kd_fail(KD_ERR_RUN, "oneDNN: %s: status %d", what, (int)status);
   }
+}
+
+int kd_onednn_team(int threads, double flops) {
+  double most = flops / TEAM_FLOPS;
+  return most >= threads ? threads : most > 1 ? (int)most : 1;
 }
 
 kd_status kd_onednn_start(int threads) {

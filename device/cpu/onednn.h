@@ -44,7 +44,7 @@ typedef struct kd_onednn_product {
  * prepare. */
 kd_status kd_onednn_start(int threads);
 
-/* threads: the number of compute threads of the device, used when the primitive is made and whenever it runs.
+/* threads: the number of compute threads of the device; small operations take fewer.
  * On success the caller owns *primitive and releases it with kd_onednn_destroy. */
 kd_status kd_onednn_product_create(const kd_onednn_product *product, int threads, kd_onednn **primitive);
 

@@ -127,8 +127,16 @@ static kd_status build_conv(kd_onednn *self, const kd_conv_shape *shape, kd_conv
   return kd_onednn_finish(self, "convolution", true);
 }
 
+static double conv_flops(const kd_conv_shape *s) {
+  double flops =
+      2.0 * (double)kd_conv_shape_pixels(s) * (double)s->filters * (double)(s->channels / s->groups);
+  for (int i = 0; i < s->spatial; i++) flops *= (double)s->window[i];
+  return flops;
+}
+
 kd_status kd_onednn_conv_create(const kd_conv_shape *shape, kd_conv_direction direction, bool bias,
                                 kd_epilogue epilogue, int threads, kd_onednn **primitive) {
+  threads = kd_onednn_team(threads, conv_flops(shape));
   KD_TRY(kd_onednn_start(threads));
   kd_onednn *self = kd_calloc(1, sizeof *self);
   self->threads = threads;

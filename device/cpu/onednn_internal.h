@@ -20,6 +20,10 @@ struct kd_onednn {
   char note[KD_ONEDNN_NOTE_SIZE];
 };
 
+/* Of the device's threads as many as get enough of a call's floating-point operations: the library itself deals even
+ * the smallest product to all. */
+int kd_onednn_team(int threads, double flops);
+
 dnnl_engine_t kd_onednn_engine(void); /* after kd_onednn_start */
 
 /* The library's status as ours; what: the call for the text. */

@@ -54,6 +54,9 @@ static kd_status build_product(kd_onednn *self, const kd_onednn_product *p) {
 }
 
 kd_status kd_onednn_product_create(const kd_onednn_product *product, int threads, kd_onednn **primitive) {
+  double flops = 2.0 * (double)product->m * (double)product->n * (double)product->k;
+  for (int i = 0; i < product->n_batch; i++) flops *= (double)product->y_batch[i];
+  threads = kd_onednn_team(threads, flops);
   KD_TRY(kd_onednn_start(threads));
   kd_onednn *self = kd_calloc(1, sizeof *self);
   self->threads = threads;
@@ -61,7 +64,7 @@ kd_status kd_onednn_product_create(const kd_onednn_product *product, int threads
 }
 
 kd_status kd_onednn_gemm(const kd_gemm *g) {
-  omp_set_num_threads(g->threads > 0 ? g->threads : 1);
+  omp_set_num_threads(kd_onednn_team(g->threads, 2.0 * (double)g->m * (double)g->n * (double)g->k));
   return kd_onednn_check(dnnl_sgemm(g->transpose_a ? 'T' : 'N', g->transpose_b ? 'T' : 'N', g->m, g->n, g->k,
                                     g->alpha, g->a, g->a_stride, g->b, g->b_stride, g->beta, g->y,
                                     g->y_stride),

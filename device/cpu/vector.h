@@ -11,6 +11,7 @@
 
 #include "device/cpu/attention_rows.h"
 #include "device/cpu/batch_norm.h"
+#include "device/cpu/norm_pool.h"
 #include "device/cpu/pool_shape.h"
 #include "device/cpu/recurrent_step.h"
 

@@ -109,6 +109,13 @@ static const char *text_kd_norm_attr(kd_pool *pool, const void *attr_, int rank)
                         attr->relu ? " then=relu" : "");
 }
 
+static const char *text_kd_norm_pool_attr(kd_pool *pool, const void *attr_, int rank) {
+  const kd_norm_pool_attr *attr = attr_;
+  (void)rank;
+  return kd_pool_printf(pool, " epsilon=%s window=(%d, %d)", float_text(pool, attr->epsilon), attr->window[0],
+                        attr->window[1]);
+}
+
 static const char *text_kd_softmax_attr(kd_pool *pool, const void *attr, int rank) {
   (void)pool, (void)rank;
   return ((const kd_softmax_attr *)attr)->log ? " log" : "";

@@ -6,6 +6,13 @@
 
 /* Bias and activation into matmul and convolution, relu into batch normalisation and its gradient. */
 kd_graph *kd_fuse_epilogues(const kd_graph *graph, const bool *keep, kd_sym *map);
+/* Whether the node is select(y, dy, 0), the gradient of y = relu(x) as layers/op/pointwise_step_grad.c writes
+ * it. */
+bool kd_match_relu_mask(const kd_node *node, kd_sym *y, kd_sym *dy);
+/* relu's mask goes before the gradient of pooling. Behind the epilogues, as the next pass. */
+kd_graph *kd_fuse_pool_masks(const kd_graph *graph, const bool *keep, kd_sym *map);
+/* Batch normalisation with relu and its pooling into one, forward and backward. */
+kd_graph *kd_fuse_norm_pools(const kd_graph *graph, const bool *keep, kd_sym *map);
 /* Chains of pointwise nodes into programs. */
 kd_graph *kd_fuse_pointwise(const kd_graph *graph, const bool *keep, kd_sym *map);
 

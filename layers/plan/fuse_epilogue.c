@@ -117,8 +117,7 @@ static void match_norm(pass *p, int head) {
   absorb(p, head, reader);
 }
 
-/* select(y, dy, 0), the gradient of y = relu(x) as layers/op/pointwise_step_grad.c writes it. */
-static bool match_mask(const kd_node *node, kd_sym *y, kd_sym *dy) {
+bool kd_match_relu_mask(const kd_node *node, kd_sym *y, kd_sym *dy) {
   if (node->op != KD_OP_POINTWISE) return false;
   const kd_pointwise_attr *attr = node->attr;
   if (attr->n_inputs != 2 || attr->n_steps != 2 || attr->n_outputs != 1 || attr->output[0] != 3) return false;
@@ -144,7 +143,7 @@ static void match_norm_grad(pass *p, int head) {
   kd_sym masked = grad->input[5], y, dy;
   int mask = graph->syms[masked].node;
   if (mask < 0 || p->rewrite.keep[masked] || kd_readers_count(&p->readers, masked) != 1) return;
-  if (!match_mask(&graph->nodes[mask], &y, &dy)) return;
+  if (!kd_match_relu_mask(&graph->nodes[mask], &y, &dy)) return;
   const kd_node *norm = norm_behind(p, y);
   if (!norm || memcmp(norm->input, grad->input, 3 * sizeof(kd_sym)) != 0) return;
   if (norm->output[1] != grad->input[3] || norm->output[2] != grad->input[4]) return;

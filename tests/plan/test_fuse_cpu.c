@@ -6,7 +6,7 @@
 #include "layers/plan/plan.h"
 #include "support/check.h"
 
-enum { BATCH = 4, SIZE = 8, CHANNELS = 8, CLASSES = 5, MOST = 32 };
+enum { BATCH = 4, SIZE = 8, CHANNELS = 16, CLASSES = 5, MOST = 32 };
 
 typedef struct network {
   kd_graph *g;
@@ -78,6 +78,10 @@ static kd_sym forward(network *n) {
   kd_sym y = kd_unary(g, KD_PW_RELU, norm(n, convolution(n, x)));
   y = norm(n, convolution(n, y));
   x = kd_unary(g, KD_PW_RELU, kd_add(g, x, y));
+  kd_pool_attr window = {.spatial = 2, .window = {3, 2}, .stride = {3, 2}};
+  x = kd_pool_op(g, kd_unary(g, KD_PW_RELU, norm(n, convolution(n, x))), &window);
+  kd_pool_attr halves = {.spatial = 2, .window = {2, 2}, .stride = {1, 1}};
+  x = kd_pool_op(g, kd_unary(g, KD_PW_RELU, convolution(n, x)), &halves);
   x = kd_reduce(g, KD_REDUCE_MEAN, x, 2, (int[]){1, 2}, false);
   x = dense(n, dropout(n, x), 16, KD_PW_TANH);
   x = dense(n, x, 12, KD_PW_SIGMOID);
