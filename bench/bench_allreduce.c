@@ -11,8 +11,8 @@
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "comm/reducer.h"
 #include "comm/sum.h"
@@ -114,10 +114,11 @@ typedef struct row {
 
 static int run_job(const char *program, const char *ranks, const char *single_copy, row *rows) {
   char command[1024];
-  snprintf(command, sizeof command,
-           "OMPI_MCA_btl_vader_single_copy_mechanism=%s exec mpirun %s --oversubscribe --bind-to none -np %s %s "
-           "measure",
-           single_copy, geteuid() == 0 ? "--allow-run-as-root" : "", ranks, program);
+  snprintf(
+      command, sizeof command,
+      "OMPI_MCA_btl_vader_single_copy_mechanism=%s exec mpirun %s --oversubscribe --bind-to none -np %s %s "
+      "measure",
+      single_copy, geteuid() == 0 ? "--allow-run-as-root" : "", ranks, program);
   FILE *pipe = popen(command, "r");
   if (!pipe) return 1;
   int count = 0;

@@ -20,8 +20,8 @@ struct kd_onednn {
   char note[KD_ONEDNN_NOTE_SIZE];
 };
 
-/* Of the device's threads as many as get enough of a call's floating-point operations: the library itself deals even
- * the smallest product to all. */
+/* Of the device's threads as many as get enough of a call's floating-point operations: the library itself
+ * deals even the smallest product to all. */
 int kd_onednn_team(int threads, double flops);
 
 dnnl_engine_t kd_onednn_engine(void); /* after kd_onednn_start */
