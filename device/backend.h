@@ -21,7 +21,7 @@ typedef struct kd_backend {
 } kd_backend;
 
 /* The sum of values over all ranks, in place, for EXCHANGE. Called within plan runs, by all ranks in the same
- * order. */
+ * order; values is NULL from a rank that only adds zeros. */
 typedef kd_status (*kd_exchange_fn)(void *context, float *values, int64_t count);
 
 struct kd_device {

@@ -54,17 +54,14 @@ static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data,
 static kd_status exchange_zeros(kd_replica *r) {
   enum { MOST = 4096 };
   kd_pass_plan *plan;
+  int64_t sizes[MOST];
   KD_TRY(kd_passes_get(r, KD_MODE_TRAIN, 1, &plan));
-  int64_t *sizes = kd_calloc(MOST, sizeof *sizes);
   int n = kd_plan_op_sizes(plan->plan, KD_OP_EXCHANGE, MOST, sizes);
-  kd_status status = KD_OK;
-  for (int i = 0; i < n && i < MOST && status == KD_OK; i++) {
-    float *zeros = kd_calloc((size_t)sizes[i], sizeof *zeros);
-    status = r->spec.device->exchange(r->spec.device->exchange_context, zeros, sizes[i]);
-    kd_free(zeros);
-  }
-  kd_free(sizes);
-  return status;
+  KD_CHECK(n <= MOST, KD_ERR_USAGE, "%d exchanges between ranks in a step, but at most %d are possible", n,
+           MOST);
+  for (int i = 0; i < n; i++)
+    KD_TRY(r->spec.device->exchange(r->spec.device->exchange_context, NULL, sizes[i]));
+  return KD_OK;
 }
 
 static kd_status set_signal(kd_replica *r) {

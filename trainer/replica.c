@@ -194,7 +194,8 @@ static kd_status lay_out(kd_replica *r) {
   return KD_OK;
 }
 
-/* Sums over ranks in mid-pass, for synchronised statistics: small, in rank order. */
+/* Sums over ranks in mid-pass, for synchronised statistics: small, in rank order. values: NULL from a rank
+ * without rows, which adds zeros. */
 static kd_status exchange(void *context, float *values, int64_t count) {
   kd_replica *r = context;
   if (count > r->exchange_room) { /* in the first step only */
@@ -202,9 +203,9 @@ static kd_status exchange(void *context, float *values, int64_t count) {
     r->exchange_sums = kd_calloc((size_t)count, sizeof(double));
     r->exchange_room = count;
   }
-  for (int64_t i = 0; i < count; i++) r->exchange_sums[i] = (double)values[i];
+  for (int64_t i = 0; i < count; i++) r->exchange_sums[i] = values ? (double)values[i] : 0.0;
   KD_TRY(kd_comm_reduce_f64(r->spec.comm, KD_COMM_SUM, r->exchange_sums, (int)count));
-  for (int64_t i = 0; i < count; i++) values[i] = (float)r->exchange_sums[i];
+  for (int64_t i = 0; values && i < count; i++) values[i] = (float)r->exchange_sums[i];
   return KD_OK;
 }
 
