@@ -10,7 +10,31 @@ class Work:
     """Counts of one sample's forward pass and of the weights; a step's work follows from them."""
 
     products: list = field(default_factory=list)  # multiply-adds of each matrix product or convolution, in order
-    weights: int = 0
+    weights: int = 0  # trainable ones
+    learnt_input: bool = False  # the first product's input needs a gradient: it comes from a table
+
+    def embedding(self, rows, width):
+        self.weights += rows * width
+        self.learnt_input = True
+
+    def norm(self, width):
+        self.weights += 2 * width
+
+    def dense_steps(self, steps, inputs, outputs):
+        self.dense(inputs, outputs)
+        self.products[-1] *= steps
+
+    def recurrent(self, steps, inputs, units, gates, biases):
+        """biases: vectors of a gate."""
+        self.products.append(steps * (inputs + units) * units * gates)
+        self.weights += (inputs + units + biases) * units * gates
+
+    def attention(self, steps, width, causal):
+        """Projections of queries, keys, values and result; scores and sums of values."""
+        for _ in range(4):
+            self.dense_steps(steps, width, width)
+        seen = steps * (steps + 1) // 2 if causal else steps * steps
+        self.products.append(2 * seen * width)
 
     def dense(self, inputs, outputs):
         self.products.append(inputs * outputs)
@@ -22,15 +46,22 @@ class Work:
         self.weights += inputs * outputs * kernel * kernel + outputs * (int(bias) + 2 * int(norm))
 
     def step_flops(self, batch):
-        """Forward, gradients of weights, gradients of inputs; the first product's input needs no gradient."""
-        return 2 * batch * (3 * sum(self.products) - self.products[0])
+        """Forward, gradients of weights, gradients of inputs; the input of the first product needs none if it is given."""
+        return 2 * batch * (3 * sum(self.products) - (0 if self.learnt_input else self.products[0]))
+
+
+@dataclass
+class Input:
+    shape: tuple
+    below: int = 0  # whole numbers from 0; 0: pixels, floats in [0, 255)
 
 
 @dataclass
 class Net:
     name: str
     config: str  # relative to the repository
-    image: tuple  # height, width, channels
+    inputs: tuple
+    labels: tuple  # shape of a sample's labels: (), or one for each step
     classes: int
     batches: tuple
     optimizer: str  # adam, sgd (momentum) or nesterov (momentum and weight decay)
@@ -93,10 +124,73 @@ def resnet50_work():
     return work
 
 
+def recurrent_work(gates, biases, directions):
+    work = Work()
+    work.embedding(20000, 128)
+    for _ in range(directions):
+        work.recurrent(80, 128, 128, gates, biases)
+    work.dense(128 * directions, 2)
+    return work
+
+
+def encoder_work(work, layers, steps, width, causal):
+    """Embedding of words and places, then attention and two dense layers a time, each behind a normalisation."""
+    work.embedding(8192, width)
+    work.embedding(steps, width)
+    for _ in range(layers):
+        work.norm(width)
+        work.attention(steps, width, causal)
+        work.norm(width)
+        work.dense_steps(steps, width, 4 * width)
+        work.dense_steps(steps, 4 * width, width)
+    work.norm(width)
+    return work
+
+
+def transformer_work():
+    work = encoder_work(Work(), 4, 128, 128, False)
+    work.dense(128, 2)
+    return work
+
+
+def language_work():
+    work = encoder_work(Work(), 2, 128, 512, True)
+    work.dense_steps(128, 512, 8192)
+    return work
+
+
+def recommender_work():
+    work = Work()
+    work.embedding(100000, 64)
+    work.embedding(50000, 64)
+    work.dense(128, 128)
+    work.dense(128, 64)
+    work.dense(64, 5)
+    return work
+
+
+def image(*shape):
+    return (Input(shape),)
+
+
+def words(steps, below):
+    return (Input((steps,), below),)
+
+
+REVIEW = words(80, 20000)
+TEXT = words(128, 8192)
+
 for net in (
-    Net("mlp", "bench/nets/mlp.ini", (28, 28, 1), 10, (1, 32, 128), "adam", mlp_work(), {1: 0.25, 32: 0.4, 128: 0.65}),
-    Net("cnn", "bench/nets/cnn.ini", (28, 28, 1), 10, (128,), "adam", cnn_work(), {128: 0.6}),
-    Net("resnet20", "bench/nets/resnet20.ini", (32, 32, 3), 10, (128,), "sgd", resnet20_work(), {128: 0.75}),
-    Net("resnet50", "examples/resnet50.ini", (224, 224, 3), 1000, (8,), "nesterov", resnet50_work(), {8: 0.8}),
+    Net("mlp", "bench/nets/mlp.ini", image(28, 28, 1), (), 10, (1, 32, 128), "adam", mlp_work(),
+        {1: 0.25, 32: 0.4, 128: 0.65}),
+    Net("cnn", "bench/nets/cnn.ini", image(28, 28, 1), (), 10, (128,), "adam", cnn_work(), {128: 0.6}),
+    Net("resnet20", "bench/nets/resnet20.ini", image(32, 32, 3), (), 10, (128,), "sgd", resnet20_work(), {128: 0.75}),
+    Net("resnet50", "examples/resnet50.ini", image(224, 224, 3), (), 1000, (8,), "nesterov", resnet50_work(), {8: 0.8}),
+    Net("lstm", "bench/nets/lstm.ini", REVIEW, (), 2, (32,), "adam", recurrent_work(4, 1, 1), {32: 0.95}),
+    Net("gru", "bench/nets/gru.ini", REVIEW, (), 2, (32,), "adam", recurrent_work(3, 2, 2), {32: 0.9}),
+    Net("transformer", "bench/nets/transformer.ini", TEXT, (), 2, (32,), "adam", transformer_work(), {32: 0.8}),
+    Net("language", "bench/nets/language.ini", TEXT, (128,), 8192, (8,), "adam", language_work(), {8: 0.8}),
+    Net("recommender", "bench/nets/recommender.ini", (Input((), 100000), Input((), 50000)), (), 5, (1024,), "adam",
+        recommender_work(), {1024: 0.9}),
 ):
     BENCH_NETS[net.name] = net

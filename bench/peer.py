@@ -42,10 +42,21 @@ def arguments(description, modes):
 
 
 def made_batches(net, batch):
-    """Pairs of float32 images in [0, 255) and integer labels."""
+    """Pairs of a list of inputs (float32 or int32) and int32 labels."""
     rng = np.random.default_rng(7)
-    return [(rng.random((batch, *net.image), np.float32) * 255, rng.integers(0, net.classes, batch, np.int32))
+
+    def made(given):
+        shape = (batch, *given.shape)
+        return rng.integers(0, given.below, shape, np.int32) if given.below else rng.random(shape, np.float32) * 255
+
+    return [([made(given) for given in net.inputs], rng.integers(0, net.classes, (batch, *net.labels), np.int32))
             for _ in range(BATCHES)]
+
+
+def check_weights(net, count):
+    """The models of all systems are the same work: at least they have as many trainable weights."""
+    if count != net.work.weights:
+        raise SystemExit(f"{net.name}: {count} trainable weights, but nets.py counts {net.work.weights}")
 
 
 def timed(step, finish, steps):

@@ -7,7 +7,7 @@ custom training loop), and Model.fit.
 import os
 
 from nets import BENCH_NETS
-from peer import arguments, made_batches, run
+from peer import arguments, check_weights, made_batches, run
 
 args = arguments(__doc__, ("all", "fit", "loop"))
 backend = os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -71,7 +71,50 @@ def resnet50(x):
     return layers.Dense(1000)(layers.GlobalAveragePooling2D()(x))
 
 
-NETS = {"mlp": mlp, "cnn": cnn, "resnet20": resnet20, "resnet50": resnet50}
+def lstm(x):
+    return layers.Dense(2)(layers.LSTM(128)(layers.Embedding(20000, 128)(x)))
+
+
+def gru(x):
+    return layers.Dense(2)(layers.Bidirectional(layers.GRU(128))(layers.Embedding(20000, 128)(x)))
+
+
+class Places(layers.Layer):
+    """Adds a learnt vector to each step."""
+
+    def build(self, shape):
+        self.table = self.add_weight(name="embeddings", shape=shape[1:])
+
+    def call(self, x):
+        return x + self.table
+
+
+def encoder(x, depth, width, heads, causal):
+    x = Places()(layers.Embedding(8192, width)(x))
+    for _ in range(depth):
+        y = layers.LayerNormalization()(x)
+        y = layers.MultiHeadAttention(heads, width // heads)(y, y, use_causal_mask=causal)
+        x = layers.Add()([x, y])
+        y = layers.Dense(4 * width, activation="gelu")(layers.LayerNormalization()(x))
+        x = layers.Add()([x, layers.Dense(width)(y)])
+    return layers.LayerNormalization()(x)
+
+
+def transformer(x):
+    return layers.Dense(2)(layers.GlobalAveragePooling1D()(encoder(x, 4, 128, 8, False)))
+
+
+def language(x):
+    return layers.Dense(8192)(encoder(x, 2, 512, 8, True))
+
+
+def recommender(user, item):
+    x = layers.Concatenate()([layers.Embedding(100000, 64)(user), layers.Embedding(50000, 64)(item)])
+    return layers.Dense(5)(layers.Dense(64, activation="relu")(layers.Dense(128, activation="relu")(x)))
+
+
+NETS = {"mlp": mlp, "cnn": cnn, "resnet20": resnet20, "resnet50": resnet50, "lstm": lstm, "gru": gru,
+        "transformer": transformer, "language": language, "recommender": recommender}
 
 
 def make_optimizer(kind):
@@ -81,10 +124,16 @@ def make_optimizer(kind):
     return keras.optimizers.SGD(0.1, momentum=0.9, **nesterov)
 
 
+def one_or_list(parts):
+    return parts[0] if len(parts) == 1 else parts
+
+
 def make_model(net):
     keras.utils.set_random_seed(7)
-    image = keras.Input(net.image)
-    return keras.Model(image, NETS[net.name](image))
+    given = [keras.Input(part.shape, dtype="int32" if part.below else "float32") for part in net.inputs]
+    model = keras.Model(one_or_list(given), NETS[net.name](*given))
+    check_weights(net, sum(int(np.prod(v.shape)) for v in model.trainable_variables))
+    return model
 
 
 def jax_loop(net):
@@ -92,11 +141,12 @@ def jax_loop(net):
     model, optimizer = make_model(net), make_optimizer(net.optimizer)
     optimizer.build(model.trainable_variables)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    data = [(jax.numpy.asarray(x), jax.numpy.asarray(y)) for x, y in made_batches(net, args.batch)]
+    data = [(one_or_list([jax.numpy.asarray(part) for part in x]), jax.numpy.asarray(y))
+            for x, y in made_batches(net, args.batch)]
 
     def objective(trainable, other, x, y):
         logits, other = model.stateless_call(trainable, other, x, training=True)
-        return loss_of(y, logits), (other, (logits.argmax(1) == y).sum())
+        return loss_of(y, logits), (other, (logits.argmax(-1) == y).sum())
 
     gradient = jax.value_and_grad(objective, has_aux=True)
 
@@ -122,7 +172,7 @@ def tensorflow_loop(net, xla):
     model, optimizer = make_model(net), make_optimizer(net.optimizer)
     optimizer.build(model.trainable_variables)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    data = [(tf.constant(x), tf.constant(y)) for x, y in made_batches(net, args.batch)]
+    data = [(one_or_list([tf.constant(part) for part in x]), tf.constant(y)) for x, y in made_batches(net, args.batch)]
     totals = tf.Variable(0.0), tf.Variable(0)
 
     @tf.function(jit_compile=xla)
@@ -132,7 +182,7 @@ def tensorflow_loop(net, xla):
             loss = loss_of(y, logits)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-        right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == y, tf.int32))
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1, tf.int32) == y, tf.int32))
         totals[0].assign_add(loss)
         totals[1].assign_add(right)
         return loss
@@ -157,14 +207,15 @@ def fit_loop(net):
     """Model.fit; a step of the timing is one call over enough batches that the call's own cost is small."""
     model = compiled(net)
     parts = made_batches(net, args.batch)
-    repeat = max(1, 64 // (len(parts) * max(1, args.batch // 16))) if net.name != "resnet50" else 1
-    x = np.concatenate([p[0] for p in parts] * repeat)
+    large = net.work.step_flops(args.batch) > 1e10
+    repeat = 1 if large else max(1, 64 // (len(parts) * max(1, args.batch // 16)))
+    x = one_or_list([np.concatenate(part * repeat) for part in zip(*(p[0] for p in parts))])
     y = np.concatenate([p[1] for p in parts] * repeat)
 
     def step(number):
         model.fit(x, y, batch_size=args.batch, epochs=1, shuffle=False, verbose=0)
 
-    step.batches = len(x) // args.batch
+    step.batches = len(y) // args.batch
     return step, lambda: None
 
 
@@ -175,7 +226,7 @@ def first_fit(net):
 
     def step(number):
         x, y = data[number % len(data)]
-        model.fit(x, y, batch_size=args.batch, epochs=1, shuffle=False, verbose=0)
+        model.fit(one_or_list(x), y, batch_size=args.batch, epochs=1, shuffle=False, verbose=0)
 
     return step, lambda: None
 

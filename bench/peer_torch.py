@@ -2,9 +2,10 @@
 
 import itertools
 import os
+from functools import partial
 
 from nets import BENCH_NETS
-from peer import arguments, made_batches, run
+from peer import arguments, check_weights, made_batches, run
 
 args = arguments(__doc__, ("eager", "compile"))
 os.environ["OMP_NUM_THREADS"] = str(args.threads)
@@ -82,7 +83,73 @@ def resnet50():
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000))
 
 
-NETS = {"mlp": Mlp, "cnn": Cnn, "resnet20": resnet20, "resnet50": resnet50}
+class Recurrent(nn.Module):
+    """Words to the last states of a recurrent layer to two classes."""
+
+    def __init__(self, layer, directions, time_first):
+        super().__init__()
+        self.words = nn.Embedding(20000, 128)
+        self.layer = layer(128, 128, batch_first=not time_first, bidirectional=directions == 2)
+        self.logits = nn.Linear(128 * directions, 2)
+        self.time_first = time_first
+        if layer is nn.LSTM:  # Keras has one bias a gate
+            self.layer.bias_hh_l0.requires_grad_(False).zero_()
+
+    def forward(self, x):
+        _, state = self.layer(self.words(x.t() if self.time_first else x))
+        state = state[0] if isinstance(state, tuple) else state
+        return self.logits(torch.cat(state.unbind(), 1) if len(state) > 1 else state[0])
+
+
+class Block(nn.Module):
+    """A Transformer's layer with the normalisations in front, projections of queries, keys and values as one."""
+
+    def __init__(self, width, heads, causal):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.norm1, self.norm2 = nn.LayerNorm(width, 1e-3), nn.LayerNorm(width, 1e-3)
+        self.packed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.dense = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x):
+        packed = self.packed(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        y = nn.functional.scaled_dot_product_attention(*packed.unbind(0), is_causal=self.causal)
+        x = x + self.out(y.transpose(1, 2).flatten(2))
+        return x + self.dense(self.norm2(x))
+
+
+class Encoder(nn.Module):
+    def __init__(self, depth, width, heads, causal):
+        super().__init__()
+        self.words, self.places = nn.Embedding(8192, width), nn.Parameter(0.02 * torch.randn(128, width))
+        self.blocks = nn.Sequential(*(Block(width, heads, causal) for _ in range(depth)), nn.LayerNorm(width, 1e-3))
+
+    def forward(self, x):
+        return self.blocks(self.words(x) + self.places)
+
+
+class Transformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.logits = Encoder(4, 128, 8, False), nn.Linear(128, 2)
+
+    def forward(self, x):
+        return self.logits(self.encoder(x).mean(1))
+
+
+class Recommender(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.users, self.items = nn.Embedding(100000, 64), nn.Embedding(50000, 64)
+        self.dense = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 5))
+
+    def forward(self, user, item):
+        return self.dense(torch.cat((self.users(user), self.items(item)), 1))
+
+
+NETS = {"mlp": Mlp, "cnn": Cnn, "resnet20": resnet20, "resnet50": resnet50, "lstm": partial(Recurrent, nn.LSTM, 1),
+        "gru": partial(Recurrent, nn.GRU, 2), "transformer": Transformer, "recommender": Recommender,
+        "language": lambda: nn.Sequential(Encoder(2, 512, 8, True), nn.Linear(512, 8192))}
 
 
 def make_optimizer(kind, parameters, way):
@@ -93,19 +160,28 @@ def make_optimizer(kind, parameters, way):
     return torch.optim.SGD(parameters, 0.1, momentum=0.9, **nesterov, **options)
 
 
-def make(net, layout, way):
+def tensor(array, layout):
+    """Images become channels first, whole numbers int64, as PyTorch's layers want them."""
+    given = torch.from_numpy(array)
+    if given.dim() == 4:
+        return given.permute(0, 3, 1, 2).contiguous(memory_format=layout)
+    return given.long()
+
+
+def make(net, model, layout, way):
     """The training step of one variant: forward, loss, count of right answers, backward, update."""
     torch.manual_seed(7)
-    model = NETS[net.name]().train()
-    model = model.to(memory_format=layout)
-    optimizer = make_optimizer(net.optimizer, model.parameters(), way)
-    data = [(torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout), torch.from_numpy(y).long())
-            for x, y in made_batches(net, args.batch)]
+    model = model().train().to(memory_format=layout)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    check_weights(net, sum(p.numel() for p in trained))
+    optimizer = make_optimizer(net.optimizer, trained, way)
+    data = [([tensor(part, layout) for part in x], tensor(y, layout)) for x, y in made_batches(net, args.batch)]
     totals = [torch.zeros(()), torch.zeros((), dtype=torch.int64)]
 
     def forward(x, y):
-        logits = model(x)
-        return nn.functional.cross_entropy(logits, y), (logits.detach().argmax(1) == y).sum()
+        logits = model(*x)
+        loss = nn.functional.cross_entropy(logits.flatten(0, -2), y.flatten())
+        return loss, (logits.detach().argmax(-1) == y).sum()
 
     update = optimizer.step
     if args.mode == "compile":
@@ -126,16 +202,21 @@ def make(net, layout, way):
 
 
 def variants(net):
-    layouts = [("channels_last", torch.channels_last), ("contiguous", torch.contiguous_format)]
+    """Memory layouts of images, or orders of sequences, times ways to run the optimizer."""
+    plain = NETS[net.name]
+    models = [("contiguous", plain, torch.contiguous_format)]
+    if net.name in ("lstm", "gru"):
+        models = [(name, partial(plain, first), torch.contiguous_format)
+                  for name, first in (("batch first", False), ("time first", True))]
+    elif net.name in ("cnn", "resnet20", "resnet50"):
+        models.insert(0, ("channels_last", plain, torch.channels_last))
     ways = ["fused", "foreach", "default"]
-    if net.name == "mlp":
-        layouts = layouts[1:]
-    if net.name == "resnet50":
+    if net.name in ("resnet50", "language"):
         ways = ways[:1]  # the update is a small part of its step, the search a large one
     if args.mode == "compile":
-        ways = ["fused"] if net.name.startswith("resnet") else ["fused", "compiled"]
-    return [(f"{layout} {way}", lambda memory=memory, way=way: make(net, memory, way))
-            for (layout, memory), way in itertools.product(layouts, ways)]
+        ways = ["fused"] if net.name.startswith("resnet") or net.name == "language" else ["fused", "compiled"]
+    return [(f"{layout} {way}", partial(make, net, model, memory, way))
+            for (layout, model, memory), way in itertools.product(models, ways)]
 
 
 run(args, variants(BENCH_NETS[args.net]), {"system": f"torch {torch.__version__}"})

@@ -61,7 +61,7 @@ typedef struct kd_data_source {
    * synthetic data, and by CSV. */
   const kd_shape *wanted_shape;
   const kd_dtype *wanted_dtype;
-  const int64_t *n_classes; /* synthetic: labels are drawn from [0, n_classes); 0: real numbers */
+  const int64_t *n_classes; /* synthetic: labels and row numbers are drawn from [0, n_classes); 0: any */
   int64_t synthetic_count;
   uint64_t seed;
   kd_origin origin; /* of the [data] section */

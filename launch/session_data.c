@@ -36,12 +36,27 @@ static kd_shape without_batch(const kd_shape *shape) {
   return sample;
 }
 
+/* Made numbers of an input that is looked up in tables stay below the rows of the smallest; 0: any numbers.
+ */
+static int64_t table_rows(const kd_model *model, int input) {
+  int64_t least = 0;
+  for (int c = 0; c < model->n_calls; c++) {
+    const kd_call *call = model->calls[c];
+    const kd_layer *layer = model->layers[call->layer];
+    if (!layer->kind->table_rows || call->inputs[0].call != model->inputs[input].call) continue;
+    int64_t rows = layer->kind->table_rows(layer->options);
+    if (!least || rows < least) least = rows;
+  }
+  return least;
+}
+
 static void want_input(const kd_session *s, wanted *w, int i) {
   const kd_model_input *input = &s->model->inputs[i];
   w->names[w->n] = input->name;
   w->mapped[w->n] = mapping(s, input->name);
   w->shape[w->n] = without_batch(&input->shape);
   w->dtype[w->n] = input->dtype;
+  w->classes[w->n] = table_rows(s->model, i);
   w->n++;
 }
 

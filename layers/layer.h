@@ -30,6 +30,9 @@ typedef struct kd_layer_kind {
                      kd_sym *outputs);
   kd_mask_rule mask;
   const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
+  /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
+   */
+  int64_t (*table_rows)(const void *options);
 } kd_layer_kind;
 
 struct kd_layer {

@@ -11,7 +11,8 @@ typedef struct pass_graph {
   kd_built built;
   kd_emitted emitted;
   kd_sym inv_rows, share;
-  kd_sym *gradient; /* per weight; KD_NO_SYM: none */
+  kd_sym *gradient;   /* per weight; KD_NO_SYM: none */
+  kd_sym *old, *used; /* per table: see kd_used_rows_emit */
 } pass_graph;
 
 static kd_status differentiate(const kd_replica *r, pass_graph *p) {
@@ -61,6 +62,9 @@ static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_gra
   KD_CHECK(p->emitted.loss != KD_NO_SYM, KD_ERR_USAGE,
            "no output has a loss: give [train] loss or [output] loss");
   KD_TRY(differentiate(r, p));
+  p->old = kd_pool_alloc(g->pool, (size_t)r->n_tables + 1, sizeof(kd_sym));
+  p->used = kd_pool_alloc(g->pool, (size_t)r->n_tables + 1, sizeof(kd_sym));
+  KD_TRY(kd_used_rows_emit(r, g, p->gradient, p->old, p->used));
   kd_graph_scope(g, "statistics");
   for (int i = 0; i < p->built.n_moving; i++)
     p->built.moving[i].value = kd_mul(g, p->built.moving[i].value, p->share);
@@ -119,6 +123,7 @@ kd_status kd_passes_order(kd_replica *r) {
   KD_TRY(graph_create(r, KD_MODE_TRAIN, kd_passes_nominal_rows(r), &p));
   sort_by_readiness(model, &p, order, &n);
   kd_model_layout(model, n, order);
+  kd_used_rows_find(r, p.graph, p.gradient, n, order);
   r->unused = kd_pool_alloc(r->pool, (size_t)n + 1, sizeof *r->unused);
   for (int i = 0; i < n; i++)
     if (p.gradient[order[i]] == KD_NO_SYM) r->unused[r->n_unused++] = order[i];
@@ -168,6 +173,10 @@ static void bind_results(const kd_replica *r, const pass_graph *p, kd_mode mode,
     bind(b, p->gradient[w], kd_replica_gradient(r, r->leaf, w));
     mark(r, b, p->gradient[w], r->n_front + model->weights[w].offset, model->weights[w].count);
   }
+  for (int i = 0; i < r->n_tables; i++) {
+    bind(b, p->old[i], kd_replica_gradient(r, r->leaf, r->tables[i].weight));
+    bind(b, p->used[i], r->tables[i].used);
+  }
 }
 
 static kd_status feed_alloc(const kd_replica *r, kd_pass_plan *plan, int field, const pass_graph *p,
@@ -211,7 +220,7 @@ static kd_status bind_outputs(const kd_replica *r, kd_pass_plan *plan, const pas
 
 static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   const kd_model *model = r->spec.model;
-  size_t n = (size_t)(model->n_inputs + 5 * model->n_outputs + 3 * model->n_weights + p->emitted.n_tail + 8);
+  size_t n = (size_t)(model->n_inputs + 5 * model->n_outputs + 5 * model->n_weights + p->emitted.n_tail + 8);
   kd_pool *pool = p->graph->pool;
   size_t n_marks = n + (size_t)r->buckets.count * 2 + n;
   binder b = {.bindings = kd_pool_alloc(pool, n, sizeof(kd_binding)),

@@ -132,7 +132,7 @@ static kd_status allocate(kd_replica *r) {
   r->leaf = r->reduce;
   if (r->own_leaf)
     KD_TRY(device->backend->alloc(device, (size_t)r->n_reduce * sizeof(float), (void **)&r->leaf));
-  return KD_OK;
+  return kd_used_rows_alloc(r);
 }
 
 /* Slots of one weight; values: room for them. */
@@ -263,6 +263,7 @@ void kd_replica_destroy(kd_replica *r) {
   kd_reducer_destroy(r->tail_reducer);
   kd_passes_free(r);
   kd_updates_free(r);
+  kd_used_rows_free(r);
   if (r->own_leaf && r->leaf) device->backend->free(device, r->leaf, (size_t)r->n_reduce * sizeof(float));
   if (r->reduce) kd_comm_free_reduce(r->spec.comm, r->reduce);
   if (r->weights) device->backend->free(device, r->weights, weight_bytes);
@@ -284,7 +285,8 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
   kd_replica_stats stats = {
       .weight_bytes = weight_bytes + (size_t)r->n_state * sizeof(float),
       .slot_bytes = weight_bytes * slots,
-      .reduce_bytes = r->reduce_bytes + (r->own_leaf ? (size_t)r->n_reduce * sizeof(float) : 0),
+      .reduce_bytes =
+          r->reduce_bytes + (r->own_leaf ? (size_t)r->n_reduce * sizeof(float) : 0) + kd_used_rows_bytes(r),
       .n_buckets = r->buckets.count,
       .plan_hash = r->plan_hash,
       .transport = r->reducer ? kd_reducer_transport(r->reducer) : "none",

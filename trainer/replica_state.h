@@ -28,6 +28,14 @@ typedef struct kd_step_values {
   float penalty;
 } kd_step_values;
 
+/* A trainable table of whose gradient only the used rows are written (used_rows.c). */
+typedef struct kd_table {
+  int weight;
+  float *used; /* device memory: per row, how often the step named it */
+} kd_table;
+
+enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
+
 typedef struct kd_updates {
   kd_plan *moving, *accumulate, *finish, *adjust, *update, *penalty; /* NULL: nothing to do */
 } kd_updates;
@@ -41,6 +49,8 @@ struct kd_replica {
   int64_t *moving_at; /* per weight: place of its statistic in the reduce range, -1: none */
   int *unused;        /* trainable weights without a gradient: their part of the range is kept at zero */
   int n_unused;
+  kd_table *tables; /* in the order of their places */
+  int n_tables;
   float *weights, *state, *slots, *accumulated; /* device memory */
   float *reduce;                                /* partial sums of this rank; partial 0 becomes the sum */
   size_t reduce_bytes;
@@ -72,6 +82,15 @@ kd_status kd_passes_order(kd_replica *replica);
 kd_status kd_passes_get(kd_replica *replica, kd_mode mode, int64_t rows, kd_pass_plan **plan);
 void kd_passes_free(kd_replica *replica);
 int64_t kd_passes_nominal_rows(const kd_replica *replica); /* of the largest training pass of this rank */
+/* used_rows.c. find: the tables of a training graph, weights given in the order of their places. emit:
+ * replaces their gradients; old[i] is to be bound where gradient and used[i] are results. */
+void kd_used_rows_find(kd_replica *replica, const kd_graph *graph, const kd_sym *gradient, int n_order,
+                       const int *order);
+size_t kd_used_rows_bytes(const kd_replica *replica);
+kd_status kd_used_rows_alloc(kd_replica *replica);
+void kd_used_rows_free(kd_replica *replica);
+kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *gradient, kd_sym *old,
+                            kd_sym *used);
 /* update.c */
 kd_status kd_updates_compile(kd_replica *replica);
 void kd_updates_free(kd_replica *replica);

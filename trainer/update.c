@@ -25,7 +25,8 @@ static void result(update_builder *b, kd_sym sym, void *address) {
 }
 
 static void builder_start(update_builder *b, kd_replica *r, const char *scope) {
-  size_t n = (4 + 2 * KD_MAX_SLOTS) * (size_t)(r->spec.model->n_weights + 1) + KD_MAX_UPDATE_VALUES + 16;
+  size_t ranges = 2 * (size_t)r->spec.model->n_weights + 1;
+  size_t n = (4 + 2 * KD_MAX_SLOTS) * ranges + KD_MAX_UPDATE_VALUES + 16;
   *b = (update_builder){.replica = r, .graph = kd_graph_create()};
   b->bindings = kd_pool_alloc(b->graph->pool, n, sizeof(kd_binding));
   kd_graph_scope(b->graph, scope);
@@ -135,41 +136,77 @@ static kd_sym clip_globally(kd_graph *g, kd_sym gradient, double limit) {
   return kd_mul(g, gradient, safe);
 }
 
-/* The rule for `count` floats at `at` of all ranges. common: the update's scalars. */
-static void emit_rule(update_builder *b, int64_t at, int64_t count, const kd_update *common, kd_sym rate) {
+/* The rule for the floats from `at` on of all ranges. common: the update's scalars, and the gradient. */
+static void emit_rule(update_builder *b, int64_t at, kd_shape shape, const kd_update *common, kd_sym rate) {
   kd_replica *r = b->replica;
   const kd_optimizer *optimizer = r->spec.optimizer;
   double decay = optimizer->common->weight_decay;
   kd_graph *g = b->graph;
   kd_update u = *common;
-  u.w = fed(b, KD_SHAPE(count), r->weights + at, "weights");
-  u.g = count == r->n_weight ? common->g : kd_slice_axis(g, common->g, 0, at, count);
+  u.w = fed(b, shape, r->weights + at, "weights");
   for (int s = 0; s < optimizer->n_slots; s++)
-    u.slot[s] = fed(b, KD_SHAPE(count), r->slots + s * r->n_weight + at, optimizer->slot_name[s]);
+    u.slot[s] = fed(b, shape, r->slots + s * r->n_weight + at, optimizer->slot_name[s]);
   if (decay != KD_UNSET_FLOAT && decay != 0) u.w = kd_sub(g, u.w, kd_mul(g, kd_scale(g, u.w, decay), rate));
   optimizer->kind->update(g, optimizer->common, &u);
   result(b, u.w, r->weights + at);
   for (int s = 0; s < optimizer->n_slots; s++) result(b, u.slot[s], r->slots + s * r->n_weight + at);
 }
 
-static kd_status compile_rule(kd_replica *r) {
+/* One range, or each weight alone. */
+static void emit_whole(update_builder *b, kd_update *u, kd_sym rate) {
+  kd_replica *r = b->replica;
   const kd_optimizer *optimizer = r->spec.optimizer;
   const kd_optimizer_common *common = optimizer->common;
+  kd_graph *g = b->graph;
+  kd_sym all = fed(b, range_shape(r), gradients(r), "gradients");
+  if (common->clipvalue != KD_UNSET_FLOAT)
+    all = kd_max(g, kd_min(g, all, kd_const(g, common->clipvalue)), kd_const(g, -common->clipvalue));
+  if (common->global_clipnorm != KD_UNSET_FLOAT) all = clip_globally(g, all, common->global_clipnorm);
+  u->g = all;
+  if (!optimizer->kind->per_weight) emit_rule(b, 0, range_shape(r), u, rate);
+  for (int w = 0; optimizer->kind->per_weight && w < r->spec.model->n_weights; w++) {
+    const kd_weight *weight = &r->spec.model->weights[w];
+    if (!weight->trainable) continue;
+    u->g = kd_slice_axis(g, all, 0, weight->offset, weight->count);
+    emit_rule(b, weight->offset, KD_SHAPE(weight->count), u, rate);
+  }
+}
+
+/* The range between tables, up to the table or the end. */
+static void emit_between(update_builder *b, int64_t at, int64_t end, kd_update *u, kd_sym rate) {
+  if (at == end) return;
+  u->g = fed(b, KD_SHAPE(end - at), gradients(b->replica) + at, "gradients");
+  emit_rule(b, at, KD_SHAPE(end - at), u, rate);
+}
+
+/* Tables of which only the used rows have a gradient, and the ranges between them. */
+static void emit_tables(update_builder *b, kd_update *u, kd_sym rate) {
+  kd_replica *r = b->replica;
+  int64_t at = 0;
+  for (int i = 0; i < r->n_tables; i++) {
+    const kd_weight *weight = &r->spec.model->weights[r->tables[i].weight];
+    emit_between(b, at, weight->offset, u, rate);
+    kd_sym used = fed(b, KD_SHAPE(weight->shape.dim[0], 1), r->tables[i].used, weight->path);
+    kd_sym rows = fed(b, weight->shape, gradients(r) + weight->offset, weight->path);
+    u->g = kd_select(b->graph, used, rows, kd_const(b->graph, 0));
+    emit_rule(b, weight->offset, weight->shape, u, rate);
+    at = weight->offset + weight->count;
+  }
+  emit_between(b, at, r->n_weight, u, rate);
+}
+
+static kd_status compile_rule(kd_replica *r) {
+  const kd_optimizer *optimizer = r->spec.optimizer;
   update_builder b;
   builder_start(&b, r, optimizer->kind->base.name);
-  kd_graph *g = b.graph;
-  kd_update u = {.g = fed(&b, range_shape(r), gradients(r), "gradients")};
+  kd_update u = {0};
   kd_sym rate = fed(&b, KD_SCALAR, &r->values->rate, "rate");
   for (int v = 0; v < optimizer->kind->n_values; v++)
     u.value[v] = fed(&b, KD_SCALAR, &r->values->update[v], "value");
-  if (common->clipvalue != KD_UNSET_FLOAT)
-    u.g = kd_max(g, kd_min(g, u.g, kd_const(g, common->clipvalue)), kd_const(g, -common->clipvalue));
-  if (common->global_clipnorm != KD_UNSET_FLOAT) u.g = clip_globally(g, u.g, common->global_clipnorm);
-  if (!optimizer->kind->per_weight) emit_rule(&b, 0, r->n_weight, &u, rate);
-  for (int w = 0; optimizer->kind->per_weight && w < r->spec.model->n_weights; w++) {
-    const kd_weight *weight = &r->spec.model->weights[w];
-    if (weight->trainable) emit_rule(&b, weight->offset, weight->count, &u, rate);
-  }
+  if (r->n_tables > 0)
+    emit_tables(&b, &u, rate);
+  else
+    emit_whole(&b, &u, rate);
   return builder_finish(&b, &r->updates.update);
 }
 

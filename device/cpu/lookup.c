@@ -15,6 +15,7 @@ typedef struct lookup {
   int64_t row_bytes;
   const char *from; /* GATHER: the table; SCATTER_ADD: the rows to add */
   char *to;
+  const char *base; /* SCATTER_ADD: what rows hold that no id names; NULL: zeros */
   const kd_vector_table *vector;
   kd_load_fn *load;
 } lookup;
@@ -72,9 +73,24 @@ static kd_status scatter_prepare(kd_launch *launch) {
   if (y->dtype != KD_F32)
     launch->workspace_bytes =
         (size_t)(kd_shape_count(&y->shape) + kd_shape_span(&y->shape, 1, y->shape.rank)) * sizeof(float);
-  KD_CHECK(y->dtype == KD_F32 || kd_dtype_is_float(y->dtype), KD_ERR_INTERNAL, "scatter_add of %s",
-           kd_dtype_name(y->dtype));
+  KD_CHECK(y->dtype == KD_F32 || (kd_dtype_is_float(y->dtype) && launch->n_inputs < 3), KD_ERR_USAGE,
+           "scatter_add of %s%s", kd_dtype_name(y->dtype), launch->n_inputs < 3 ? "" : " over a base");
   return kd_index_check(&launch->input[0]);
+}
+
+/* Rows that are added to start at zero, those of the base stay as they are. */
+static void start_rows(const lookup *l, int64_t begin, int64_t end) {
+  char *first = l->to + begin * l->row_bytes;
+  size_t bytes = (size_t)((end - begin) * l->row_bytes);
+  if (!l->base) {
+    memset(first, 0, bytes);
+    return;
+  }
+  if (l->to != l->base) memcpy(first, l->base + begin * l->row_bytes, bytes);
+  for (int64_t i = 0; i < l->n_ids; i++) {
+    int64_t row = row_of(l, i);
+    if (row >= begin && row < end) memset(l->to + row * l->row_bytes, 0, (size_t)l->row_bytes);
+  }
 }
 
 /* Items are rows of the table: a thread reads all ids and adds those rows that are its own, in order. */
@@ -82,7 +98,7 @@ static void scatter_items(void *context, int64_t begin, int64_t end) {
   const lookup *l = context;
   float *table = (float *)(void *)l->to;
   kd_step_fn *add = l->vector->pointwise_step(KD_PW_ADD);
-  memset(table + begin * l->width, 0, (size_t)((end - begin) * l->width) * sizeof(float));
+  start_rows(l, begin, end);
   for (int64_t i = 0; i < l->n_ids; i++) {
     int64_t row = row_of(l, i);
     if (row < begin || row >= end) continue;
@@ -109,6 +125,7 @@ static kd_status scatter_run(const kd_launch *launch) {
   l.from = launch->input[1].data;
   if (y->dtype == KD_F32) {
     l.to = y->data;
+    if (launch->n_inputs > 2) l.base = launch->input[2].data;
     int64_t bytes = (l.n_ids / (l.table_rows ? l.table_rows : 1) + 1) * l.row_bytes;
     kd_cpu_parallel(launch->device, l.table_rows, kd_cpu_grain(bytes), scatter_items, &l);
     return KD_OK;

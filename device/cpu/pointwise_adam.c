@@ -76,14 +76,41 @@ static const float *values_of(const kd_pw_program *p, int reg) {
   return (const float *)(const void *)p->input[reg].data;
 }
 
+static bool is_zero(const kd_pw_program *p, int reg) {
+  for (int i = 0; i < p->n_constants; i++)
+    if (p->constant_reg[i] == reg) return p->constant[i] == 0;
+  return false;
+}
+
+/* The gradient is a tensor, or zero where one number for each row says so (trainer/used_rows.c). */
+static bool read_gradient(const kd_pw_program *p, int reg, kd_adam_step *step) {
+  const kd_pw_command *command = producer(p, reg);
+  if (!command) {
+    step->g = values_of(p, reg);
+    return p->tiling.rank == 1 && is_tensor(p, reg);
+  }
+  const kd_pw_input *used = &p->input[command->a];
+  if (command->run != p->vector->pointwise_step(KD_PW_SELECT) || !is_zero(p, command->c) ||
+      !is_tensor(p, command->b) || command->a >= p->n_inputs || p->tiling.rank != 2 ||
+      used->load != p->vector->load_fn(KD_F32) || used->stride[0] != 1 || used->stride[1] != 0)
+    return false;
+  step->g = values_of(p, command->b);
+  step->used = values_of(p, command->a);
+  step->width = p->tiling.inner;
+  return true;
+}
+
 static bool fill(const match *m, kd_pw_adam *adam) {
 #define REG(letter) m->reg[letter - 'a']
   const kd_pw_program *p = m->program;
-  if (!is_tensor(p, REG('w')) || !is_tensor(p, REG('g')) || !is_tensor(p, REG('m')) ||
-      !is_tensor(p, REG('v')))
+  kd_adam_step gradient = {0};
+  if (!is_tensor(p, REG('w')) || !is_tensor(p, REG('m')) || !is_tensor(p, REG('v')) ||
+      !read_gradient(p, REG('g'), &gradient))
     return false;
   adam->step = (kd_adam_step){.w = values_of(p, REG('w')),
-                              .g = values_of(p, REG('g')),
+                              .g = gradient.g,
+                              .used = gradient.used,
+                              .width = gradient.width,
                               .m = values_of(p, REG('m')),
                               .v = values_of(p, REG('v')),
                               .new_w = place_of(p, REG('x')),
@@ -97,7 +124,8 @@ static bool fill(const match *m, kd_pw_adam *adam) {
 
 bool kd_pw_adam_find(const kd_pw_program *p, kd_pw_adam *adam) {
   enum { ADAM_STEPS = 12 };
-  if (p->n_each != ADAM_STEPS || p->n_once != 0 || p->n_outputs != 3 || p->tiling.rank != 1) return false;
+  bool select = p->n_each == ADAM_STEPS + 1;
+  if ((p->n_each != ADAM_STEPS && !select) || p->n_once != 0 || p->n_outputs != 3) return false;
   for (int o = 0; o < p->n_outputs; o++) {
     match m = {.program = p};
     for (int i = 0; i < N_NAMES; i++) m.reg[i] = -1;

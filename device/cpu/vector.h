@@ -34,9 +34,11 @@ typedef struct kd_counters {
 } kd_counters;
 
 /* Adam's rule over arrays that are equal or apart: m += (g - m) rise_m; v += (g^2 - v) rise_v;
- * w -= m alpha / (sqrt(v) + epsilon). */
+ * w -= m alpha / (sqrt(v) + epsilon). used: not 0 for each row of `width` elements that has a gradient; g of
+ * the others is zero and not read. NULL: all have one. */
 typedef struct kd_adam_step {
-  const float *w, *g, *m, *v;
+  const float *w, *g, *m, *v, *used;
+  int64_t width;
   float *new_w, *new_m, *new_v;
   float rise_m, rise_v, alpha, epsilon;
 } kd_adam_step;

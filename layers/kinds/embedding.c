@@ -21,6 +21,10 @@ static kd_status embedding_build(kd_build *build, const kd_layer *layer, int n_i
   return KD_OK;
 }
 
+static int64_t embedding_rows(const void *options) {
+  return ((const embedding_options *)options)->input_dim;
+}
+
 static const kd_option options[] = {
     KD_ROW_INT(embedding_options, input_dim, NULL, 1, KD_SIZE_LIMIT, "size of the vocabulary"),
     KD_ROW_INT(embedding_options, output_dim, NULL, 1, KD_SIZE_LIMIT, "size of a vector"),
@@ -39,4 +43,5 @@ const kd_layer_kind kd_layer_embedding = {
     .max_inputs = 1,
     .build = embedding_build,
     .mask = KD_MASK_OWN,
+    .table_rows = embedding_rows,
 };

@@ -34,13 +34,15 @@ static kd_status scatter_add_infer(const void *attr_, int n_inputs, const kd_sym
   const kd_shape_attr *attr = attr_;
   const kd_shape *ids = &x[0]->shape, *rows = &x[1]->shape;
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
-  (void)n_inputs;
   KD_TRY(check_ids(x[0], "sum of rows"));
   bool fits =
       attr->shape.rank == 2 && rows->rank == ids->rank + 1 && rows->dim[ids->rank] == attr->shape.dim[1];
   for (int i = 0; fits && i < ids->rank; i++) fits = rows->dim[i] == ids->dim[i];
   KD_CHECK(fits, KD_ERR_USAGE, "sum of rows %s by row numbers %s: the shapes do not fit",
            kd_shape_text(rows, a), kd_shape_text(ids, b));
+  KD_CHECK(n_inputs < 3 || (kd_shape_equal(&x[2]->shape, &attr->shape) && x[2]->dtype == x[1]->dtype),
+           KD_ERR_USAGE, "sum of rows of %s into %s of %s and shape %s", kd_dtype_name(x[1]->dtype),
+           kd_shape_text(&attr->shape, a), kd_dtype_name(x[2]->dtype), kd_shape_text(&x[2]->shape, b));
   y->dtype = x[1]->dtype;
   y->shape = attr->shape;
   return KD_OK;

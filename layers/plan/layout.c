@@ -66,6 +66,12 @@ static bool reads_cell_by_cell(const kd_layout *layout, const kd_node *node, kd_
   return true;
 }
 
+/* Rows are added to the base in any order of cells. */
+static bool is_base(const kd_layout *layout, const kd_node *node, kd_sym root) {
+  if (node->n_inputs < 3 || layout->root[node->input[2]] != root) return false;
+  return layout->root[node->input[0]] != root && layout->root[node->input[1]] != root;
+}
+
 /* Outputs that are copies of inputs could swap two tensors: no order of writes gets that right in place. */
 static bool copies_an_input(const kd_node *node, int output) {
   const kd_pointwise_attr *attr = node->attr;
@@ -77,6 +83,7 @@ static bool copies_an_input(const kd_node *node, int output) {
 
 bool kd_layout_in_place(const kd_layout *layout, const kd_node *node, kd_sym root, kd_sym output) {
   if (!(kd_op_get(node->op)->flags & KD_OP_INPLACE)) return false;
+  if (node->op == KD_OP_SCATTER_ADD) return is_base(layout, node, root);
   if (node->op == KD_OP_POINTWISE && copies_an_input(node, layout->graph->syms[output].out)) return false;
   return reads_cell_by_cell(layout, node, root, output);
 }

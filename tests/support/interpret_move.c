@@ -144,6 +144,9 @@ void interpret_gather(const call *c) {
 
 void interpret_scatter_add(const call *c) {
   int64_t rows = c->y_shape[0].dim[0], width = c->y_shape[0].dim[1];
+  for (int64_t i = 0; c->n_inputs > 2 && i < rows * width; i++) c->y[0][i] = c->x[2][i];
+  for (int64_t i = 0; c->n_inputs > 2 && i < kd_shape_count(&c->x_shape[0]); i++)
+    for (int64_t j = 0; j < width; j++) c->y[0][clamped_id(c->x[0][i], rows) * width + j] = 0;
   for (int64_t i = 0; i < kd_shape_count(&c->x_shape[0]); i++)
     for (int64_t j = 0; j < width; j++)
       c->y[0][clamped_id(c->x[0][i], rows) * width + j] += c->x[1][i * width + j];
