@@ -84,7 +84,7 @@ typedef struct kd_pw_program {
   int n_once, n_each; /* commands run before the first tile, and for each tile */
   kd_pw_command once[KD_MAX_STEPS], each[KD_MAX_STEPS];
   int16_t slot[KD_MAX_REGISTERS]; /* KD_NO_SLOT: in place */
-  bool is_adam; /* the whole program is Adam's update: `adam` runs in place of the steps */
+  bool is_adam;                   /* the whole program is Adam's update: `adam` runs in place of the steps */
   kd_pw_adam adam;
 } kd_pw_program;
 
