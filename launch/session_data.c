@@ -148,6 +148,16 @@ static void check_input(kd_session *s, const kd_dataset *set, int field, const k
                   kd_shape_text(&stored->sample, a), kd_shape_text(shape, b));
 }
 
+/* Stateful layers go on row by row, so every batch must be whole. */
+static void check_whole_batches(kd_session *s, int64_t count, int64_t batch_size) {
+  if (s->model->n_kept == 0 || count % batch_size == 0 || batch_size != kd_model_batch_size(s->model)) return;
+  kd_diag_error(s->config->diag, s->config->run.data.origin,
+                "layers are stateful (%s), so every batch must have %lld samples, but %lld samples leave a last "
+                "batch of %lld; leave %lld out, or choose a batch_size that divides them",
+                s->model->kept[0].path, (long long)batch_size, (long long)count,
+                (long long)(count % batch_size), (long long)(count % batch_size));
+}
+
 static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size,
                         kd_session_data *data) {
   int *fields = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *fields);
@@ -162,6 +172,7 @@ static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t
     bytes[i] = set->fields[fields[i]].bytes;
     if (i < w->n_inputs) check_input(s, set, fields[i], &w->shape[i]);
   }
+  check_whole_batches(s, set->count, batch_size);
   bool coordinator = s->config->run.distributed.shard == KD_SHARD_COORDINATOR && s->comm->size > 1;
   data->set = set;
   data->stream = (kd_stream){.data = set,
@@ -193,6 +204,11 @@ static kd_status open_training(kd_session *s, const wanted *w) {
     train = kd_dataset_slice(s->whole, 0, row);
     validation = kd_dataset_slice(s->whole, row, s->whole->count);
   }
+  if (s->model->n_kept > 0 && c->train.shuffle)
+    kd_diag_warn(s->config->diag, (kd_origin){0},
+                 "layers are stateful (%s), but samples are shuffled: states go on with the samples of other "
+                 "rows; shuffle = false keeps their order",
+                 s->model->kept[0].path);
   make_stream(s, w, train, c->train.batch_size, &s->train);
   if (validation) make_stream(s, w, validation, c->train.validation_batch_size, &s->validation);
   s->steps_per_epoch = (train->count + c->train.batch_size - 1) / c->train.batch_size;

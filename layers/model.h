@@ -53,6 +53,12 @@ typedef struct kd_weight {
   int64_t offset;
 } kd_weight;
 
+/* What a stateful layer keeps from batch to batch: `width` numbers for each row of the fixed batch. */
+typedef struct kd_kept {
+  const char *path; /* "lstm/cell/state" */
+  int64_t width;
+} kd_kept;
+
 struct kd_model {
   kd_pool *pool;
   const char *name;
@@ -66,9 +72,11 @@ struct kd_model {
   int n_outputs;
   kd_weight *weights;
   int n_weights;
+  kd_kept *kept;
+  int n_kept;
   int64_t trainable_floats, state_floats; /* sizes of the two ranges, with padding; set by kd_model_layout */
   bool finished;
-  size_t layer_capacity, call_capacity, input_capacity, output_capacity, weight_capacity;
+  size_t layer_capacity, call_capacity, input_capacity, output_capacity, weight_capacity, kept_capacity;
 };
 
 kd_model *kd_model_create(const char *name);
@@ -85,6 +93,10 @@ int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs
                       int n_args, const char *const *arg_names, const kd_value *const *arg_values,
                       kd_origin origin);
 void kd_model_add_output(kd_model *model, const char *name, kd_tap tap);
+
+/* The batch size that the inputs fix (Keras's batch_shape), or 0. It is that of the global batch: passes have
+ * parts of it. */
+int64_t kd_model_batch_size(const kd_model *model);
 
 /* Infers all shapes and declares all weights. Errors (shapes that do not fit, wrong numbers of inputs) go to
  * diag with the layer's line and class; layers that depend on a failed one are passed over. */
@@ -103,6 +115,8 @@ typedef struct kd_built {
   kd_sym *call_output; /* first output of each call */
   kd_sym *weight;      /* one per weight; KD_NO_SYM when not used */
   kd_sym rng;
+  kd_sym *kept_before, *kept_after; /* one per kd_model.kept: fed, and what it becomes; KD_NO_SYM: not read,
+                                       stays. NULL while the model declares them */
   int n_losses;
   kd_sym *losses; /* sums over rows, see kd_build_add_loss */
   int n_moving;

@@ -5,23 +5,21 @@
  * that networks which divide their input many times still differ at the end. */
 static const int64_t probe_batch[2] = {2, 3}, probe_size[2] = {509, 1021};
 
+static int64_t batch_of(const kd_model *model, int probe) {
+  int64_t fixed = kd_model_batch_size(model);
+  return fixed ? fixed : probe_batch[probe];
+}
+
 static kd_shape *probe_shapes(const kd_model *model, kd_pool *pool, int probe) {
   kd_shape *shapes = kd_pool_alloc(pool, (size_t)model->n_inputs, sizeof *shapes);
   for (int i = 0; i < model->n_inputs; i++) {
     const kd_model_input *input = &model->inputs[i];
     shapes[i] = input->shape;
-    shapes[i].dim[0] = input->batch_size ? input->batch_size : probe_batch[probe];
+    shapes[i].dim[0] = batch_of(model, probe);
     for (int axis = 1; axis < shapes[i].rank; axis++)
       if (shapes[i].dim[axis] == -1) shapes[i].dim[axis] = probe_size[probe];
   }
   return shapes;
-}
-
-/* Models with a fixed batch have one batch for all inputs. */
-static int64_t batch_of(const kd_model *model, int probe) {
-  for (int i = 0; i < model->n_inputs; i++)
-    if (model->inputs[i].batch_size) return model->inputs[i].batch_size;
-  return probe_batch[probe];
 }
 
 static void report(kd_model *model, int index, kd_diag *diag) {
@@ -75,6 +73,11 @@ kd_status kd_model_finish(kd_model *model, kd_diag *diag) {
   size_t before = diag->count;
   if (model->n_inputs == 0) kd_diag_error(diag, (kd_origin){0}, "model %s has no inputs", model->name);
   if (model->n_outputs == 0) kd_diag_error(diag, (kd_origin){0}, "model %s has no outputs", model->name);
+  for (int i = 0; i < model->n_inputs; i++)
+    if (model->inputs[i].batch_size && model->inputs[i].batch_size != kd_model_batch_size(model))
+      kd_diag_error(diag, (kd_origin){0}, "input %s: batch_size = %lld, but another input has %lld",
+                    model->inputs[i].name, (long long)model->inputs[i].batch_size,
+                    (long long)kd_model_batch_size(model));
   for (int probe = 0; probe < 2 && diag->count == before; probe++) probe_model(model, probe, diag);
   KD_TRY(kd_diag_status(diag));
   model->finished = true;

@@ -19,8 +19,8 @@ kd_status kd_checked_count(const kd_shape *shape, int64_t *count) {
   return KD_OK;
 }
 
-static kd_status feed_shape(const kd_model_input *input, const kd_build_spec *spec, int index,
-                            kd_shape *shape) {
+static kd_status feed_shape(const kd_model *model, const kd_build_spec *spec, int index, kd_shape *shape) {
+  const kd_model_input *input = &model->inputs[index];
   char given[KD_SHAPE_TEXT], wanted[KD_SHAPE_TEXT];
   *shape = spec->feed_shape ? spec->feed_shape[index] : input->shape;
   if (!spec->feed_shape) shape->dim[0] = spec->batch;
@@ -29,9 +29,9 @@ static kd_status feed_shape(const kd_model_input *input, const kd_build_spec *sp
     fits = shape->dim[i] >= 0 && (input->shape.dim[i] == -1 || input->shape.dim[i] == shape->dim[i]);
   KD_CHECK(fits, KD_ERR_USAGE, "input %s: data of shape %s does not fit the input's shape %s", input->name,
            kd_shape_text(shape, given), kd_shape_text(&input->shape, wanted));
-  KD_CHECK(!input->batch_size || shape->dim[0] == input->batch_size, KD_ERR_USAGE,
-           "input %s: a batch of %lld rows, but batch_size = %lld is fixed", input->name,
-           (long long)shape->dim[0], (long long)input->batch_size);
+  KD_CHECK(!model->n_kept || shape->dim[0] <= kd_model_batch_size(model), KD_ERR_USAGE,
+           "input %s: a batch of %lld rows, but batch_size = %lld is fixed and layers are stateful",
+           input->name, (long long)shape->dim[0], (long long)kd_model_batch_size(model));
   int64_t count;
   return kd_checked_count(shape, &count);
 }
@@ -42,7 +42,7 @@ static kd_status feed_inputs(kd_pass *pass, const kd_build_spec *spec) {
   for (int i = 0; i < model->n_inputs; i++) {
     const kd_model_input *input = &model->inputs[i];
     kd_shape shape;
-    KD_TRY(feed_shape(input, spec, i, &shape));
+    KD_TRY(feed_shape(model, spec, i, &shape));
     kd_dtype dtype = spec->feed_dtype ? spec->feed_dtype[i] : input->dtype;
     build->built->input[i] = kd_input(build->graph, dtype, shape, i, input->name);
     pass->taps[input->call][0] = kd_cast(build->graph, build->built->input[i], input->dtype);
@@ -77,7 +77,11 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
     pass->taps[i] = no_syms(graph, model->calls[i]->n_outputs);
     pass->masks[i] = no_syms(graph, model->calls[i]->n_outputs);
   }
-  if (!declare) pass->build.weight_sym = no_syms(graph, model->n_weights);
+  if (!declare) {
+    pass->build.weight_sym = no_syms(graph, model->n_weights);
+    built->kept_before = no_syms(graph, model->n_kept);
+    built->kept_after = no_syms(graph, model->n_kept);
+  }
   const char *scope = kd_graph_scope(graph, "input");
   kd_status status = feed_inputs(pass, spec);
   kd_graph_scope(graph, scope);

@@ -218,9 +218,22 @@ static kd_status bind_outputs(const kd_replica *r, kd_pass_plan *plan, const pas
   return KD_OK;
 }
 
+/* What is kept is replaced in place; a pass that only counts leaves it. */
+static kd_status bind_kept(const kd_replica *r, kd_pass_plan *plan, const pass_graph *p, binder *b) {
+  for (int i = 0; i < r->spec.model->n_kept; i++) {
+    plan->kept_bytes[i] = (size_t)(plan->rows * r->spec.model->kept[i].width) * sizeof(float);
+    if (!r->dry)
+      KD_TRY(r->spec.device->backend->alloc(r->spec.device, plan->kept_bytes[i], &plan->kept[i]));
+    bind(b, p->built.kept_before[i], plan->kept[i]);
+    if (plan->mode != KD_MODE_COUNT) bind(b, p->built.kept_after[i], plan->kept[i]);
+  }
+  return KD_OK;
+}
+
 static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   const kd_model *model = r->spec.model;
-  size_t n = (size_t)(model->n_inputs + 5 * model->n_outputs + 5 * model->n_weights + p->emitted.n_tail + 8);
+  size_t n = (size_t)(model->n_inputs + 5 * model->n_outputs + 5 * model->n_weights + 2 * model->n_kept +
+                      p->emitted.n_tail + 8);
   kd_pool *pool = p->graph->pool;
   size_t n_marks = n + (size_t)r->buckets.count * 2 + n;
   binder b = {.bindings = kd_pool_alloc(pool, n, sizeof(kd_binding)),
@@ -235,6 +248,7 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   for (int o = 0; plan->mode == KD_MODE_TRAIN && o < model->n_outputs; o++)
     bind(&b, p->emitted.inv_count[o], r->dry ? NULL : &r->inv_count[o]);
   KD_TRY(bind_feeds(r, plan, p, &b));
+  KD_TRY(bind_kept(r, plan, p, &b));
   if (plan->mode == KD_MODE_PREDICT)
     KD_TRY(bind_outputs(r, plan, p, &b));
   else
@@ -260,6 +274,8 @@ static void plan_free(kd_replica *r, kd_pass_plan *plan) {
     if (plan->feed[i]) device->backend->free(device, plan->feed[i], plan->feed_bytes[i]);
   for (int o = 0; o < r->spec.model->n_outputs; o++)
     if (plan->output[o]) device->backend->free(device, plan->output[o], plan->output_bytes[o]);
+  for (int i = 0; i < r->spec.model->n_kept; i++)
+    if (plan->kept[i]) device->backend->free(device, plan->kept[i], plan->kept_bytes[i]);
 }
 
 kd_status kd_passes_get(kd_replica *r, kd_mode mode, int64_t rows, kd_pass_plan **found) {
@@ -269,7 +285,8 @@ kd_status kd_passes_get(kd_replica *r, kd_mode mode, int64_t rows, kd_pass_plan 
     return KD_OK;
   }
   const kd_model *model = r->spec.model;
-  size_t fields = (size_t)(model->n_inputs + 2 * model->n_outputs), outputs = (size_t)model->n_outputs;
+  size_t fields = (size_t)(model->n_inputs + 2 * model->n_outputs), outputs = (size_t)model->n_outputs,
+         kept = (size_t)model->n_kept + 1;
   kd_pass_plan *plan = kd_pool_alloc(r->pool, 1, sizeof *plan);
   *plan = (kd_pass_plan){.mode = mode,
                          .rows = rows,
@@ -277,7 +294,9 @@ kd_status kd_passes_get(kd_replica *r, kd_mode mode, int64_t rows, kd_pass_plan 
                          .feed = kd_pool_alloc(r->pool, fields, sizeof(void *)),
                          .feed_bytes = kd_pool_alloc(r->pool, fields, sizeof(size_t)),
                          .output = kd_pool_alloc(r->pool, outputs, sizeof(float *)),
-                         .output_bytes = kd_pool_alloc(r->pool, outputs, sizeof(size_t))};
+                         .output_bytes = kd_pool_alloc(r->pool, outputs, sizeof(size_t)),
+                         .kept = kd_pool_alloc(r->pool, kept, sizeof(void *)),
+                         .kept_bytes = kd_pool_alloc(r->pool, kept, sizeof(size_t))};
   pass_graph p;
   KD_TRY(graph_create(r, mode, rows, &p));
   kd_status status = compile(r, plan, &p);

@@ -42,10 +42,12 @@ static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data,
   float share = (float)((double)(end - begin) / (double)data->global_rows);
   KD_TRY(device->backend->upload(device, &values->rng[KD_RNG_SAMPLE], &sample, sizeof sample));
   KD_TRY(device->backend->upload(device, &values->share, &share, sizeof share));
+  KD_TRY(kd_kept_load(r, plan, begin));
   if (used) *used = plan;
   r->in_pass = true;
   kd_status status = kd_plan_run(plan->plan, r->version);
   r->in_pass = false;
+  if (status == KD_OK) status = kd_kept_store(r, plan, begin);
   if (status == KD_OK && r->exchanges && mode == KD_MODE_TRAIN) status = kd_passes_on_mark(r, 0);
   return status;
 }
@@ -88,6 +90,7 @@ static kd_status run_empty(kd_replica *r, int64_t floats) {
 }
 
 static kd_status set_step(kd_replica *r, const kd_step_data *data, int64_t step) {
+  KD_TRY(kd_kept_check(r, data));
   kd_device *device = r->spec.device;
   uint32_t words[] = {(uint32_t)r->spec.seed ^ (uint32_t)(r->spec.seed >> 32), (uint32_t)step,
                       (uint32_t)((uint64_t)step >> 32)};

@@ -227,6 +227,7 @@ static kd_status connect_exchange(kd_replica *r) {
 static kd_status start(kd_replica *r) {
   KD_TRY(lay_out(r));
   KD_TRY(connect_exchange(r));
+  KD_TRY(kd_kept_create(r));
   if (r->dry) return KD_OK;
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
@@ -264,6 +265,7 @@ void kd_replica_destroy(kd_replica *r) {
   kd_passes_free(r);
   kd_updates_free(r);
   kd_used_rows_free(r);
+  kd_kept_free(r);
   if (r->own_leaf && r->leaf) device->backend->free(device, r->leaf, (size_t)r->n_reduce * sizeof(float));
   if (r->reduce) kd_comm_free_reduce(r->spec.comm, r->reduce);
   if (r->weights) device->backend->free(device, r->weights, weight_bytes);
@@ -295,6 +297,7 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
     kd_plan_stats plan = kd_plan_get_stats(p->plan);
     stats.plan_bytes += plan.arena_bytes + plan.workspace_bytes + plan.state_bytes;
     for (int i = 0; i < p->n_fields; i++) stats.plan_bytes += p->feed_bytes[i];
+    for (int i = 0; i < r->spec.model->n_kept; i++) stats.plan_bytes += p->kept_bytes[i];
     if (p->mode != KD_MODE_TRAIN || plan.flops < stats.flops) continue;
     stats.flops = plan.flops;
     stats.n_launches = plan.n_launches;

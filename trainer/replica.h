@@ -57,6 +57,11 @@ enum { KD_PART_WEIGHT = -1 };
 kd_status kd_replica_get(kd_replica *replica, int part, int weight, float *values);
 kd_status kd_replica_put(kd_replica *replica, int part, int weight, const float *values);
 
+/* What stateful layers keep (kd_model.kept): all rows of the fixed batch. get: values is filled on rank 0;
+ * collective. put: every rank gives the rows of all. */
+kd_status kd_replica_get_kept(kd_replica *replica, int number, float *values);
+void kd_replica_put_kept(kd_replica *replica, int number, const float *values);
+
 /* A step's data on this rank: inputs, then labels, then sample weights, `rows` samples each. */
 typedef struct kd_step_data {
   int64_t rows, first, global_rows;

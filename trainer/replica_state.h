@@ -15,6 +15,8 @@ typedef struct kd_pass_plan {
   size_t *feed_bytes;
   float **output; /* KD_MODE_PREDICT: device memory of each output */
   size_t *output_bytes;
+  void **kept; /* device memory of what each stateful layer keeps, for these rows */
+  size_t *kept_bytes;
   struct kd_pass_plan *next;
 } kd_pass_plan;
 
@@ -63,6 +65,8 @@ struct kd_replica {
   kd_reducer *reducer, *tail_reducer;
   kd_pass_plan *plans;
   kd_updates updates;
+  float **kept; /* by kd_model.kept: this rank's rows; host memory */
+  int64_t kept_first, kept_rows;
   float signal;     /* this rank's wish to stop, summed with the tail */
   uint64_t version; /* of the weights */
   uint64_t plan_hash;
@@ -94,6 +98,13 @@ kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *
 /* update.c */
 kd_status kd_updates_compile(kd_replica *replica);
 void kd_updates_free(kd_replica *replica);
+
+/* kept.c. begin: first row of the pass, counted from this rank's first. */
+kd_status kd_kept_create(kd_replica *replica);
+void kd_kept_free(kd_replica *replica);
+kd_status kd_kept_check(const kd_replica *replica, const kd_step_data *data);
+kd_status kd_kept_load(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
+kd_status kd_kept_store(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
 
 /* Address of a weight's values or gradient. */
 float *kd_replica_place(const kd_replica *replica, int weight);

@@ -89,6 +89,37 @@ static kd_status load_weights(kd_trainer *t, const kd_snapshot *s) {
   return KD_OK;
 }
 
+/* --- what stateful layers keep --- */
+
+static kd_tensor kept_tensor(const kd_trainer *t, int number, float *values) {
+  const kd_model *model = t->setup->model;
+  return (kd_tensor){KD_F32, KD_SHAPE(kd_model_batch_size(model), model->kept[number].width), values};
+}
+
+/* Rank 0 gathers the rows of all. */
+static kd_status save_kept(kd_trainer *t, kd_snapshot *s) {
+  const kd_model *model = t->setup->model;
+  for (int i = 0; i < model->n_kept; i++) {
+    int64_t count = kd_model_batch_size(model) * model->kept[i].width;
+    float *values = kd_pool_alloc(s->pool, t->comm->rank == 0 ? (size_t)count : 1, sizeof *values);
+    KD_TRY(kd_replica_get_kept(t->replica, i, values));
+    kd_snapshot_array(s, "kept", model->kept[i].path, kept_tensor(t, i, values));
+  }
+  return KD_OK;
+}
+
+static kd_status load_kept(kd_trainer *t, const kd_snapshot *s) {
+  const kd_model *model = t->setup->model;
+  for (int i = 0; i < model->n_kept; i++) {
+    kd_tensor wanted = kept_tensor(t, i, NULL);
+    const kd_tensor *tensor = kd_snapshot_get_array(s, "kept", model->kept[i].path);
+    KD_CHECK(tensor && tensor->dtype == KD_F32 && kd_shape_equal(&tensor->shape, &wanted.shape), KD_ERR_USAGE,
+             "the checkpoint lacks kept/%s in the shape that the model has", model->kept[i].path);
+    kd_replica_put_kept(t->replica, i, tensor->data);
+  }
+  return KD_OK;
+}
+
 /* --- totals and history --- */
 
 static kd_tensor doubles(double *values, int64_t count) {
@@ -168,10 +199,11 @@ static kd_status fill(kd_trainer *t, kd_snapshot *s, bool complete) {
 }
 
 kd_status kd_trainer_checkpoint(kd_trainer *t, bool complete) {
-  if (!t->writer) return KD_OK;
+  if (!t->fit->checkpoint_folder) return KD_OK;
   kd_snapshot snapshot = {.pool = kd_pool_create()};
-  kd_status status = fill(t, &snapshot, complete);
-  if (status == KD_OK) status = kd_checkpoint_writer_post(t->writer, &snapshot.checkpoint);
+  kd_status status = save_kept(t, &snapshot);
+  if (status == KD_OK && t->writer) status = fill(t, &snapshot, complete);
+  if (status == KD_OK && t->writer) status = kd_checkpoint_writer_post(t->writer, &snapshot.checkpoint);
   kd_pool_destroy(snapshot.pool);
   return status;
 }
@@ -197,6 +229,7 @@ static kd_status restore(kd_trainer *t, kd_snapshot *s, bool *complete) {
   KD_CHECK(identity, KD_ERR_USAGE, "the checkpoint does not say which run it belongs to");
   KD_TRY(compare_identity(identity, t->fit->identity));
   KD_TRY(load_weights(t, s));
+  KD_TRY(load_kept(t, s));
   KD_TRY(load_progress(t, s, complete));
   for (int i = 0; i < t->fit->n_callbacks; i++) {
     kd_callback *callback = &t->fit->callbacks[i];

@@ -117,7 +117,8 @@ kd_status kd_snapshot_get_number(const kd_snapshot *snapshot, const char *owner,
                                  double *value);
 const kd_tensor *kd_snapshot_get_array(const kd_snapshot *snapshot, const char *owner, const char *name);
 
-/* Writes a checkpoint of the present state behind the coming steps (rank 0). complete: training has ended. */
+/* Writes a checkpoint of the present state behind the coming steps (rank 0). complete: training has ended.
+ * Collective. */
 kd_status kd_trainer_checkpoint(kd_trainer *trainer, bool complete);
 /* Continues from the newest checkpoint of the folder; *found tells whether there was one, *complete whether
  * training had ended. Collective. */

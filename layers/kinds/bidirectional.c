@@ -43,8 +43,10 @@ static void check(const void *options, kd_diag *diag, kd_origin origin) {
     kd_diag_error(diag, origin,
                   "layer must go forwards and backward_layer backwards: go_backwards = %s and %s",
                   a->go_backwards ? "true" : "false", b->go_backwards ? "true" : "false");
-  if (a->return_sequences != b->return_sequences || a->return_state != b->return_state)
-    kd_diag_error(diag, origin, "layer and backward_layer must agree in return_sequences and return_state");
+  if (a->return_sequences != b->return_sequences || a->return_state != b->return_state ||
+      a->stateful != b->stateful)
+    kd_diag_error(diag, origin,
+                  "layer and backward_layer must agree in return_sequences, return_state and stateful");
 }
 
 static kd_sym merge(kd_graph *g, int mode, kd_sym forward, kd_sym backward) {

@@ -36,7 +36,6 @@ void kd_cell_check(const void *options, kd_diag *diag, kd_origin origin);
 typedef struct kd_walk_options {
   bool return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask;
 } kd_walk_options;
-void kd_walk_check(const kd_walk_options *walk, kd_diag *diag, kd_origin origin);
 
 /* Rows of option tables. S: the layer's struct, which has a member `walk`. */
 #define KD_ROW_WALK(S, field, text)                                                                          \
@@ -45,7 +44,7 @@ void kd_walk_check(const kd_walk_options *walk, kd_diag *diag, kd_origin origin)
   KD_ROW_WALK(S, return_sequences, "give all steps, else the last one"),                                     \
       KD_ROW_WALK(S, return_state, "give the last state too"),                                               \
       KD_ROW_WALK(S, go_backwards, "walk from the last step to the first"),                                  \
-      KD_ROW_WALK(S, stateful, "keep the state from batch to batch; false only"),                            \
+      KD_ROW_WALK(S, stateful, "keep the state from batch to batch; needs a fixed batch_size of [input]"),                            \
       KD_ROW_WALK(S, unroll, "accepted; makes no difference")
 #define KD_ROW_ZERO_OUTPUT(S)                                                                                \
   KD_ROW_WALK(S, zero_output_for_mask, "masked steps give zeros, else the output before them")

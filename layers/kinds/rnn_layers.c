@@ -13,22 +13,8 @@ typedef struct rnn_options {
   kd_walk_options walk;
 } rnn_options;
 
-void kd_walk_check(const kd_walk_options *walk, kd_diag *diag, kd_origin origin) {
-  if (walk->stateful)
-    kd_diag_error(
-        diag, origin,
-        "stateful = true is not available: feed longer sequences, or hand states on with return_state "
-        "and initial_state");
-}
-
-static void check_cell_layer(const void *options, kd_diag *diag, kd_origin origin) {
-  kd_cell_check(options, diag, origin);
-  kd_walk_check(&((const cell_layer_options *)options)->walk, diag, origin);
-}
-
 static void check_rnn(const void *options, kd_diag *diag, kd_origin origin) {
   const rnn_options *o = options;
-  kd_walk_check(&o->walk, diag, origin);
   if (o->cell.count == 0) kd_diag_error(diag, origin, "cell is empty: a cell or a list of cells is needed");
   for (int i = 0; o->cell.count > 1 && i < o->cell.count; i++)
     if (o->cell.v[i].kind && !((const kd_cell_kind *)o->cell.v[i].kind)->form)
@@ -141,9 +127,9 @@ static const char *const call_args[] = {"initial_state", NULL};
       .mask = KD_MASK_OWN,                                                                                   \
       .call_args = call_args,                                                                                \
   };
-LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, check_cell_layer)
+LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, kd_cell_check)
 LAYER(lstm, "LSTM", "long short-term memory over a sequence", lstm_table, cell_layer_options,
-      check_cell_layer)
+      kd_cell_check)
 LAYER(rnn, "RNN", "any cells over a sequence", rnn_table, rnn_options, check_rnn)
 LAYER(simple_rnn, "SimpleRNN", "a fully connected cell over a sequence", simple_table, cell_layer_options,
-      check_cell_layer)
+      kd_cell_check)

@@ -59,6 +59,13 @@ static kd_status join_states(kd_build *build, const kd_cell_call *call, int64_t 
   return KD_OK;
 }
 
+/* Where a stateful cell starts: at the given state, else at the one of the batch before. */
+static kd_sym keep_state(kd_build *build, const kd_cell_call *call, kd_sym x, int *kept) {
+  const char *name = kd_pool_printf(build->graph->pool, "%s/state", call->part);
+  kd_sym before = kd_build_kept(build, name, x, states_of(call) * call->options->units, kept);
+  return call->state == KD_NO_SYM ? before : call->state;
+}
+
 /* The output of the step walked last. Without a mask it is h; with one h may have a value that no step of
  * this sequence gave, or the output may be zeros. */
 static kd_sym last_output(kd_build *build, const kd_rnn *rnn, const kd_cell_call *call, kd_sym y,
@@ -102,7 +109,10 @@ kd_status kd_rnn_build(kd_build *build, const kd_rnn *rnn, const char *part, kd_
     call.mask = build->input_mask[0];
     call.flags = walk_flags(rnn, i == n_cells - 1);
     KD_TRY(join_states(build, &call, kd_sym_shape(g, x)->dim[0], states, &call.state));
+    int kept = -1;
+    if (rnn->walk->stateful) call.state = keep_state(build, &call, x, &kept);
     x = kd_cell_build(build, &call, &state);
+    if (rnn->walk->stateful) kd_build_keep(build, kept, state);
     KD_TRY(kd_graph_status(g));
     if (states) states += states_of(&call);
     if (rnn->walk->return_state) give_states(build, &call, state, outputs + n_outputs);

@@ -10,10 +10,9 @@ one "infer", "train" and "cotangent" each. Names of weights are their places in 
 import jax
 import keras
 import numpy as np
-from keras.src.saving import saving_lib
-from keras.src.utils.naming import to_snake_case
 
 from make_layers import Call, Writer, made, regularized, single, text, training_argument, weight_value
+from weight_places import places
 
 
 simple_call = keras.layers.SimpleRNNCell.call
@@ -49,22 +48,6 @@ def text_of(value):
 
 def make_of(value):
     return list(map(make_of, value)) if isinstance(value, list) else made(value)
-
-
-def places(layer, prefix=""):
-    """The place of each variable: id -> "cell/kernel"."""
-    found = {id(v): prefix + v.name for v in layer._trainable_variables + layer._non_trainable_variables}
-    for attribute, child in saving_lib._walk_saveable(layer):
-        if isinstance(child, keras.layers.Layer):
-            found = {**places(child, prefix + attribute + "/"), **found}
-        elif isinstance(child, list):
-            names = [to_snake_case(type(c).__name__) for c in child]
-            for i, (name, c) in enumerate(zip(names, child)):
-                count = names[:i].count(name)
-                inner = "%s%s/%s%s/" % (prefix, attribute, name, "_%d" % count if count else "")
-                if isinstance(c, keras.layers.Layer):
-                    found = {**places(c, inner), **found}
-    return found
 
 
 out = Writer()

@@ -118,17 +118,23 @@ static void test_weight_of_variable_size(void **state) {
   expect_errors(model, 1, texts);
 }
 
+/* Parts of the fixed batch are passes, more than it is not one. */
 static void test_fixed_batch(void **state) {
   (void)state;
   kd_model *model = kd_model_create("fixed");
-  kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(4), 5, nowhere);
-  kd_model_add_output(model, NULL, chain(model, "Dense(2)", "fc", 6, x));
+  kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(3, 4), 5, nowhere);
+  kd_model_add_output(model, NULL, chain(model, "LSTM(2, stateful=true)", "fc", 6, x));
   finish(model);
   assert_call_shape(model, model->outputs[0].tap, KD_SHAPE(-1, 2));
   kd_graph *g = kd_graph_create();
   kd_built built;
-  assert_fails(kd_model_build(model, g, &(kd_build_spec){.batch = 3}, &built), KD_ERR_USAGE,
-               "a batch of 3 rows, but batch_size = 5 is fixed");
+  assert_int_equal(model->n_kept, 1);
+  assert_string_equal(model->kept[0].path, "fc/cell/state");
+  assert_int_equal(model->kept[0].width, 4);
+  assert_ok(kd_model_build(model, g, &(kd_build_spec){.batch = 3}, &built));
+  assert_true(built.kept_before[0] != KD_NO_SYM && built.kept_after[0] != KD_NO_SYM);
+  assert_fails(kd_model_build(model, g, &(kd_build_spec){.batch = 6}, &built), KD_ERR_USAGE,
+               "a batch of 6 rows, but batch_size = 5 is fixed and layers are stateful");
   kd_graph_destroy(g);
   kd_model_destroy(model);
 }

@@ -1,6 +1,6 @@
 // ctest: timeout=120
 /* Whole training runs against Keras's fit: logs after each step and each epoch, and the weights at the end
- * (tests/golden/make_training.py and the configurations that it writes). */
+ * (tests/golden/make_training.py, make_sequences.py and the configurations that they write). */
 #include <math.h>
 
 #include "device/base/file.h"
@@ -9,17 +9,19 @@
 #include "support/check.h"
 #include "support/golden.h"
 
-static golden_file *golden;
+static golden_file *golden[2];
+enum { N_FILES = sizeof golden / sizeof *golden };
 
 static int open_golden(void **state) {
   (void)state;
-  golden = golden_open("training");
+  golden[0] = golden_open("training");
+  golden[1] = golden_open("sequences");
   return 0;
 }
 
 static int close_golden(void **state) {
   (void)state;
-  golden_close(golden);
+  for (int f = 0; f < N_FILES; f++) golden_close(golden[f]);
   return 0;
 }
 
@@ -148,7 +150,8 @@ static void run_case(const golden_case *c, const char *const *overrides) {
 static void as_keras(void **state) {
   (void)state;
   static const char *const none[] = {NULL};
-  for (int i = 0; i < golden->count; i++) run_case(&golden->cases[i], none);
+  for (int f = 0; f < N_FILES; f++)
+    for (int i = 0; i < golden[f]->count; i++) run_case(&golden[f]->cases[i], none);
 }
 
 static bool has_batch_norm(const golden_case *c) {
@@ -162,10 +165,12 @@ static void in_pieces(void **state) {
   (void)state;
   static const char *const pieces[] = {"train.micro_batch=3", NULL};
   static const char *const world[] = {"distributed.determinism=world", "distributed.micro_shards=4", NULL};
-  for (int i = 0; i < golden->count; i++) {
-    if (has_batch_norm(&golden->cases[i])) continue;
-    run_case(&golden->cases[i], pieces);
-    run_case(&golden->cases[i], world);
+  for (int f = 0; f < N_FILES; f++) {
+    for (int i = 0; i < golden[f]->count; i++) {
+      if (has_batch_norm(&golden[f]->cases[i])) continue;
+      run_case(&golden[f]->cases[i], pieces);
+      run_case(&golden[f]->cases[i], world);
+    }
   }
 }
 

@@ -15,6 +15,12 @@ static const char *const conv[] = {"Reshape((6, 6, 1))",
                                    "Flatten()",
                                    "Dense(4)",
                                    NULL};
+static const char *const sequence[] = {"Reshape((6, 6))",
+                                       "LSTM(5, return_sequences=true, dropout=0.2, recurrent_dropout=0.1)",
+                                       "SpatialDropout1D(0.2)",
+                                       "Bidirectional(GRU(4, dropout=0.1))",
+                                       "Dense(4)",
+                                       NULL};
 
 static const struct {
   const char *name;
@@ -25,6 +31,7 @@ static const struct {
     {"clip", dense, "SGD(0.1, momentum=0.9, global_clipnorm=0.5)"},
     {"accumulate", dense, "Adam(0.01, gradient_accumulation_steps=2)"},
     {"conv", conv, "RMSprop(0.01)"},
+    {"sequence", sequence, "Adam(0.01)"},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
