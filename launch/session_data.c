@@ -151,11 +151,12 @@ static void check_input(kd_session *s, const kd_dataset *set, int field, const k
 /* Stateful layers go on row by row, so every batch must be whole. */
 static void check_whole_batches(kd_session *s, int64_t count, int64_t batch_size) {
   if (s->model->n_kept == 0 || count % batch_size == 0 || batch_size != kd_model_batch_size(s->model)) return;
-  kd_diag_error(s->config->diag, s->config->run.data.origin,
-                "layers are stateful (%s), so every batch must have %lld samples, but %lld samples leave a last "
-                "batch of %lld; leave %lld out, or choose a batch_size that divides them",
-                s->model->kept[0].path, (long long)batch_size, (long long)count,
-                (long long)(count % batch_size), (long long)(count % batch_size));
+  kd_diag_error(
+      s->config->diag, s->config->run.data.origin,
+      "layers are stateful (%s), so every batch must have %lld samples, but %lld samples leave a last "
+      "batch of %lld; leave %lld out, or choose a batch_size that divides them",
+      s->model->kept[0].path, (long long)batch_size, (long long)count, (long long)(count % batch_size),
+      (long long)(count % batch_size));
 }
 
 static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size,

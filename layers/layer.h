@@ -91,10 +91,11 @@ void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);
  * batch_value, weighted by rows). `weight` is the sym returned by kd_build_weight. */
 void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum);
 
-/* What a stateful layer keeps from batch to batch: a tensor (rows of this pass, width), zeros before the first
- * batch. `name` is unique in the layer and stands under the present part. Gives what the batch before has
- * left; *number is for kd_build_keep. Errors of the graph: models without a fixed batch, layers that see steps
- * as rows, layers that are called twice (what the first call leaves has no gradient, which graphs cannot say). */
+/* What a stateful layer keeps from batch to batch: a tensor (rows of this pass, width), zeros before the
+ * first batch. `name` is unique in the layer and stands under the present part. Gives what the batch before
+ * has left; *number is for kd_build_keep. Errors of the graph: models without a fixed batch, layers that see
+ * steps as rows, layers that are called twice (what the first call leaves has no gradient, which graphs
+ * cannot say). */
 kd_sym kd_build_kept(kd_build *build, const char *name, kd_sym x, int64_t width, int *number);
 void kd_build_keep(kd_build *build, int number, kd_sym value);
 

@@ -14,10 +14,11 @@ kd_status kd_kept_create(kd_replica *r) {
   if (model->n_kept == 0) return KD_OK;
   int64_t fixed = kd_model_batch_size(model), begin, end;
   int64_t given = r->spec.batch_size != fixed ? r->spec.batch_size : r->spec.largest_batch;
-  KD_CHECK(given == fixed, KD_ERR_USAGE,
-           "layers are stateful and [input %s] fixes batch_size = %lld, but steps of %lld rows are asked for; "
-           "give [train] batch_size and validation_batch_size the same number",
-           model->inputs[0].name, (long long)fixed, (long long)given);
+  KD_CHECK(
+      given == fixed, KD_ERR_USAGE,
+      "layers are stateful and [input %s] fixes batch_size = %lld, but steps of %lld rows are asked for; "
+      "give [train] batch_size and validation_batch_size the same number",
+      model->inputs[0].name, (long long)fixed, (long long)given);
   kd_replica_share(r, fixed, &begin, &end);
   r->kept_rows = end - begin;
   r->kept_first = begin;

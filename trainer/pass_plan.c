@@ -222,8 +222,7 @@ static kd_status bind_outputs(const kd_replica *r, kd_pass_plan *plan, const pas
 static kd_status bind_kept(const kd_replica *r, kd_pass_plan *plan, const pass_graph *p, binder *b) {
   for (int i = 0; i < r->spec.model->n_kept; i++) {
     plan->kept_bytes[i] = (size_t)(plan->rows * r->spec.model->kept[i].width) * sizeof(float);
-    if (!r->dry)
-      KD_TRY(r->spec.device->backend->alloc(r->spec.device, plan->kept_bytes[i], &plan->kept[i]));
+    if (!r->dry) KD_TRY(r->spec.device->backend->alloc(r->spec.device, plan->kept_bytes[i], &plan->kept[i]));
     bind(b, p->built.kept_before[i], plan->kept[i]);
     if (plan->mode != KD_MODE_COUNT) bind(b, p->built.kept_after[i], plan->kept[i]);
   }

@@ -44,7 +44,7 @@ typedef struct kd_walk_options {
   KD_ROW_WALK(S, return_sequences, "give all steps, else the last one"),                                     \
       KD_ROW_WALK(S, return_state, "give the last state too"),                                               \
       KD_ROW_WALK(S, go_backwards, "walk from the last step to the first"),                                  \
-      KD_ROW_WALK(S, stateful, "keep the state from batch to batch; needs a fixed batch_size of [input]"),                            \
+      KD_ROW_WALK(S, stateful, "keep the state from batch to batch; needs a fixed batch_size of [input]"),   \
       KD_ROW_WALK(S, unroll, "accepted; makes no difference")
 #define KD_ROW_ZERO_OUTPUT(S)                                                                                \
   KD_ROW_WALK(S, zero_output_for_mask, "masked steps give zeros, else the output before them")

@@ -128,8 +128,7 @@ static const char *const call_args[] = {"initial_state", NULL};
       .call_args = call_args,                                                                                \
   };
 LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, kd_cell_check)
-LAYER(lstm, "LSTM", "long short-term memory over a sequence", lstm_table, cell_layer_options,
-      kd_cell_check)
+LAYER(lstm, "LSTM", "long short-term memory over a sequence", lstm_table, cell_layer_options, kd_cell_check)
 LAYER(rnn, "RNN", "any cells over a sequence", rnn_table, rnn_options, check_rnn)
 LAYER(simple_rnn, "SimpleRNN", "a fully connected cell over a sequence", simple_table, cell_layer_options,
       kd_cell_check)
