@@ -44,13 +44,19 @@ static void place_layer(const kd_model *model, const kd_layer *layer, const char
                         kd_weight_place *place) {
   int first = layer->first_weight, end = first + layer->n_weights;
   for (int w = first; w < end; w++) {
-    place[w] = (kd_weight_place){.layer = group, .part = part_of(pool, model->weights[w].name)};
+    place[w] = (kd_weight_place){.layer = group,
+                                 .part = part_of(pool, model->weights[w].name),
+                                 .again = model->weights[w].again};
     for (int before = first; before < w; before++)
       place[w].index += strcmp(place[before].part, place[w].part) == 0;
   }
-  for (int w = first; w < end; w++)
-    for (int other = first; other < end; other++)
-      place[w].siblings += strcmp(place[other].part, place[w].part) == 0;
+  for (int w = first; w < end; w++) {
+    for (int other = first; other < end; other++) {
+      bool again = place[other].again && strcmp(place[other].again, place[w].part) == 0;
+      place[w].siblings += again + (strcmp(place[other].part, place[w].part) == 0);
+      place[w].index += again;
+    }
+  }
 }
 
 void kd_weights_layout_make(const kd_model *model, kd_pool *pool, kd_weights_layout *layout) {

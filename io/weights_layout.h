@@ -10,6 +10,7 @@ typedef struct kd_weight_place {
   const char *part;  /* "cell", "forward_layer/cell"; "" for the layer itself */
   int index;         /* in its vars */
   int siblings;      /* variables in these vars */
+  const char *again; /* a part whose vars hold it once more, in front of that part's own; NULL: none */
 } kd_weight_place;
 
 typedef struct kd_weights_layout {

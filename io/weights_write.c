@@ -25,6 +25,12 @@ static const char *part_path(kd_pool *pool, const kd_weight_place *place) {
   return *place->part ? kd_pool_printf(pool, "%s/%s", place->layer, place->part) : place->layer;
 }
 
+/* A layer's own vars are written before those of its parts, so their group is there. */
+static const char *again_path(kd_pool *pool, const kd_weight_place *place) {
+  const char *slash = *place->again ? "/" : "";
+  return kd_pool_printf(pool, "%s%s%s/vars/0", place->layer, slash, place->again);
+}
+
 static const char *last_part(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
@@ -44,6 +50,8 @@ static kd_status write_weights(hid_t file, kd_pool *pool, const kd_model *model,
       if (*place->part && place->index == 0) KD_TRY(write_group(file, pool, path, last_part(place->part)));
       KD_TRY(kd_h5_write(file, kd_pool_printf(pool, "%s/vars/%d", path, place->index), KD_F32, shape->rank,
                          shape->dim, weight[w]));
+      if (place->again)
+        KD_TRY(kd_h5_write(file, again_path(pool, place), KD_F32, shape->rank, shape->dim, weight[w]));
     }
   }
   return KD_OK;

@@ -46,6 +46,8 @@ typedef struct kd_weight {
   int64_t count;
   kd_object initializer, regularizer;
   bool trainable;
+  const char *again; /* part of the layer where weights files hold it once more, in front of others, see
+                        io/weights_layout.h; NULL: none */
   kd_shape
       fans; /* (fan in, fan out) where they do not follow from the shape, see kd_build_kernel; else rank 0 */
   /* Place in its range, in floats: the range of trainable weights (in the order in which backward produces
@@ -108,6 +110,10 @@ typedef struct kd_moving {
   kd_sym value;
   double momentum;
 } kd_moving;
+typedef struct kd_prepared {
+  int weight;
+  kd_sym value;
+} kd_prepared;
 typedef struct kd_built {
   kd_sym *input;       /* fed tensors, one per model input (after casts they enter the layers) */
   kd_sym *output;      /* one per model output */
@@ -121,7 +127,9 @@ typedef struct kd_built {
   kd_sym *losses; /* sums over rows, see kd_build_add_loss */
   int n_moving;
   kd_moving *moving;
-  size_t loss_capacity, moving_capacity;
+  int n_prepared;
+  kd_prepared *prepared; /* see kd_build_prepared */
+  size_t loss_capacity, moving_capacity, prepared_capacity;
 } kd_built;
 
 typedef struct kd_build_spec {

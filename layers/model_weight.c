@@ -71,3 +71,18 @@ void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double 
   int index = weight == KD_NO_SYM ? -1 : kd_sym_get(build->graph, weight)->index;
   built->moving[built->n_moving++] = (kd_moving){.weight = index, .value = batch_value, .momentum = momentum};
 }
+
+void kd_build_prepared(kd_build *build, kd_sym weight, kd_sym value) {
+  kd_built *built = build->built;
+  if (weight == KD_NO_SYM || value == KD_NO_SYM) return;
+  int number = kd_sym_get(build->graph, weight)->index;
+  for (int i = 0; i < built->n_prepared; i++)
+    if (built->prepared[i].weight == number) {
+      kd_graph_fail(build->graph, "changes %s before each step, so it can be called once only",
+                    build->model->weights[number].name);
+      return;
+    }
+  built->prepared = kd_pool_grow(build->graph->pool, built->prepared, (size_t)built->n_prepared,
+                                 &built->prepared_capacity, sizeof *built->prepared);
+  built->prepared[built->n_prepared++] = (kd_prepared){.weight = number, .value = value};
+}

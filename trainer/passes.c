@@ -158,6 +158,7 @@ static kd_status count(kd_replica *r, const kd_step_data *data) {
 
 kd_status kd_replica_gradients(kd_replica *r, const kd_step_data *data, int64_t step, const float **tail) {
   KD_TRY(set_step(r, data, step));
+  KD_TRY(kd_updates_prepare(r));
   KD_TRY(count(r, data));
   for (int i = 0; i < r->n_unused; i++) {
     const kd_weight *weight = &r->spec.model->weights[r->unused[i]];

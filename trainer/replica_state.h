@@ -39,7 +39,7 @@ typedef struct kd_table {
 enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
 
 typedef struct kd_updates {
-  kd_plan *moving, *accumulate, *finish, *adjust, *update, *penalty; /* NULL: nothing to do */
+  kd_plan *prepare, *moving, *accumulate, *finish, *adjust, *update, *penalty; /* NULL: nothing to do */
 } kd_updates;
 
 struct kd_replica {
@@ -97,6 +97,7 @@ kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *
                             kd_sym *used);
 /* update.c */
 kd_status kd_updates_compile(kd_replica *replica);
+kd_status kd_updates_prepare(kd_replica *replica); /* weights that change before a training step */
 void kd_updates_free(kd_replica *replica);
 
 /* kept.c. begin: first row of the pass, counted from this rank's first. */

@@ -65,6 +65,23 @@ static kd_status compile_moving(kd_replica *r, int n_moving, const kd_moving *mo
   return builder_finish(&b, &r->updates.moving);
 }
 
+/* New values from old ones, in place. */
+static kd_status compile_prepared(kd_replica *r, const kd_graph *graph, const kd_built *built) {
+  if (built->n_prepared == 0) return KD_OK;
+  const kd_model *model = r->spec.model;
+  kd_binding *bindings =
+      kd_pool_alloc(graph->pool, (size_t)(model->n_weights + built->n_prepared), sizeof *bindings);
+  int n = 0;
+  for (int w = 0; w < model->n_weights; w++)
+    if (built->weight[w] != KD_NO_SYM)
+      bindings[n++] = (kd_binding){built->weight[w], kd_replica_place(r, w)};
+  for (int i = 0; i < built->n_prepared; i++)
+    bindings[n++] =
+        (kd_binding){built->prepared[i].value, kd_replica_place(r, built->prepared[i].weight)};
+  kd_plan_spec spec = {.graph = graph, .device = r->spec.device, .n_bindings = n, .bindings = bindings};
+  return kd_plan_compile(&spec, &r->updates.prepare);
+}
+
 /* Micro-steps of gradient accumulation: sums, and at the last one the mean (Keras: (sum + gradient) / n). */
 static kd_status compile_accumulation(kd_replica *r) {
   if (r->spec.optimizer->accumulation == 1) return KD_OK;
@@ -241,6 +258,7 @@ kd_status kd_updates_compile(kd_replica *r) {
   kd_built built;
   kd_status status = kd_model_build(r->spec.model, graph, &spec, &built);
   if (status == KD_OK) status = compile_moving(r, built.n_moving, built.moving);
+  if (status == KD_OK) status = compile_prepared(r, graph, &built);
   kd_graph_destroy(graph);
   KD_TRY(status);
   if (r->n_weight == 0) return KD_OK;
@@ -251,12 +269,18 @@ kd_status kd_updates_compile(kd_replica *r) {
 
 void kd_updates_free(kd_replica *r) {
   kd_updates *u = &r->updates;
-  kd_plan *plans[] = {u->moving, u->accumulate, u->finish, u->adjust, u->update, u->penalty};
+  kd_plan *plans[] = {u->prepare, u->moving, u->accumulate, u->finish, u->adjust, u->update, u->penalty};
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
 }
 
 static kd_status run(kd_plan *plan) {
   return plan ? kd_plan_run(plan, 0) : KD_OK;
+}
+
+kd_status kd_updates_prepare(kd_replica *r) {
+  if (!r->updates.prepare) return KD_OK;
+  r->version++;
+  return run(r->updates.prepare);
 }
 
 kd_status kd_replica_penalty(kd_replica *r, double *penalty) {

@@ -91,12 +91,12 @@ void kd_stream_end(kd_graph *g, int64_t seed, uint32_t before) {
   if (seed != KD_UNSET_INT) g->next_random = before + 1;
 }
 
-kd_object kd_fixed_initializer(kd_build *build, const char *name) {
+kd_object kd_fixed_initializer(kd_build *build, const char *text) {
   kd_pool *pool = build->model->pool;
   kd_diag *diag = kd_diag_create();
-  kd_object object = {.kind = kd_family_find(&kd_initializer_family, name)};
-  object.options = kd_pool_alloc(pool, 1, object.kind->options_size);
-  kd_options_fill(pool, diag, name, (kd_origin){0}, object.kind, 0, NULL, NULL, object.options);
+  kd_object object = {0};
+  kd_object_make(pool, diag, &kd_initializer_family, kd_value_parse(pool, diag, (kd_origin){0}, text, false),
+                 &object);
   kd_diag_destroy(diag);
   return object;
 }

@@ -80,8 +80,8 @@ kd_sym kd_mask_any(kd_graph *graph, int count, const kd_sym *masks);
 /* A mask (batch, steps) as a factor for x (batch, steps, ...): axes of size 1 are added behind. */
 kd_sym kd_mask_factor(kd_graph *graph, kd_sym mask, kd_sym x);
 
-/* An initializer with its default options, for weights whose start values no option sets. */
-kd_object kd_fixed_initializer(kd_build *build, const char *name);
+/* The initializer of a configuration text, for weights whose start values no option sets. */
+kd_object kd_fixed_initializer(kd_build *build, const char *text);
 
 /* --- call_args.c: arguments of the present call. Their tensors stand behind the other inputs. --- */
 

@@ -186,4 +186,27 @@ metrics = mae
 """, make, {"x": (lambda n: normal(n, 4, 3), "float32")}, {"y": (lambda n: normal(n, 2), "float32")},
     dict(optimizer=optimizers.Adam(0.02), loss="mse", metrics=["mae"]), rows=18, valid=12, batch_size=6)
 
+# --- kernels that are normalised before each step; TensorFlow's semantics of SpectralNormalization ---
+
+
+def make():
+    x = keras.Input((6, 3), name="x")
+    h = layers.SpectralNormalization(layers.Conv1D(4, 2, activation="tanh"), power_iterations=2, name="c")(x)
+    h = layers.Flatten(name="f")(h)
+    return keras.Model(x, layers.SpectralNormalization(layers.Dense(2, kernel_regularizer="l2"), name="y")(h))
+
+
+run("spectral", """
+[input x]
+shape = 6, 3
+[layers]
+c = SpectralNormalization(Conv1D(4, 2, activation=tanh), power_iterations=2)
+f = Flatten()
+y = SpectralNormalization(Dense(2, kernel_regularizer=l2))
+""" + TRAIN + """
+optimizer = Adam(learning_rate=0.01)
+loss = mse
+""", make, {"x": (lambda n: normal(n, 6, 3), "float32")}, {"y": (lambda n: normal(n, 2), "float32")},
+    dict(optimizer=optimizers.Adam(0.01), loss="mse"), valid=6)
+
 writer.save("sequences")

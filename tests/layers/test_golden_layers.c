@@ -9,7 +9,7 @@
 #include "support/golden.h"
 #include "support/one_layer.h"
 
-static const char *const file_names[] = {"layers", "attention", "recurrent"};
+static const char *const file_names[] = {"layers", "attention", "recurrent", "spectral"};
 enum { COTANGENT = 1000 }; /* number of the first fed cotangent */
 enum { N_FILES = sizeof file_names / sizeof file_names[0] };
 static golden_file *files[N_FILES];
@@ -38,6 +38,7 @@ typedef struct pass {
   kd_built built;
   const float **fed;
   int count;
+  float *prepared[GOLDEN_ARRAYS]; /* by weight: its value in a training step; NULL: as given */
   kd_sym wanted[GOLDEN_ARRAYS];
   const golden_array *expected[GOLDEN_ARRAYS];
 } pass;
@@ -74,7 +75,7 @@ static void check_weights(const kd_model *model, const golden_case *c) {
     snprintf(path, sizeof path, "under_test/%s", a->name);
     assert_string_equal(model->weights[i].path, path);
     assert_shape(c, a->name, &model->weights[i].shape, &a->shape);
-    bool trainable = !c->frozen && !golden_find(c, "moved", a->name);
+    bool trainable = golden_find(c, "grad_weight", a->name) != NULL;
     if (golden_find(c, "train", NULL)) assert_int_equal(model->weights[i].trainable, trainable);
   }
   assert_null(golden_at(c, "weight", model->n_weights));
@@ -91,7 +92,8 @@ static void feed(pass *p, const golden_case *c) {
     else if (info->role == KD_ROLE_INPUT)
       p->fed[s] = golden_at(c, "input", info->index)->values;
     else if (info->role == KD_ROLE_WEIGHT)
-      p->fed[s] = golden_at(c, "weight", info->index)->values;
+      p->fed[s] = p->prepared[info->index] ? p->prepared[info->index]
+                                           : golden_at(c, "weight", info->index)->values;
     else if (info->role == KD_ROLE_VALUE)
       p->fed[s] = rng;
   }
@@ -185,6 +187,25 @@ static void want_mask(pass *p, const golden_case *c) {
   if (mask) want(p, built, mask);
 }
 
+/* Weights that a training step changes before all else: compared, and fed from here on. */
+static void prepare(pass *p, const golden_case *c, compute_engine engine) {
+  kd_sym wanted[GOLDEN_ARRAYS];
+  float *results[GOLDEN_ARRAYS];
+  int n = p->built.n_prepared;
+  for (int i = 0; i < n; i++) wanted[i] = p->built.prepared[i].value;
+  feed(p, c);
+  compute(p->graph, engine, p->fed, n, wanted, results);
+  kd_free(p->fed);
+  for (int i = 0; i < n; i++) {
+    int weight = p->built.prepared[i].weight;
+    const golden_array *expected = golden_find(c, "prepared", p->model->weights[weight].name);
+    assert_non_null(expected);
+    compare(c, engine == COMPUTE_PLAN ? "plan" : "reference", expected, results[i]);
+    p->prepared[weight] = results[i];
+  }
+  assert_null(golden_at(c, "prepared", n));
+}
+
 static void run_pass(const golden_case *c, bool training, compute_engine engine) {
   pass p = {.model = model_of(c), .graph = kd_graph_create()};
   check_weights(p.model, c);
@@ -203,6 +224,7 @@ static void run_pass(const golden_case *c, bool training, compute_engine engine)
     want_gradients(&p, c);
     want_moving(&p, c);
     want_penalties(&p, c);
+    prepare(&p, c, engine);
   } else {
     assert_int_equal(p.built.n_moving, 0);
   }
@@ -213,6 +235,7 @@ static void run_pass(const golden_case *c, bool training, compute_engine engine)
     compare(c, engine == COMPUTE_PLAN ? "plan" : "reference", p.expected[i], results[i]);
     kd_free(results[i]);
   }
+  for (int w = 0; w < p.model->n_weights; w++) kd_free(p.prepared[w]);
   kd_free(p.fed);
   kd_graph_destroy(p.graph);
   kd_model_destroy(p.model);

@@ -15,6 +15,8 @@ static const char *const conv[] = {"Reshape((6, 6, 1))",
                                    "Flatten()",
                                    "Dense(4)",
                                    NULL};
+static const char *const spectral[] = {"SpectralNormalization(Dense(8, relu), power_iterations=2)",
+                                       "Dropout(0.1)", "SpectralNormalization(Dense(4))", NULL};
 static const char *const sequence[] = {"Reshape((6, 6))",
                                        "LSTM(5, return_sequences=true, dropout=0.2, recurrent_dropout=0.1)",
                                        "SpatialDropout1D(0.2)",
@@ -32,6 +34,7 @@ static const struct {
     {"accumulate", dense, "Adam(0.01, gradient_accumulation_steps=2)"},
     {"conv", conv, "RMSprop(0.01)"},
     {"sequence", sequence, "Adam(0.01)"},
+    {"spectral", spectral, "Adam(0.01)"},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
