@@ -44,9 +44,8 @@ static void place_layer(const kd_model *model, const kd_layer *layer, const char
                         kd_weight_place *place) {
   int first = layer->first_weight, end = first + layer->n_weights;
   for (int w = first; w < end; w++) {
-    place[w] = (kd_weight_place){.layer = group,
-                                 .part = part_of(pool, model->weights[w].name),
-                                 .again = model->weights[w].again};
+    place[w] = (kd_weight_place){
+        .layer = group, .part = part_of(pool, model->weights[w].name), .again = model->weights[w].again};
     for (int before = first; before < w; before++)
       place[w].index += strcmp(place[before].part, place[w].part) == 0;
   }

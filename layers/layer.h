@@ -91,8 +91,8 @@ void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);
  * batch_value, weighted by rows). `weight` is the sym returned by kd_build_weight. */
 void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum);
 
-/* Before each training step the weight becomes `value`, a function of weights alone; the step's graph sees the
- * new one as the weight. Once for a weight: a second call is an error of the graph. */
+/* Before each training step the weight becomes `value`, a function of weights alone; the step's graph sees
+ * the new one as the weight. Once for a weight: a second call is an error of the graph. */
 void kd_build_prepared(kd_build *build, kd_sym weight, kd_sym value);
 /* What a stateful layer keeps from batch to batch: a tensor (rows of this pass, width), zeros before the
  * first batch. `name` is unique in the layer and stands under the present part. Gives what the batch before

@@ -73,11 +73,9 @@ static kd_status compile_prepared(kd_replica *r, const kd_graph *graph, const kd
       kd_pool_alloc(graph->pool, (size_t)(model->n_weights + built->n_prepared), sizeof *bindings);
   int n = 0;
   for (int w = 0; w < model->n_weights; w++)
-    if (built->weight[w] != KD_NO_SYM)
-      bindings[n++] = (kd_binding){built->weight[w], kd_replica_place(r, w)};
+    if (built->weight[w] != KD_NO_SYM) bindings[n++] = (kd_binding){built->weight[w], kd_replica_place(r, w)};
   for (int i = 0; i < built->n_prepared; i++)
-    bindings[n++] =
-        (kd_binding){built->prepared[i].value, kd_replica_place(r, built->prepared[i].weight)};
+    bindings[n++] = (kd_binding){built->prepared[i].value, kd_replica_place(r, built->prepared[i].weight)};
   kd_plan_spec spec = {.graph = graph, .device = r->spec.device, .n_bindings = n, .bindings = bindings};
   return kd_plan_compile(&spec, &r->updates.prepare);
 }

@@ -1,6 +1,6 @@
 /* SpectralNormalization: a layer whose kernel is divided by its largest singular value before each training
- * step (keras/src/layers/normalization/spectral_normalization.py). The kernel itself is replaced, so gradients
- * are those of the new one, as with Keras on TensorFlow and PyTorch. */
+ * step (keras/src/layers/normalization/spectral_normalization.py). The kernel itself is replaced, so
+ * gradients are those of the new one, as with Keras on TensorFlow and PyTorch. */
 #include <string.h>
 
 #include "layers/kinds/kinds.h"
@@ -19,8 +19,8 @@ static int find_kernel(const kd_build *build) {
   const kd_layer *layer = build->layer;
   const char *slash = build->part ? "/" : "", *part = build->part ? build->part : "";
   for (int pass = 0; pass < 2; pass++) {
-    const char *name = kd_pool_printf(build->graph->pool, "%s%slayer/%s", part, slash,
-                                      pass ? "embeddings" : "kernel");
+    const char *name =
+        kd_pool_printf(build->graph->pool, "%s%slayer/%s", part, slash, pass ? "embeddings" : "kernel");
     for (int i = 0; i < layer->n_weights; i++)
       if (!strcmp(build->model->weights[layer->first_weight + i].name, name)) return layer->first_weight + i;
   }
@@ -71,7 +71,8 @@ static kd_status spectral_build(kd_build *build, const kd_layer *layer, int n_in
     build->model->weights[number].again = build->part ? kd_pool_strdup(build->model->pool, build->part) : "";
     return kd_graph_status(g);
   }
-  if (build->training && build->weight_sym) prepare(build, build->weight_sym[number], vector, o->power_iterations);
+  if (build->training && build->weight_sym)
+    prepare(build, build->weight_sym[number], vector, o->power_iterations);
   return kd_graph_status(g);
 }
 

@@ -92,8 +92,8 @@ static void feed(pass *p, const golden_case *c) {
     else if (info->role == KD_ROLE_INPUT)
       p->fed[s] = golden_at(c, "input", info->index)->values;
     else if (info->role == KD_ROLE_WEIGHT)
-      p->fed[s] = p->prepared[info->index] ? p->prepared[info->index]
-                                           : golden_at(c, "weight", info->index)->values;
+      p->fed[s] =
+          p->prepared[info->index] ? p->prepared[info->index] : golden_at(c, "weight", info->index)->values;
     else if (info->role == KD_ROLE_VALUE)
       p->fed[s] = rng;
   }
