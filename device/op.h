@@ -69,9 +69,17 @@ typedef struct kd_reduce_attr {
 /* Activations that a matmul or convolution may apply to its result (library epilogues). */
 typedef enum kd_epilogue { KD_EPI_NONE, KD_EPI_RELU, KD_EPI_TANH, KD_EPI_SIGMOID } kd_epilogue;
 
+/* Types of products (matmul and the convolutions). Both operands are rounded to `factors` where they have
+ * another float type; sums are float32; bias and activation come before the rounding to `result`. So a kernel
+ * may stay float32 in memory while it is multiplied in bfloat16. */
+typedef struct kd_product_types {
+  kd_dtype factors, result; /* KD_F32, KD_BF16 or KD_F16 */
+} kd_product_types;
+
 typedef struct kd_matmul_attr {
   bool transpose_a, transpose_b;
   kd_epilogue epilogue;
+  kd_product_types types;
 } kd_matmul_attr;
 
 enum { KD_MAX_SPATIAL = 3 };
@@ -81,7 +89,8 @@ typedef struct kd_conv_attr {
   int64_t pad_before[KD_MAX_SPATIAL], pad_after[KD_MAX_SPATIAL];
   int64_t groups;
   kd_epilogue epilogue; /* CONV only */
-  kd_shape shape;       /* CONV_GRAD_DATA: of x; CONV_GRAD_KERNEL: of the kernel */
+  kd_product_types types;
+  kd_shape shape; /* CONV_GRAD_DATA: of x; CONV_GRAD_KERNEL: of the kernel */
 } kd_conv_attr;
 
 typedef struct kd_pool_attr {

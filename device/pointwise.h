@@ -34,8 +34,10 @@ enum { KD_MAX_INPUTS = 24, KD_MAX_OUTPUTS = 12, KD_MAX_STEPS = 96 };
   KD_PW(FLOOR, floor, 1)                                                                                     \
   KD_PW(ROUND, round, 1) /* half to even */                                                                  \
   KD_PW(RELU, relu, 1)                                                                                       \
-  KD_PW(NOT, not, 1)       /* 1 where x == 0, else 0 */                                                      \
-  KD_PW(FINITE, finite, 1) /* 1 where x is finite, else 0 */                                                 \
+  KD_PW(NOT, not, 1)         /* 1 where x == 0, else 0 */                                                    \
+  KD_PW(FINITE, finite, 1)   /* 1 where x is finite, else 0 */                                               \
+  KD_PW(TO_BF16, to_bf16, 1) /* rounded to a value of the type, made by fusion; the gradient passes */       \
+  KD_PW(TO_F16, to_f16, 1)                                                                                   \
   KD_PW(ADD, add, 2)                                                                                         \
   KD_PW(SUB, sub, 2)                                                                                         \
   KD_PW(MUL, mul, 2)                                                                                         \

@@ -25,6 +25,10 @@ bool kd_dtype_is_float(kd_dtype dtype) {
   return dtypes[dtype].is_float;
 }
 
+bool kd_dtype_is_half(kd_dtype dtype) {
+  return dtype == KD_BF16 || dtype == KD_F16;
+}
+
 bool kd_dtype_parse(const char *name, kd_dtype *dtype) {
   for (int i = 0; i < KD_N_DTYPES; i++) {
     if (strcmp(dtypes[i].name, name) == 0) {

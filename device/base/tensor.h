@@ -24,6 +24,7 @@ size_t kd_dtype_size(kd_dtype dtype);
 const char *kd_dtype_name(kd_dtype dtype); /* Keras's names: "float32", "bfloat16", "int32", "uint8" ... */
 bool kd_dtype_parse(const char *name, kd_dtype *dtype);
 bool kd_dtype_is_float(kd_dtype dtype);
+bool kd_dtype_is_half(kd_dtype dtype); /* bfloat16 or float16 */
 
 enum { KD_MAX_RANK = 6 };
 

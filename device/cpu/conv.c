@@ -7,7 +7,7 @@ static kd_status prepare(kd_launch *launch) {
   const kd_conv_attr *attr = launch->attr;
   const kd_tensor *x = &launch->input[0], *kernel = &launch->input[1], *y = &launch->output[0];
   kd_conv_shape shape;
-  KD_TRY(kd_conv_shape_read(attr, x, kernel, y, &shape));
+  KD_TRY(kd_conv_shape_read(launch, x, kernel, y, &shape));
   bool bias = launch->n_inputs > 2;
   if (bias)
     KD_CHECK(launch->input[2].dtype == KD_F32 && kd_shape_count(&launch->input[2].shape) == shape.filters,

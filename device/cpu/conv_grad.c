@@ -8,7 +8,7 @@
 
 typedef struct conv_grad {
   kd_conv_library library; /* unused in products */
-  kd_onednn *product;      /* CONV_GRAD_DATA as a product */
+  kd_onednn *product;      /* but CONV_GRAD_KERNEL in float32 is sgemm */
   kd_conv_shape shape;
 } conv_grad;
 
@@ -19,40 +19,46 @@ static kd_status run_library(const kd_launch *launch) {
   return kd_conv_library_run(&self->library);
 }
 
-static kd_status run_data_product(const kd_launch *launch) {
+static kd_status run_product(const kd_launch *launch) {
   const conv_grad *self = launch->handle;
   return kd_onednn_run(self->product);
 }
 
-static kd_status prepare_data_product(conv_grad *self, kd_launch *launch) {
-  kd_onednn_product product = {.m = kd_conv_shape_pixels(&self->shape),
-                               .k = self->shape.filters,
-                               .n = self->shape.channels,
-                               .transpose_b = true};
-  KD_TRY(kd_onednn_product_create(&product, launch->device->threads, &self->product));
+static kd_status prepare_product(conv_grad *self, kd_launch *launch, const kd_onednn_product *product) {
+  KD_TRY(kd_onednn_product_create(product, launch->device->threads, &self->product));
   launch->workspace_bytes = kd_onednn_scratch_bytes(self->product);
   launch->note = kd_onednn_note(self->product);
   launch->slow = kd_onednn_slow(self->product);
-  launch->run = run_data_product;
+  launch->run = run_product;
   return KD_OK;
+}
+
+static kd_status bind_product(const conv_grad *self, kd_launch *launch) {
+  KD_TRY(kd_onednn_bind(self->product, KD_ONEDNN_X, launch->input[0].data));
+  KD_TRY(kd_onednn_bind(self->product, KD_ONEDNN_W, launch->input[1].data));
+  KD_TRY(kd_onednn_bind(self->product, KD_ONEDNN_Y, launch->output[0].data));
+  return kd_onednn_bind(self->product, KD_ONEDNN_SCRATCH, launch->workspace);
 }
 
 static kd_status prepare_data(kd_launch *launch) {
   conv_grad *self = launch->handle = kd_calloc(1, sizeof *self);
   const kd_tensor *dy = &launch->input[0], *kernel = &launch->input[1], *dx = &launch->output[0];
-  KD_TRY(kd_conv_shape_read(launch->attr, dx, kernel, dy, &self->shape));
-  if (kd_conv_shape_is_product(&self->shape)) return prepare_data_product(self, launch);
+  KD_TRY(kd_conv_shape_read(launch, dx, kernel, dy, &self->shape));
+  if (kd_conv_shape_is_product(&self->shape))
+    return prepare_product(self, launch,
+                           &(kd_onednn_product){.m = kd_conv_shape_pixels(&self->shape),
+                                                .k = self->shape.filters,
+                                                .n = self->shape.channels,
+                                                .transpose_b = true,
+                                                .types = self->shape.types});
   return kd_conv_library_prepare(&self->library, launch, &self->shape, KD_CONV_GRAD_X, false, KD_EPI_NONE, 1);
 }
 
 static kd_status bind_data(kd_launch *launch) {
   conv_grad *self = launch->handle;
   void *dy = launch->input[0].data, *kernel = launch->input[1].data, *dx = launch->output[0].data;
-  if (!self->product) return kd_conv_library_bind(&self->library, launch, dx, kernel, NULL, dy);
-  KD_TRY(kd_onednn_bind(self->product, KD_ONEDNN_X, dy));
-  KD_TRY(kd_onednn_bind(self->product, KD_ONEDNN_W, kernel));
-  KD_TRY(kd_onednn_bind(self->product, KD_ONEDNN_Y, dx));
-  return kd_onednn_bind(self->product, KD_ONEDNN_SCRATCH, launch->workspace);
+  if (self->product) return bind_product(self, launch);
+  return kd_conv_library_bind(&self->library, launch, dx, kernel, NULL, dy);
 }
 
 static kd_status refresh_data(const kd_launch *launch) {
@@ -63,7 +69,7 @@ static kd_status refresh_data(const kd_launch *launch) {
 /* --- gradient of the kernel ----------------------------------------------------------------------- */
 
 /* dkernel (channels, filters) = x^T (channels, pixels) * dy (pixels, filters) */
-static kd_status run_kernel_product(const kd_launch *launch) {
+static kd_status run_sgemm(const kd_launch *launch) {
   const conv_grad *self = launch->handle;
   return kd_onednn_sgemm(true, false, self->shape.channels, self->shape.filters,
                          kd_conv_shape_pixels(&self->shape), launch->input[0].data, launch->input[1].data,
@@ -73,17 +79,25 @@ static kd_status run_kernel_product(const kd_launch *launch) {
 static kd_status prepare_kernel(kd_launch *launch) {
   conv_grad *self = launch->handle = kd_calloc(1, sizeof *self);
   const kd_tensor *x = &launch->input[0], *dy = &launch->input[1], *dkernel = &launch->output[0];
-  KD_TRY(kd_conv_shape_read(launch->attr, x, dkernel, dy, &self->shape));
+  KD_TRY(kd_conv_shape_read(launch, x, dkernel, dy, &self->shape));
   if (!kd_conv_shape_is_product(&self->shape))
     return kd_conv_library_prepare(&self->library, launch, &self->shape, KD_CONV_GRAD_W, false, KD_EPI_NONE,
                                    -1);
+  if (self->shape.types.factors != KD_F32)
+    return prepare_product(self, launch,
+                           &(kd_onednn_product){.m = self->shape.channels,
+                                                .k = kd_conv_shape_pixels(&self->shape),
+                                                .n = self->shape.filters,
+                                                .transpose_a = true,
+                                                .types = self->shape.types});
   launch->note = "sgemm";
-  launch->run = run_kernel_product;
+  launch->run = run_sgemm;
   return kd_onednn_start(launch->device->threads);
 }
 
 static kd_status bind_kernel(kd_launch *launch) {
   conv_grad *self = launch->handle;
+  if (self->product) return bind_product(self, launch);
   if (kd_conv_shape_is_product(&self->shape)) return KD_OK;
   return kd_conv_library_bind(&self->library, launch, launch->input[0].data, launch->output[0].data, NULL,
                               launch->input[1].data);

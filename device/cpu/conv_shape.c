@@ -8,13 +8,13 @@ static kd_status disagree(const char *what, const kd_tensor *x, const kd_tensor 
                  kd_shape_text(&y->shape, y_text), what);
 }
 
-static kd_status check_types(const kd_tensor *x, const kd_tensor *kernel, const kd_tensor *y) {
-  const kd_tensor *all[] = {x, kernel, y};
-  static const char *const names[] = {"x", "kernel", "y"};
-  for (int i = 0; i < 3; i++)
-    KD_CHECK(all[i]->dtype == KD_F32, KD_ERR_USAGE,
-             "convolution: %s is %s, but the cpu device convolves float32 only; use dtype policy float32",
-             names[i], kd_dtype_name(all[i]->dtype));
+/* Both operands have one type, here after conversion (converted.c). */
+static kd_status read_types(const kd_launch *launch, kd_product_types *types) {
+  kd_dtype a = launch->input[0].dtype, b = launch->input[1].dtype, y = launch->output[0].dtype;
+  bool known = a == b && (a == KD_F32 ? y == KD_F32 : a == KD_BF16 && (y == KD_BF16 || y == KD_F32));
+  KD_CHECK(known, KD_ERR_INTERNAL, "convolution of %s and %s to %s", kd_dtype_name(a), kd_dtype_name(b),
+           kd_dtype_name(y));
+  *types = (kd_product_types){.factors = a, .result = y};
   return KD_OK;
 }
 
@@ -36,15 +36,18 @@ static int64_t expected_out(const kd_conv_shape *shape, int axis) {
   return room < 0 ? 0 : room / shape->stride[axis] + 1;
 }
 
-kd_status kd_conv_shape_read(const kd_conv_attr *attr, const kd_tensor *x, const kd_tensor *kernel,
+kd_status kd_conv_shape_read(const kd_launch *launch, const kd_tensor *x, const kd_tensor *kernel,
                              const kd_tensor *y, kd_conv_shape *shape) {
-  KD_TRY(check_types(x, kernel, y));
+  const kd_conv_attr *attr = launch->attr;
+  kd_product_types types;
+  KD_TRY(read_types(launch, &types));
   int spatial = attr->spatial, rank = spatial + 2;
   if (spatial < 1 || spatial > KD_MAX_SPATIAL) return disagree("1 to 3 spatial axes", x, kernel, y);
   if (x->shape.rank != rank || kernel->shape.rank != rank || y->shape.rank != rank)
     return disagree("ranks differ", x, kernel, y);
   *shape = (kd_conv_shape){
       .spatial = spatial == 1 ? 2 : spatial,
+      .types = types,
       .batch = x->shape.dim[0],
       .channels = x->shape.dim[rank - 1],
       .filters = y->shape.dim[rank - 1],

@@ -8,6 +8,9 @@
 #include "device/ops.def"
 #undef KD_OP
 
+/* The kernel of the backend's table: takes all float types. */
 const kd_kernel *kd_cpu_kernel(kd_op op);
+/* The primitive's own kernel. */
+const kd_kernel *kd_cpu_plain_kernel(kd_op op);
 
 #endif

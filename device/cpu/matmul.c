@@ -12,14 +12,14 @@ typedef struct matmul_state {
   int64_t m, k, n;
 } matmul_state;
 
-static kd_status check_types(const kd_launch *launch) {
-  static const char *const names[] = {"a", "b", "bias"};
-  for (int i = 0; i < launch->n_inputs; i++)
-    KD_CHECK(launch->input[i].dtype == KD_F32, KD_ERR_USAGE,
-             "matmul: %s is %s, but the cpu device multiplies float32 only; use dtype policy float32",
-             names[i], kd_dtype_name(launch->input[i].dtype));
-  KD_CHECK(launch->output[0].dtype == KD_F32, KD_ERR_USAGE, "matmul: the result is %s, not float32",
-           kd_dtype_name(launch->output[0].dtype));
+/* Both operands have one type, here after conversion (converted.c). */
+static kd_status read_types(const kd_launch *launch, kd_product_types *types) {
+  kd_dtype a = launch->input[0].dtype, b = launch->input[1].dtype, y = launch->output[0].dtype;
+  bool known = a == b && (a == KD_F32 ? y == KD_F32 : a == KD_BF16 && (y == KD_BF16 || y == KD_F32));
+  known = known && (launch->n_inputs < 3 || launch->input[2].dtype == KD_F32);
+  KD_CHECK(known, KD_ERR_INTERNAL, "matmul of %s and %s to %s", kd_dtype_name(a), kd_dtype_name(b),
+           kd_dtype_name(y));
+  *types = (kd_product_types){.factors = a, .result = y};
   return KD_OK;
 }
 
@@ -89,6 +89,7 @@ static kd_status read_product(const kd_launch *launch, kd_onednn_product *p) {
   KD_CHECK(!p->bias || kd_shape_count(&launch->input[2].shape) == p->n, KD_ERR_INTERNAL,
            "matmul: the bias has %lld values for %lld columns",
            (long long)kd_shape_count(&launch->input[2].shape), (long long)p->n);
+  KD_TRY(read_types(launch, &p->types));
   KD_CHECK(p->k > 0, KD_ERR_USAGE, "matmul: the sums run over no elements");
   memcpy(p->y_batch, y->dim, sizeof(int64_t) * (size_t)p->n_batch);
   if (!p->transpose_a && p->n_batch && all_ones(p->n_batch, p->b_batch) &&
@@ -114,7 +115,6 @@ static kd_status run_nothing(const kd_launch *launch) {
 }
 
 static kd_status prepare(kd_launch *launch) {
-  KD_TRY(check_types(launch));
   kd_onednn_product product;
   KD_TRY(read_product(launch, &product));
   if (kd_shape_count(&launch->output[0].shape) == 0) {
@@ -123,7 +123,8 @@ static kd_status prepare(kd_launch *launch) {
   }
   matmul_state *self = launch->handle = kd_calloc(1, sizeof *self);
   self->m = product.m, self->k = product.k, self->n = product.n;
-  bool plain = product.n_batch == 0 && !product.bias && product.epilogue == KD_EPI_NONE;
+  bool plain = product.n_batch == 0 && !product.bias && product.epilogue == KD_EPI_NONE &&
+               product.types.factors == KD_F32;
   if (plain && product.transpose_a && !product.transpose_b) {
     launch->run = run_sgemm;
     launch->note = "sgemm";

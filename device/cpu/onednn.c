@@ -35,6 +35,8 @@ static const char *isa_name(dnnl_cpu_isa_t isa) {
     return "avx512_core_vnni";
   case dnnl_cpu_isa_avx512_core_bf16:
     return "avx512_core_bf16";
+  case dnnl_cpu_isa_avx512_core_amx:
+    return "avx512_core_amx";
   default:
     return "other";
   }
@@ -56,6 +58,15 @@ dnnl_engine_t kd_onednn_engine(void) {
 const char *kd_onednn_describe(void) {
   pthread_once(&once, start_engine);
   return description;
+}
+
+bool kd_onednn_has_bf16(void) {
+  dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
+}
+
+dnnl_data_type_t kd_onednn_type(kd_dtype dtype) {
+  return dtype == KD_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
 kd_status kd_onednn_check(dnnl_status_t status, const char *what) {

@@ -31,8 +31,9 @@ typedef struct kd_onednn_product {
   int64_t a_batch[KD_MAX_RANK], b_batch[KD_MAX_RANK], y_batch[KD_MAX_RANK];
   int64_t m, k, n;
   bool transpose_a, transpose_b; /* stored as (k, m) and (n, k) */
-  bool bias;
+  bool bias;                     /* float32 */
   kd_epilogue epilogue;
+  kd_product_types types; /* of a and b, and of y: KD_F32, KD_BF16 */
   /* Products without batch: b is taken in a layout of the library's choice (kd_onednn_kernel_bytes,
    * kd_onednn_reorder_create). Its plain rows are b_row elements apart; 0: dense. */
   bool pack;
@@ -95,6 +96,10 @@ typedef struct kd_gemm {
   int threads; /* 0: the calling thread alone */
 } kd_gemm;
 kd_status kd_onednn_gemm(const kd_gemm *gemm);
+
+/* Whether the processor multiplies bfloat16: elsewhere the library imitates it, at half the speed of float32.
+ */
+bool kd_onednn_has_bf16(void);
 
 /* Version and instruction set in effect: "oneDNN 2.6.3 avx512_core_bf16". Static text. */
 const char *kd_onednn_describe(void);

@@ -3,7 +3,7 @@
 #include "device/cpu/onednn_internal.h"
 
 /* Channels-last memory seen in the library's axis order (n, c, spatial..). */
-static kd_status image_desc(const kd_conv_shape *shape, int64_t channels, const int64_t *size,
+static kd_status image_desc(const kd_conv_shape *shape, kd_dtype type, int64_t channels, const int64_t *size,
                             dnnl_memory_desc_t *desc) {
   dnnl_dims_t dims = {shape->batch, channels}, strides;
   int64_t stride = channels;
@@ -14,13 +14,14 @@ static kd_status image_desc(const kd_conv_shape *shape, int64_t channels, const 
   }
   strides[0] = stride;
   strides[1] = 1;
-  return kd_onednn_check(dnnl_memory_desc_init_by_strides(desc, 2 + shape->spatial, dims, dnnl_f32, strides),
-                         "image");
+  return kd_onednn_check(
+      dnnl_memory_desc_init_by_strides(desc, 2 + shape->spatial, dims, kd_onednn_type(type), strides),
+      "image");
 }
 
 /* The kernel (k.., c/groups, f) in the library's axis order ([g,] o, i, spatial..), where g and o together
  * are the filter axis f; and the same sizes without a layout. */
-static kd_status kernel_descs(const kd_conv_shape *shape, dnnl_memory_desc_t *plain,
+static kd_status kernel_descs(const kd_conv_shape *shape, kd_dtype dtype, dnnl_memory_desc_t *plain,
                               dnnl_memory_desc_t *any) {
   dnnl_dims_t dims, strides;
   int64_t outputs = shape->filters / shape->groups, inputs = shape->channels / shape->groups;
@@ -40,9 +41,9 @@ static kd_status kernel_descs(const kd_conv_shape *shape, dnnl_memory_desc_t *pl
     stride *= shape->window[axis];
   }
   rank += shape->spatial;
-  KD_TRY(kd_onednn_check(dnnl_memory_desc_init_by_strides(plain, rank, dims, dnnl_f32, strides), "kernel"));
-  return kd_onednn_check(dnnl_memory_desc_init_by_tag(any, rank, dims, dnnl_f32, dnnl_format_tag_any),
-                         "kernel");
+  dnnl_data_type_t type = kd_onednn_type(dtype);
+  KD_TRY(kd_onednn_check(dnnl_memory_desc_init_by_strides(plain, rank, dims, type, strides), "kernel"));
+  return kd_onednn_check(dnnl_memory_desc_init_by_tag(any, rank, dims, type, dnnl_format_tag_any), "kernel");
 }
 
 typedef struct conv_descs {
@@ -113,9 +114,11 @@ static kd_status build_conv(kd_onednn *self, const kd_conv_shape *shape, kd_conv
   };
   conv_descs d;
   read_windows(shape, &d);
-  KD_TRY(image_desc(shape, shape->channels, shape->in, &d.x));
-  KD_TRY(image_desc(shape, shape->filters, shape->out, &d.y));
-  KD_TRY(kernel_descs(shape, &self->plain_kernel, &d.kernel));
+  const kd_dtype factors = shape->types.factors, result = shape->types.result;
+  KD_TRY(image_desc(shape, direction == KD_CONV_GRAD_X ? result : factors, shape->channels, shape->in, &d.x));
+  KD_TRY(
+      image_desc(shape, direction == KD_CONV_FORWARD ? result : factors, shape->filters, shape->out, &d.y));
+  KD_TRY(kernel_descs(shape, direction == KD_CONV_GRAD_W ? result : factors, &self->plain_kernel, &d.kernel));
   dnnl_dims_t filters = {shape->filters};
   KD_TRY(kd_onednn_check(dnnl_memory_desc_init_by_tag(&d.bias, 1, filters, dnnl_f32, dnnl_a), "bias"));
   KD_TRY(conv_desc(self, direction, &d, bias, epilogue));

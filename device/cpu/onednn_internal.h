@@ -24,6 +24,8 @@ struct kd_onednn {
  * deals even the smallest product to all. */
 int kd_onednn_team(int threads, double flops);
 
+dnnl_data_type_t kd_onednn_type(kd_dtype dtype); /* of KD_F32 and KD_BF16 */
+
 dnnl_engine_t kd_onednn_engine(void); /* after kd_onednn_start */
 
 /* The library's status as ours; what: the call for the text. */

@@ -5,7 +5,7 @@
 #include "device/cpu/onednn_internal.h"
 
 /* A row-major matrix (rows, columns), or its transpose in memory, under leading axes. */
-static kd_status matrix_desc(int n_batch, const int64_t *batch, int64_t rows, int64_t columns,
+static kd_status matrix_desc(kd_dtype type, int n_batch, const int64_t *batch, int64_t rows, int64_t columns,
                              bool transposed, dnnl_memory_desc_t *desc) {
   dnnl_dims_t dims, strides;
   int64_t stride = rows * columns;
@@ -18,8 +18,8 @@ static kd_status matrix_desc(int n_batch, const int64_t *batch, int64_t rows, in
   dims[n_batch + 1] = columns;
   strides[n_batch] = transposed ? 1 : columns;
   strides[n_batch + 1] = transposed ? rows : 1;
-  return kd_onednn_check(dnnl_memory_desc_init_by_strides(desc, n_batch + 2, dims, dnnl_f32, strides),
-                         "matrix");
+  return kd_onednn_check(
+      dnnl_memory_desc_init_by_strides(desc, n_batch + 2, dims, kd_onednn_type(type), strides), "matrix");
 }
 
 /* b as it is stored, and without a layout. */
@@ -28,20 +28,22 @@ static kd_status packed_descs(const kd_onednn_product *p, dnnl_memory_desc_t *pl
   dnnl_dims_t dims = {p->k, p->n};
   int64_t row = p->b_row ? p->b_row : p->transpose_b ? p->k : p->n;
   dnnl_dims_t strides = {p->transpose_b ? 1 : row, p->transpose_b ? row : 1};
-  KD_TRY(kd_onednn_check(dnnl_memory_desc_init_by_strides(plain, 2, dims, dnnl_f32, strides), "matrix"));
-  return kd_onednn_check(dnnl_memory_desc_init_by_tag(any, 2, dims, dnnl_f32, dnnl_format_tag_any), "matrix");
+  dnnl_data_type_t type = kd_onednn_type(p->types.factors);
+  KD_TRY(kd_onednn_check(dnnl_memory_desc_init_by_strides(plain, 2, dims, type, strides), "matrix"));
+  return kd_onednn_check(dnnl_memory_desc_init_by_tag(any, 2, dims, type, dnnl_format_tag_any), "matrix");
 }
 
 static kd_status build_product(kd_onednn *self, const kd_onednn_product *p) {
   static const int64_t ones[KD_MAX_RANK] = {1, 1, 1, 1, 1, 1};
   dnnl_memory_desc_t a, b, y, bias;
-  KD_TRY(matrix_desc(p->n_batch, p->a_batch, p->m, p->k, p->transpose_a, &a));
+  const kd_dtype factors = p->types.factors, result = p->types.result;
+  KD_TRY(matrix_desc(factors, p->n_batch, p->a_batch, p->m, p->k, p->transpose_a, &a));
   if (p->pack)
     KD_TRY(packed_descs(p, &self->plain_kernel, &b));
   else
-    KD_TRY(matrix_desc(p->n_batch, p->b_batch, p->k, p->n, p->transpose_b, &b));
-  KD_TRY(matrix_desc(p->n_batch, p->y_batch, p->m, p->n, false, &y));
-  KD_TRY(matrix_desc(p->n_batch, ones, 1, p->n, false, &bias));
+    KD_TRY(matrix_desc(factors, p->n_batch, p->b_batch, p->k, p->n, p->transpose_b, &b));
+  KD_TRY(matrix_desc(result, p->n_batch, p->y_batch, p->m, p->n, false, &y));
+  KD_TRY(matrix_desc(KD_F32, p->n_batch, ones, 1, p->n, false, &bias));
   dnnl_matmul_desc_t operation;
   KD_TRY(kd_onednn_check(dnnl_matmul_desc_init(&operation, &a, &b, p->bias ? &bias : NULL, &y), "matmul"));
   KD_TRY(kd_onednn_make_desc(self, &operation, p->epilogue, NULL, NULL, NULL, "matmul"));

@@ -75,22 +75,28 @@ static const char *epilogue_text(kd_epilogue epilogue) {
   return names[epilogue];
 }
 
+static const char *factors_text(kd_pool *pool, const kd_product_types *types) {
+  return types->factors == KD_F32 ? "" : kd_pool_printf(pool, " in=%s", kd_dtype_name(types->factors));
+}
+
 static const char *text_kd_matmul_attr(kd_pool *pool, const void *attr_, int rank) {
   const kd_matmul_attr *attr = attr_;
   (void)rank;
-  return kd_pool_printf(pool, "%s%s%s", attr->transpose_a ? " transpose_a" : "",
-                        attr->transpose_b ? " transpose_b" : "", epilogue_text(attr->epilogue));
+  return kd_pool_printf(pool, "%s%s%s%s", attr->transpose_a ? " transpose_a" : "",
+                        attr->transpose_b ? " transpose_b" : "", factors_text(pool, &attr->types),
+                        epilogue_text(attr->epilogue));
 }
 
 static const char *text_kd_conv_attr(kd_pool *pool, const void *attr_, int rank) {
   const kd_conv_attr *attr = attr_;
   int n = attr->spatial;
   (void)rank;
-  return kd_pool_printf(
-      pool, " stride=%s dilation=%s before=%s after=%s groups=%lld%s%s%s", list_text(pool, n, attr->stride),
-      list_text(pool, n, attr->dilation), list_text(pool, n, attr->pad_before),
-      list_text(pool, n, attr->pad_after), (long long)attr->groups, epilogue_text(attr->epilogue),
-      attr->shape.rank ? " to=" : "", attr->shape.rank ? shape_text(pool, &attr->shape) : "");
+  return kd_pool_printf(pool, " stride=%s dilation=%s before=%s after=%s groups=%lld%s%s%s%s",
+                        list_text(pool, n, attr->stride), list_text(pool, n, attr->dilation),
+                        list_text(pool, n, attr->pad_before), list_text(pool, n, attr->pad_after),
+                        (long long)attr->groups, factors_text(pool, &attr->types),
+                        epilogue_text(attr->epilogue), attr->shape.rank ? " to=" : "",
+                        attr->shape.rank ? shape_text(pool, &attr->shape) : "");
 }
 
 static const char *text_kd_pool_attr(kd_pool *pool, const void *attr_, int rank) {

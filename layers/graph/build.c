@@ -57,13 +57,23 @@ kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids) {
   return kd_append(g, KD_OP_GATHER, &(kd_none_attr){0}, 2, (kd_sym[]){table, ids}, NULL);
 }
 
+/* The graph's type of computation, or the half type of an operand where that is float32. */
+static kd_product_types product_types(const kd_graph *g, kd_sym a, kd_sym b) {
+  kd_dtype type = g->compute, of_a = kd_sym_get(g, a)->dtype, of_b = kd_sym_get(g, b)->dtype;
+  if (type == KD_F32) type = kd_dtype_is_half(of_a) ? of_a : kd_dtype_is_half(of_b) ? of_b : type;
+  return (kd_product_types){.factors = type, .result = type};
+}
+
 kd_sym kd_matmul(kd_graph *g, kd_sym a, kd_sym b, bool transpose_a, bool transpose_b) {
-  kd_matmul_attr attr = {.transpose_a = transpose_a, .transpose_b = transpose_b};
+  kd_matmul_attr attr = {
+      .transpose_a = transpose_a, .transpose_b = transpose_b, .types = product_types(g, a, b)};
   return kd_append(g, KD_OP_MATMUL, &attr, 2, (kd_sym[]){a, b}, NULL);
 }
 
-kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr) {
-  return kd_append(g, KD_OP_CONV, attr, 2, (kd_sym[]){x, kernel}, NULL);
+kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr_) {
+  kd_conv_attr attr = *attr_;
+  attr.types = product_types(g, x, kernel);
+  return kd_append(g, KD_OP_CONV, &attr, 2, (kd_sym[]){x, kernel}, NULL);
 }
 
 kd_sym kd_pool_op(kd_graph *g, kd_sym x, const kd_pool_attr *attr) {

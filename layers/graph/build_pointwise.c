@@ -112,10 +112,21 @@ static kd_sym constant_like(kd_graph *g, kd_sym a, kd_sym b, float value) {
   return emit_constant(g, shape, value);
 }
 
+/* Results are float32 but for steps of a tensor in a half type that lose nothing by staying in it: those that
+ * give one of their operands, and those whose gradient is made of the result, which is kept. */
+static bool stays_half(kd_pw op) {
+  return op == KD_PW_RELU || op == KD_PW_TANH || op == KD_PW_SIGMOID;
+}
+
+static kd_dtype unary_type(const kd_graph *g, kd_pw op, kd_sym x) {
+  kd_dtype type = kd_sym_get(g, x)->dtype;
+  return kd_dtype_is_half(type) && stays_half(op) ? type : KD_F32;
+}
+
 kd_sym kd_unary(kd_graph *g, kd_pw op, kd_sym x) {
   float a, y;
   if (kd_sym_constant(g, x, &a) && fold_unary(op, a, &y)) return emit_constant(g, *kd_sym_shape(g, x), y);
-  return emit(g, op, 1, &x, KD_F32);
+  return emit(g, op, 1, &x, unary_type(g, op, x));
 }
 
 /* True when `x op c` is x itself, with c on the right. */
@@ -168,8 +179,15 @@ kd_sym kd_binary(kd_graph *g, kd_pw op, kd_sym a, kd_sym b) {
   return emit(g, op, 2, (kd_sym[]){a, b}, KD_F32);
 }
 
+static kd_dtype select_type(const kd_graph *g, kd_sym yes, kd_sym no) {
+  float other;
+  kd_dtype type = kd_sym_get(g, yes)->dtype;
+  bool same = kd_sym_get(g, no)->dtype == type || (kd_sym_constant(g, no, &other) && other == 0);
+  return kd_dtype_is_half(type) && same ? type : KD_F32;
+}
+
 kd_sym kd_select(kd_graph *g, kd_sym condition, kd_sym yes, kd_sym no) {
-  return emit(g, KD_PW_SELECT, 3, (kd_sym[]){condition, yes, no}, KD_F32);
+  return emit(g, KD_PW_SELECT, 3, (kd_sym[]){condition, yes, no}, select_type(g, yes, no));
 }
 
 kd_sym kd_cast(kd_graph *g, kd_sym x, kd_dtype dtype) {

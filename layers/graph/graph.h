@@ -52,6 +52,7 @@ typedef struct kd_graph {
   const char *failure;
   const char *scope;
   bool backward;
+  kd_dtype compute;     /* of products: KD_F32, or the half type of the layer that is built */
   uint32_t next_random; /* node numbers of random draws: equal for every batch size */
   /* Rows of a draw that belong to one sample, where layers work on steps as rows (TimeDistributed); 0: one.
    */
@@ -148,6 +149,7 @@ kd_sym kd_in_top_k(kd_graph *g, kd_sym scores, kd_sym labels, int k);
 kd_sym kd_exchange(kd_graph *g, kd_sym x);
 
 kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids);
+/* Products are computed in graph->compute, or in the half type of an operand. */
 kd_sym kd_matmul(kd_graph *g, kd_sym a, kd_sym b, bool transpose_a, bool transpose_b);
 kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr);
 kd_sym kd_pool_op(kd_graph *g, kd_sym x, const kd_pool_attr *attr);

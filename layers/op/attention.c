@@ -6,8 +6,8 @@ static kd_status check_heads(const kd_attention_attr *attr, const kd_sym_info *c
   const kd_shape *q = &x[0]->shape, *k = &x[1]->shape, *v = &x[2]->shape;
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT], c[KD_SHAPE_TEXT];
   for (int i = 0; i < 3; i++)
-    KD_CHECK(x[i]->dtype == KD_F32 && x[i]->shape.rank == 4, KD_ERR_USAGE,
-             "attention: %s of type %s and shape %s; float32 (batch, steps, heads, features) is needed",
+    KD_CHECK(kd_dtype_is_float(x[i]->dtype) && x[i]->shape.rank == 4, KD_ERR_USAGE,
+             "attention: %s of type %s and shape %s; floats (batch, steps, heads, features) are needed",
              names[i], kd_dtype_name(x[i]->dtype), kd_shape_text(&x[i]->shape, a));
   KD_CHECK(q->dim[0] == k->dim[0] && k->dim[0] == v->dim[0] && k->dim[1] == v->dim[1] &&
                k->dim[2] == v->dim[2] && q->dim[3] == k->dim[3] && q->dim[2] % k->dim[2] == 0,
@@ -32,7 +32,7 @@ static kd_status check_options(const kd_attention_attr *attr, int n_inputs, cons
            (double)attr->dropout, n_inputs);
   for (int i = first; i < first + attr->n_masks; i++) {
     const kd_shape *mask = &x[i]->shape;
-    bool fits = mask->rank == 4 && x[i]->dtype == KD_F32;
+    bool fits = mask->rank == 4 && kd_dtype_is_float(x[i]->dtype);
     for (int axis = 0; fits && axis < 4; axis++)
       fits = mask->dim[axis] == 1 || mask->dim[axis] == scores.dim[axis];
     KD_CHECK(fits, KD_ERR_USAGE, "attention: a mask of type %s and shape %s for scores of shape %s",
@@ -46,7 +46,8 @@ static kd_status attention_infer(const void *attr, int n_inputs, const kd_sym_in
   const kd_shape *q = &x[0]->shape;
   KD_TRY(check_heads(attr, x));
   KD_TRY(check_options(attr, n_inputs, x, KD_ATTENTION_FIXED));
-  y[0].dtype = y[1].dtype = KD_F32;
+  y[0].dtype = x[0]->dtype;
+  y[1].dtype = KD_F32;
   y[0].shape = KD_SHAPE(q->dim[0], q->dim[1], q->dim[2], x[2]->shape.dim[3]);
   y[1].shape = KD_SHAPE(q->dim[0], q->dim[2], q->dim[1]);
   return KD_OK;
@@ -81,7 +82,7 @@ static kd_status attention_grad_infer(const void *attr, int n_inputs, const kd_s
            KD_ERR_USAGE, "gradient of attention: results %s, sums %s, gradient %s",
            kd_shape_text(&x[3]->shape, a), kd_shape_text(&x[4]->shape, b), kd_shape_text(&x[5]->shape, c));
   for (int i = 0; i < 3; i++) {
-    y[i].dtype = KD_F32;
+    y[i].dtype = x[i]->dtype;
     y[i].shape = x[i]->shape;
   }
   return KD_OK;

@@ -2,6 +2,7 @@
  * other's gradients. */
 #include <stdio.h>
 
+#include "layers/op/product.h"
 #include "layers/op/rule.h"
 #include "layers/op/window.h"
 
@@ -32,22 +33,16 @@ static kd_status conv_shape(const kd_conv_attr *attr, const kd_shape *x, const k
   return KD_OK;
 }
 
-static kd_status check_types(const char *what, const kd_sym_info *a, const kd_sym_info *b) {
-  KD_CHECK(a->dtype == b->dtype && kd_dtype_is_float(a->dtype), KD_ERR_USAGE,
-           "%s of types %s and %s: both must be the same float type", what, kd_dtype_name(a->dtype),
-           kd_dtype_name(b->dtype));
-  return KD_OK;
-}
-
-static kd_status conv_infer(const void *attr, int n_inputs, const kd_sym_info *const *x, kd_sym_info *y) {
+static kd_status conv_infer(const void *attr_, int n_inputs, const kd_sym_info *const *x, kd_sym_info *y) {
+  const kd_conv_attr *attr = attr_;
   char text[KD_SHAPE_TEXT];
-  KD_TRY(check_types("convolution", x[0], x[1]));
+  KD_TRY(kd_product_check("convolution", &attr->types, x[0], x[1]));
   KD_TRY(conv_shape(attr, &x[0]->shape, &x[1]->shape, &y->shape));
   int64_t filters = y->shape.dim[y->shape.rank - 1];
   if (n_inputs == 3)
     KD_CHECK(x[2]->shape.rank == 1 && x[2]->shape.dim[0] == filters, KD_ERR_USAGE,
              "bias of shape %s for %lld filters", kd_shape_text(&x[2]->shape, text), (long long)filters);
-  y->dtype = x[0]->dtype;
+  y->dtype = attr->types.result;
   return KD_OK;
 }
 
@@ -66,9 +61,9 @@ static kd_status grad_data_infer(const void *attr_, int n_inputs, const kd_sym_i
                                  kd_sym_info *y) {
   const kd_conv_attr *attr = attr_;
   (void)n_inputs;
-  KD_TRY(check_types("transposed convolution", x[0], x[1]));
+  KD_TRY(kd_product_check("transposed convolution", &attr->types, x[0], x[1]));
   KD_TRY(check_dy(attr, &attr->shape, &x[1]->shape, &x[0]->shape));
-  y->dtype = x[0]->dtype;
+  y->dtype = attr->types.result;
   y->shape = attr->shape;
   return KD_OK;
 }
@@ -77,17 +72,18 @@ static kd_status grad_kernel_infer(const void *attr_, int n_inputs, const kd_sym
                                    kd_sym_info *y) {
   const kd_conv_attr *attr = attr_;
   (void)n_inputs;
-  KD_TRY(check_types("kernel gradient", x[0], x[1]));
+  KD_TRY(kd_product_check("kernel gradient", &attr->types, x[0], x[1]));
   KD_TRY(check_dy(attr, &x[0]->shape, &attr->shape, &x[1]->shape));
-  y->dtype = x[0]->dtype;
+  y->dtype = attr->types.result;
   y->shape = attr->shape;
   return KD_OK;
 }
 
-/* One of the three operations with the geometry of attr. `like`: the tensor whose shape a gradient has. */
+/* One of the three operations with the geometry of attr: the gradient of `like`, whose shape it has. */
 static kd_sym emit(kd_graph *g, kd_op op, const kd_conv_attr *attr, kd_sym a, kd_sym b, kd_sym like) {
   kd_conv_attr same = *attr;
-  same.shape = like == KD_NO_SYM ? KD_SCALAR : *kd_sym_shape(g, like);
+  same.shape = op == KD_OP_CONV ? KD_SCALAR : *kd_sym_shape(g, like);
+  same.types = kd_product_grad(g, &attr->types, like);
   return kd_append(g, op, &same, 2, (kd_sym[]){a, b}, NULL);
 }
 
@@ -106,7 +102,7 @@ static void conv_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, cons
 static void grad_data_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed,
                            kd_sym *din) {
   kd_sym dy = node->input[0], kernel = node->input[1];
-  if (needed[0]) din[0] = emit(g, KD_OP_CONV, node->attr, dout[0], kernel, KD_NO_SYM);
+  if (needed[0]) din[0] = emit(g, KD_OP_CONV, node->attr, dout[0], kernel, dy);
   if (needed[1]) din[1] = emit(g, KD_OP_CONV_GRAD_KERNEL, node->attr, dout[0], dy, kernel);
 }
 
@@ -114,7 +110,7 @@ static void grad_kernel_grad(kd_graph *g, const kd_node *node, const kd_sym *dou
                              kd_sym *din) {
   kd_sym x = node->input[0], dy = node->input[1];
   if (needed[0]) din[0] = emit(g, KD_OP_CONV_GRAD_DATA, node->attr, dy, dout[0], x);
-  if (needed[1]) din[1] = emit(g, KD_OP_CONV, node->attr, x, dout[0], KD_NO_SYM);
+  if (needed[1]) din[1] = emit(g, KD_OP_CONV, node->attr, x, dout[0], dy);
 }
 
 const kd_rule kd_rule_conv = {.infer = conv_infer, .grad = conv_grad};

@@ -1,4 +1,5 @@
 /* Rule of the matrix product. */
+#include "layers/op/product.h"
 #include "layers/op/rule.h"
 
 /* Rows and columns of an operand after its transposition. */
@@ -20,9 +21,7 @@ static kd_status matmul_infer(const void *attr_, int n_inputs, const kd_sym_info
   KD_CHECK(ka == kb, KD_ERR_USAGE, "matmul of %s%s and %s%s: inner sizes %lld and %lld differ",
            kd_shape_text(a, ta), attr->transpose_a ? " transposed" : "", kd_shape_text(b, tb),
            attr->transpose_b ? " transposed" : "", (long long)ka, (long long)kb);
-  KD_CHECK(x[0]->dtype == x[1]->dtype && kd_dtype_is_float(x[0]->dtype), KD_ERR_USAGE,
-           "matmul of types %s and %s: both must be the same float type", kd_dtype_name(x[0]->dtype),
-           kd_dtype_name(x[1]->dtype));
+  KD_TRY(kd_product_check("matmul", &attr->types, x[0], x[1]));
   kd_shape lead_a = *a, lead_b = *b;
   lead_a.rank -= 2;
   lead_b.rank -= 2;
@@ -31,7 +30,7 @@ static kd_status matmul_infer(const void *attr_, int n_inputs, const kd_sym_info
            kd_shape_text(b, tb));
   y->shape.dim[y->shape.rank++] = m;
   y->shape.dim[y->shape.rank++] = n;
-  y->dtype = x[0]->dtype;
+  y->dtype = attr->types.result;
   if (n_inputs == 3)
     KD_CHECK(x[2]->shape.rank == 1 && x[2]->shape.dim[0] == n, KD_ERR_USAGE,
              "bias of shape %s for %lld columns", kd_shape_text(&x[2]->shape, ta), (long long)n);
@@ -44,6 +43,14 @@ static kd_sym flatten_rows(kd_graph *g, kd_sym x) {
   return kd_reshape(g, x, KD_SHAPE(kd_shape_span(&shape, 0, shape.rank - 1), shape.dim[shape.rank - 1]));
 }
 
+/* A product in the types of `of` that gives the gradient of `like`. */
+static kd_sym emit(kd_graph *g, const kd_matmul_attr *of, kd_sym like, kd_sym x, kd_sym y, bool transpose_x,
+                   bool transpose_y) {
+  kd_matmul_attr attr = {
+      .transpose_a = transpose_x, .transpose_b = transpose_y, .types = kd_product_grad(g, &of->types, like)};
+  return kd_append(g, KD_OP_MATMUL, &attr, 2, (kd_sym[]){x, y}, NULL);
+}
+
 /* With A = op(a), B = op(b): dA = dy B^T and dB = A^T dy, each transposed back when its operand was. */
 static void matmul_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed,
                         kd_sym *din) {
@@ -54,14 +61,14 @@ static void matmul_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, co
     kd_graph_fail(g, "a matmul with a fused activation has no gradient");
     return;
   }
-  if (needed[0]) din[0] = ta ? kd_matmul(g, b, dy, tb, true) : kd_matmul(g, dy, b, false, !tb);
+  if (needed[0]) din[0] = ta ? emit(g, attr, a, b, dy, tb, true) : emit(g, attr, a, dy, b, false, !tb);
   if (needed[1]) {
     /* One matrix used by all rows: its gradient is one product over all rows, not a sum of products. */
     if (kd_sym_shape(g, b)->rank == 2 && !ta) {
       a = flatten_rows(g, a);
       dy = flatten_rows(g, dy);
     }
-    din[1] = tb ? kd_matmul(g, dy, a, true, ta) : kd_matmul(g, a, dy, !ta, false);
+    din[1] = tb ? emit(g, attr, b, dy, a, true, ta) : emit(g, attr, b, a, dy, !ta, false);
   }
   if (node->n_inputs == 3 && needed[2]) din[2] = dout[0]; /* summed down by the walker */
 }

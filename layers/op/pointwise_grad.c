@@ -49,8 +49,8 @@ static void add_grad(walk *w, int operand, kd_sym grad) {
   w->grad[operand] = w->grad[operand] == KD_NO_SYM ? grad : kd_add(w->g, w->grad[operand], grad);
 }
 
-/* Which operands a wanted input reaches, and which operands are tensors already: inputs, and outputs that
- * were not rounded to a shorter type. */
+/* Which operands a wanted input reaches, and which operands are tensors already: inputs and outputs. An
+ * output in a half type stands for its step, as it does in Keras: it is what is kept anyway. */
 static void start(walk *w, const kd_sym *dout, const bool *needed) {
   const kd_pointwise_attr *attr = w->attr;
   for (int i = 0; i < MAX_OPERANDS; i++) w->value[i] = w->grad[i] = KD_NO_SYM;
@@ -62,7 +62,8 @@ static void start(walk *w, const kd_sym *dout, const bool *needed) {
     for (int a = 0; a < kd_pw_operands((kd_pw)attr->step[s].op); a++)
       if (w->wanted[attr->step[s].arg[a]]) w->wanted[attr->n_inputs + s] = true;
   for (int i = 0; i < attr->n_outputs; i++) {
-    if (attr->output[i] >= attr->n_inputs && attr->output_dtype[i] == KD_F32)
+    kd_dtype type = attr->output_dtype[i];
+    if (attr->output[i] >= attr->n_inputs && (type == KD_F32 || kd_dtype_is_half(type)))
       w->value[attr->output[i]] = w->node->output[i];
     add_grad(w, attr->output[i], dout[i]);
   }

@@ -51,6 +51,8 @@ static kd_sym unary_factor(kd_graph *g, kd_pw op, kd_sym x, kd_sym y) {
 static kd_sym unary_grad(kd_graph *g, kd_pw op, kd_sym x, kd_sym y, kd_sym dy) {
   switch (op) {
   case KD_PW_COPY:
+  case KD_PW_TO_BF16:
+  case KD_PW_TO_F16:
     return dy;
   case KD_PW_NEG:
     return kd_unary(g, KD_PW_NEG, dy);

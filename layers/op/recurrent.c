@@ -1,16 +1,17 @@
-/* Rules of recurrent sequences. device/recurrent.h says what the operands are. */
+/* Rules of recurrent sequences. device/recurrent.h says what the operands are. States and results are float32
+ * whatever the types of operands. */
 #include "layers/op/rule.h"
 
 typedef struct sizes {
   int64_t rows, steps, units, gates;
 } sizes;
 
-/* An optional operand has the wanted shape and type float32. */
+/* An optional operand has the wanted shape and a float type. */
 static kd_status check_operand(const char *what, const kd_sym_info *const *x, int place, kd_shape wanted) {
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
   if (place < 0) return KD_OK;
-  KD_CHECK(kd_shape_equal(&x[place]->shape, &wanted) && x[place]->dtype == KD_F32, KD_ERR_USAGE,
-           "recurrent sequence: %s of shape %s and type %s, expected %s float32", what,
+  KD_CHECK(kd_shape_equal(&x[place]->shape, &wanted) && kd_dtype_is_float(x[place]->dtype), KD_ERR_USAGE,
+           "recurrent sequence: %s of shape %s and type %s, expected %s of floats", what,
            kd_shape_text(&x[place]->shape, a), kd_dtype_name(x[place]->dtype), kd_shape_text(&wanted, b));
   return KD_OK;
 }
@@ -30,7 +31,7 @@ static kd_status read_kernel(const kd_recurrent_attr *attr, const kd_sym_info *k
   char text[KD_SHAPE_TEXT];
   n->gates = kd_cell_gates(attr->cell);
   KD_CHECK(kernel->shape.rank == 2 && kernel->shape.dim[1] == n->gates * kernel->shape.dim[0] &&
-               kernel->dtype == KD_F32,
+               kd_dtype_is_float(kernel->dtype),
            KD_ERR_USAGE, "recurrent sequence: kernel of shape %s and type %s for %d gates",
            kd_shape_text(&kernel->shape, text), kd_dtype_name(kernel->dtype), (int)n->gates);
   n->units = kernel->shape.dim[0];
@@ -53,7 +54,7 @@ static kd_status recurrent_infer(const void *attr_, int n_inputs, const kd_sym_i
            "recurrent sequence: only the GRU has a recurrent bias");
   KD_TRY(read_kernel(attr, x[1], &n));
   const kd_shape *z = &x[0]->shape;
-  KD_CHECK(z->rank == 3 && z->dim[2] == n.gates * n.units && x[0]->dtype == KD_F32, KD_ERR_USAGE,
+  KD_CHECK(z->rank == 3 && z->dim[2] == n.gates * n.units && kd_dtype_is_float(x[0]->dtype), KD_ERR_USAGE,
            "recurrent sequence: input projection of shape %s and type %s for %lld units and %lld gates",
            kd_shape_text(z, text), kd_dtype_name(x[0]->dtype), (long long)n.units, (long long)n.gates);
   n.rows = z->dim[0];
@@ -84,7 +85,7 @@ static kd_status recurrent_grad_infer(const void *attr_, int n_inputs, const kd_
       check_count(attr, n_inputs, 3, KD_RNN_DY | KD_RNN_DSTATE | KD_RNN_STATE | KD_RNN_MASK | KD_RNN_DROP));
   KD_TRY(read_kernel(attr, x[0], &n));
   const kd_shape *before = &x[2]->shape;
-  KD_CHECK(before->rank == 3 && before->dim[2] == n.units && x[2]->dtype == KD_F32, KD_ERR_USAGE,
+  KD_CHECK(before->rank == 3 && before->dim[2] == n.units && kd_dtype_is_float(x[2]->dtype), KD_ERR_USAGE,
            "gradient of a recurrent sequence: states of shape %s for %lld units", kd_shape_text(before, text),
            (long long)n.units);
   n.rows = before->dim[0];

@@ -33,13 +33,13 @@ static int only_reader(const pass *p, kd_sym sym) {
   return p->graph->nodes[reader].op == KD_OP_POINTWISE ? reader : -1;
 }
 
-/* A pointwise node of one step whose result has the type and shape of `like`. */
-static const kd_pointwise_attr *single_step(const pass *p, int node, int n_inputs, kd_sym like) {
+/* A pointwise node of one step whose result has the type and the shape of `like`. */
+static const kd_pointwise_attr *single_step(const pass *p, int node, int n_inputs, kd_dtype type,
+                                            kd_sym like) {
   const kd_pointwise_attr *attr = p->graph->nodes[node].attr;
-  const kd_sym_info *info = &p->graph->syms[like];
   bool fits = attr->n_inputs == n_inputs && attr->n_steps == 1 && attr->n_outputs == 1 &&
-              attr->output[0] == n_inputs && attr->output_dtype[0] == info->dtype &&
-              kd_shape_equal(&attr->shape, &info->shape);
+              attr->output[0] == n_inputs && attr->output_dtype[0] == type &&
+              kd_shape_equal(&attr->shape, &p->graph->syms[like].shape);
   return fits ? attr : NULL;
 }
 
@@ -52,7 +52,7 @@ static bool computed_before(const pass *p, kd_sym sym, int node) {
 /* The bias when node adds a vector over the last axis to sum's result, else KD_NO_SYM. A vector has rank 1: a
  * residual or a bias of full rank has another meaning even where the sizes agree. */
 static kd_sym match_bias(const pass *p, int node, kd_sym sum, int head) {
-  const kd_pointwise_attr *attr = single_step(p, node, 2, sum);
+  const kd_pointwise_attr *attr = single_step(p, node, 2, KD_F32, sum);
   if (!attr || attr->step[0].op != KD_PW_ADD || attr->step[0].arg[0] == attr->step[0].arg[1])
     return KD_NO_SYM;
   const kd_node *add = &p->graph->nodes[node];
@@ -60,11 +60,11 @@ static kd_sym match_bias(const pass *p, int node, kd_sym sum, int head) {
   const kd_sym_info *info = &p->graph->syms[bias], *full = &p->graph->syms[sum];
   bool vector = info->shape.rank == 1 && full->shape.rank > 1 &&
                 info->shape.dim[0] == full->shape.dim[full->shape.rank - 1];
-  return vector && info->dtype == full->dtype && computed_before(p, bias, head) ? bias : KD_NO_SYM;
+  return vector && info->dtype == KD_F32 && computed_before(p, bias, head) ? bias : KD_NO_SYM;
 }
 
 static kd_epilogue match_activation(const pass *p, int node, kd_sym x) {
-  const kd_pointwise_attr *attr = single_step(p, node, 1, x);
+  const kd_pointwise_attr *attr = single_step(p, node, 1, p->graph->syms[x].dtype, x);
   if (!attr) return KD_EPI_NONE;
   switch (attr->step[0].op) {
   case KD_PW_RELU:
@@ -89,19 +89,32 @@ static void absorb(pass *p, int head, int node) {
   p->change[head].result = p->graph->nodes[node].output[0];
 }
 
+/* The sum with a bias is float32. Behind a product in a half type it is taken in together with the cast back,
+ * or not at all. Returns the tensor that is the product's result then. */
+static kd_sym take_bias(pass *p, int head, int adder, kd_sym sum) {
+  kd_sym bias = match_bias(p, adder, sum, head), biased = p->graph->nodes[adder].output[0];
+  kd_dtype type = p->graph->syms[sum].dtype;
+  if (bias == KD_NO_SYM) return sum;
+  if (type != KD_F32) {
+    int cast = only_reader(p, biased);
+    const kd_pointwise_attr *attr = cast < 0 ? NULL : single_step(p, cast, 1, type, biased);
+    if (!attr || attr->step[0].op != KD_PW_COPY) return sum;
+    absorb(p, head, adder);
+    adder = cast;
+  }
+  p->change[head].bias = bias;
+  absorb(p, head, adder);
+  return p->change[head].result;
+}
+
 static void match_linear(pass *p, int head) {
   const kd_node *node = &p->graph->nodes[head];
   kd_sym result = node->output[0];
   int reader = only_reader(p, result);
   if (reader < 0 || has_epilogue(node)) return;
   if (node->n_inputs == 2) {
-    kd_sym bias = match_bias(p, reader, result, head);
-    if (bias != KD_NO_SYM) {
-      p->change[head].bias = bias;
-      absorb(p, head, reader);
-      result = p->change[head].result;
-      reader = only_reader(p, result);
-    }
+    result = take_bias(p, head, reader, result);
+    reader = only_reader(p, result);
   }
   kd_epilogue epilogue = reader < 0 ? KD_EPI_NONE : match_activation(p, reader, result);
   if (epilogue == KD_EPI_NONE) return;

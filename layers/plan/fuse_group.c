@@ -4,10 +4,11 @@
  * at the place of its last member. That is right when all readers of the group's results stand behind that
  * place or are members themselves. The inputs of members stand before it in any case.
  *
- * No value changes by this: steps are the same, results between members stay float32, and a kernel computes a
- * step bit for bit alike wherever it stands. So bits do not depend on the grouping, which may differ between
- * batch sizes (at batch 1 a broadcast shape can equal a full one). For the same reason products and sums are
- * not contracted to FMA here: that would change bits with the grouping. */
+ * No value changes by this: steps are the same, results between members stay float32 (where they were stored
+ * in a half type a step rounds them), and a kernel computes a step bit for bit alike wherever it stands. So
+ * bits do not depend on the grouping, which may differ between batch sizes (at batch 1 a broadcast shape can
+ * equal a full one). For the same reason products and sums are not contracted to FMA here: that would change
+ * bits with the grouping. */
 #include <limits.h>
 #include <string.h>
 
@@ -52,8 +53,13 @@ static void add_group(const search *s, members *set, int leader) {
   }
 }
 
-/* All readers of a tensor, through views, are members or stand behind `place`. Members read it directly and
- * as float32: reading through another type would round. *outside: somebody else reads it. */
+/* Members may read float32 as it is and half types rounded; integers would be cut. */
+static bool passes_inside(kd_dtype dtype) {
+  return dtype == KD_F32 || kd_dtype_is_half(dtype);
+}
+
+/* All readers of a tensor, through views, are members or stand behind `place`. Members read it directly.
+ * *outside: somebody else reads it. */
 static bool readers_fit(const search *s, kd_sym sym, int place, bool through_view, bool *outside) {
   for (int r = s->readers.start[sym]; r < s->readers.start[sym + 1]; r++) {
     int reader = s->readers.node[r];
@@ -62,7 +68,7 @@ static bool readers_fit(const search *s, kd_sym sym, int place, bool through_vie
       *outside = true;
       if (!readers_fit(s, node->output[0], place, true, outside)) return false;
     } else if (s->member[reader]) {
-      if (through_view || s->graph->syms[sym].dtype != KD_F32) return false;
+      if (through_view || !passes_inside(s->graph->syms[sym].dtype)) return false;
     } else {
       *outside = true;
       if (reader <= place) return false;

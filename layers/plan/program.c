@@ -73,6 +73,25 @@ static int find_operand(kd_program *program, kd_sym sym) {
   return add_input(program, skip_casts(graph, sym));
 }
 
+static kd_pw rounding_step(kd_dtype dtype) {
+  return dtype == KD_BF16 ? KD_PW_TO_BF16 : dtype == KD_F16 ? KD_PW_TO_F16 : KD_PW_COPY;
+}
+
+/* The operand that holds a result as its readers would load it: half types are rounded by a step, unless the
+ * value is an input of that type. */
+static int rounded(kd_program *program, int operand, kd_dtype dtype) {
+  if (!kd_dtype_is_half(dtype)) return operand;
+  if (operand < KD_MAX_INPUTS && program->graph->syms[program->input[operand]].dtype == dtype) return operand;
+  return add_step(program, (kd_pw_step){.op = (uint8_t)rounding_step(dtype), .arg = {(uint8_t)operand}});
+}
+
+/* The operand before the rounding that a store does by itself. */
+static int unrounded(const kd_program *program, int operand, kd_dtype dtype) {
+  if (operand < KD_MAX_INPUTS || !kd_dtype_is_half(dtype)) return operand;
+  const kd_pw_step *step = &program->attr.step[operand - KD_MAX_INPUTS];
+  return step->op == rounding_step(dtype) ? step->arg[0] : operand;
+}
+
 void kd_program_join(kd_program *program, const kd_node *node) {
   const kd_pointwise_attr *attr = node->attr;
   int number[KD_MAX_INPUTS + KD_MAX_STEPS];
@@ -82,8 +101,10 @@ void kd_program_join(kd_program *program, const kd_node *node) {
     for (int a = 0; a < kd_pw_operands(step.op); a++) step.arg[a] = (uint8_t)number[step.arg[a]];
     number[attr->n_inputs + s] = step.op == KD_PW_COPY ? step.arg[0] : add_step(program, step);
   }
-  for (int o = 0; o < attr->n_outputs && !program->full; o++)
-    program->operand[node->output[o]] = number[attr->output[o]];
+  for (int o = 0; o < attr->n_outputs && !program->full; o++) {
+    kd_sym result = node->output[o];
+    program->operand[result] = rounded(program, number[attr->output[o]], program->graph->syms[result].dtype);
+  }
 }
 
 void kd_program_output(kd_program *program, kd_sym sym) {
@@ -92,11 +113,12 @@ void kd_program_output(kd_program *program, kd_sym sym) {
     program->full = true;
     return;
   }
-  int operand = program->operand[sym];
+  kd_dtype dtype = program->graph->syms[sym].dtype;
+  int operand = unrounded(program, program->operand[sym], dtype);
   if (operand < KD_MAX_INPUTS) /* an input as it is: outputs come from steps */
     operand = add_step(program, (kd_pw_step){.op = KD_PW_COPY, .arg = {(uint8_t)operand}});
   program->output[attr->n_outputs] = sym;
-  attr->output_dtype[attr->n_outputs] = program->graph->syms[sym].dtype;
+  attr->output_dtype[attr->n_outputs] = dtype;
   attr->output[attr->n_outputs++] = (uint8_t)operand;
 }
 

@@ -110,6 +110,19 @@ static void test_flat_steps_have_no_gradient(void **state) {
   }
 }
 
+/* The gradient of rounding is that of the value itself. */
+static void test_gradient_passes_rounding(void **state) {
+  (void)state;
+  static const kd_pw rounding[] = {KD_PW_TO_BF16, KD_PW_TO_F16};
+  static const double x[] = {1.001, -2.003, 0.5}, ones[] = {1, 1, 1};
+  for (int i = 0; i < 2; i++) {
+    trial t;
+    trial_open(&t);
+    trial_expect(&t, kd_unary(t.g, rounding[i], trial_values(&t, KD_SHAPE(3), x)), 0, ones, "rounding");
+    trial_close(&t);
+  }
+}
+
 /* A program as fusion makes them: two results, a shared intermediate value, a draw, all kinds of operands. */
 static kd_sym fused_program(trial *t) {
   kd_sym inputs[] = {trial_input(t, KD_SHAPE(3, 4), -1, 1), trial_input(t, KD_SHAPE(4), 0.5, 1),
@@ -138,11 +151,9 @@ static void test_programs(void **state) {
 
 static void test_every_step_was_checked(void **state) {
   (void)state;
-  bool seen[KD_N_PW] = {[KD_PW_CONST] = true,
-                        [KD_PW_UNIFORM] = true,
-                        [KD_PW_NORMAL] = true,
-                        [KD_PW_SELECT] = true,
-                        [KD_PW_FMA] = true};
+  bool seen[KD_N_PW] = {
+      [KD_PW_CONST] = true,   [KD_PW_UNIFORM] = true, [KD_PW_NORMAL] = true, [KD_PW_SELECT] = true,
+      [KD_PW_TO_BF16] = true, [KD_PW_TO_F16] = true,  [KD_PW_FMA] = true};
   for (int i = 0; i < N_SMOOTH; i++) seen[smooth[i].op] = true;
   for (int i = 0; i < N_FLAT; i++) seen[flat[i]] = true;
   for (kd_pw op = 0; op < KD_N_PW; op++)
@@ -211,6 +222,7 @@ int main(void) {
       cmocka_unit_test(test_power_with_constant),
       cmocka_unit_test(test_select),
       cmocka_unit_test(test_flat_steps_have_no_gradient),
+      cmocka_unit_test(test_gradient_passes_rounding),
       cmocka_unit_test(test_programs),
       cmocka_unit_test(test_every_step_was_checked),
       cmocka_unit_test(test_kinks),

@@ -1,4 +1,4 @@
-/* Times the OP_BENCH rows of cases.def: bench_ops [part of a name] [threads]. */
+/* Times the OP_BENCH rows of cases.def: bench_ops [part of a name] [threads] [bfloat16|float16]. */
 #include "device/base/clock.h"
 #include "support/check.h"
 #include "support/op_case.h"
@@ -46,6 +46,8 @@ static void bench_copy(size_t bytes) {
 
 int main(int argc, char **argv) {
   kd_device device;
+  kd_dtype type = KD_F32;
+  if (argc > 3 && !kd_dtype_parse(argv[3], &type)) return 2;
   if (kd_device_open("cpu", 0, argc > 2 ? atoi(argv[2]) : 1, true, &device) != KD_OK) {
     fprintf(stderr, "%s\n", kd_status_text());
     return 1;
@@ -56,7 +58,11 @@ int main(int argc, char **argv) {
   for (int i = 0; i < n_op_benches; i++) {
     const char *name = kd_op_get(op_benches[i].op)->name;
     if (argc > 1 && !strstr(name, argv[1]) && !strstr(op_benches[i].name, argv[1])) continue;
-    bench(&op_benches[i], &device);
+    op_typed_case typed;
+    if (type == KD_F32)
+      bench(&op_benches[i], &device);
+    else if (op_benches[i].op != KD_OP_POINTWISE && op_case_convert(&op_benches[i], type, &typed))
+      bench(&typed.what, &device);
   }
   kd_device_close(&device);
   return 0;

@@ -46,6 +46,31 @@ static void test_epilogue_in_training(void **unused) {
   end(f);
 }
 
+/* In a half type the sum with the bias is cast back before the activation; the float32 kernel stays what it
+ * is, and so does its gradient. */
+static void test_dense_in_bfloat16(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_graph *g = f->g;
+  kd_sym x = kd_cast(g, input(f, KD_SHAPE(8, 4)), KD_BF16), grads[2];
+  kd_sym weights[] = {kd_weight_sym(g, KD_F32, KD_SHAPE(4, 16), 0, "kernel"),
+                      kd_weight_sym(g, KD_F32, KD_SHAPE(16), 1, "bias")};
+  kd_sym product = kd_matmul(g, x, weights[0], false, false);
+  kd_sym y = kd_unary(g, KD_PW_RELU, kd_cast(g, kd_add(g, product, weights[1]), KD_BF16));
+  assert_ok(kd_autodiff(g, kd_reduce_all(g, KD_REDUCE_SUM, y), 2, weights, grads));
+  f->keep[grads[0]] = f->keep[grads[1]] = true;
+  fuse(f);
+  const kd_node *dense = node_of(f, y), *gradient = node_of(f, grads[0]);
+  assert_int_equal(dense->op, KD_OP_MATMUL);
+  assert_int_equal(dense->n_inputs, 3);
+  assert_int_equal(((const kd_matmul_attr *)dense->attr)->epilogue, KD_EPI_RELU);
+  assert_int_equal(kd_sym_get(f->result, dense->output[0])->dtype, KD_BF16);
+  assert_int_equal(gradient->op, KD_OP_MATMUL);
+  assert_int_equal(((const kd_matmul_attr *)gradient->attr)->types.factors, KD_BF16);
+  assert_int_equal(kd_sym_get(f->result, gradient->output[0])->dtype, KD_F32);
+  end(f);
+}
+
 /* A residual of the same shape is no bias. */
 static void test_residual_is_no_bias(void **unused) {
   (void)unused;
@@ -139,9 +164,13 @@ static void test_structure_is_the_same_for_batch_1(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_dense_is_one_product), cmocka_unit_test(test_epilogue_in_training),
-      cmocka_unit_test(test_residual_is_no_bias),  cmocka_unit_test(test_late_bias),
-      cmocka_unit_test(test_norm_and_relu),        cmocka_unit_test(test_structure_is_the_same_for_batch_1),
+      cmocka_unit_test(test_dense_is_one_product),
+      cmocka_unit_test(test_epilogue_in_training),
+      cmocka_unit_test(test_dense_in_bfloat16),
+      cmocka_unit_test(test_residual_is_no_bias),
+      cmocka_unit_test(test_late_bias),
+      cmocka_unit_test(test_norm_and_relu),
+      cmocka_unit_test(test_structure_is_the_same_for_batch_1),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@ static int pick(int below) {
 
 typedef struct random_graph {
   kd_graph *g;
+  bool half; /* some tensors are bfloat16 */
   kd_sym fed[FED], rng;
   float fed_values[FED][CELLS];
   uint32_t rng_values[4];
@@ -52,13 +53,18 @@ static kd_sym any_matrix(random_graph *r) {
   return r->syms[0];
 }
 
+/* The fake backend multiplies float32. */
+static kd_sym any_factor(random_graph *r) {
+  return kd_cast(r->g, any_matrix(r), KD_F32);
+}
+
 static kd_sym any_node(random_graph *r) {
   static const kd_pw unary[] = {KD_PW_NEG, KD_PW_TANH, KD_PW_SIGMOID, KD_PW_RELU, KD_PW_SQUARE};
   static const kd_pw binary[] = {KD_PW_ADD, KD_PW_SUB, KD_PW_MUL, KD_PW_MAX, KD_PW_LT};
   kd_graph *g = r->g;
   switch (pick(12)) {
   case 0:
-    return kd_matmul(g, any_matrix(r), any_matrix(r), pick(2), pick(2));
+    return kd_matmul(g, any_factor(r), any_factor(r), pick(2), pick(2));
   case 1:
     return kd_reduce_all(g, KD_REDUCE_SUM, any_matrix(r));
   case 2:
@@ -66,7 +72,7 @@ static kd_sym any_node(random_graph *r) {
   case 3:
     return kd_select(g, any(r), any(r), any(r));
   case 4:
-    return kd_cast(g, kd_cast(g, any(r), KD_I32), KD_F32);
+    return r->half ? kd_cast(g, any(r), KD_BF16) : kd_cast(g, kd_cast(g, any(r), KD_I32), KD_F32);
   case 5:
     return kd_binary(g, KD_PW_LT, kd_uniform(g, r->rng, KD_SHAPE(ROWS, COLUMNS)), kd_const(g, 0.5));
   case 6:
@@ -78,8 +84,9 @@ static kd_sym any_node(random_graph *r) {
   }
 }
 
-static random_graph *make(bool training) {
+static random_graph *make(bool training, bool half) {
   random_graph *r = kd_calloc(1, sizeof *r);
+  r->half = half;
   r->g = kd_graph_create();
   r->rng = kd_value_sym(r->g, KD_U32, KD_SHAPE(4), 0, "rng");
   for (int i = 0; i < 4; i++) r->rng_values[i] = (uint32_t)pick(1000);
@@ -129,11 +136,11 @@ static void compute(random_graph *r, bool fusion, results *out) {
   kd_plan_destroy(plan);
 }
 
-static void compare(bool training, int rounds) {
+static void compare(bool training, bool half, int rounds) {
   int plain_launches = 0, fused_launches = 0;
   for (int round = 0; round < rounds; round++) {
     static results plain, fused;
-    random_graph *r = make(training);
+    random_graph *r = make(training, half);
     compute(r, false, &plain);
     compute(r, true, &fused);
     for (int i = 0; i < r->n_results; i++)
@@ -151,15 +158,23 @@ static void compare(bool training, int rounds) {
 
 static void test_inference(void **unused) {
   (void)unused;
-  compare(false, 400);
+  compare(false, false, 400);
 }
 
 static void test_training(void **unused) {
   (void)unused;
-  compare(true, 400);
+  compare(true, false, 400);
+}
+
+/* Values that are bfloat16 between nodes are rounded inside of a program too. */
+static void test_half_types(void **unused) {
+  (void)unused;
+  compare(false, true, 400);
+  compare(true, true, 400);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_inference), cmocka_unit_test(test_training)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_inference), cmocka_unit_test(test_training),
+                                     cmocka_unit_test(test_half_types)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
 
 #include "device/base/memory.h"
 #include "device/base/rng.h"
+#include "support/interpret.h"
+#include "support/op_case.h"
 
 fake_counts fake;
 const char *fake_failure;
@@ -17,6 +19,8 @@ static float load(const kd_tensor *t, int64_t i) {
     return ((const uint8_t *)t->data)[i];
   case KD_I32:
     return (float)((const int32_t *)t->data)[i];
+  case KD_BF16:
+    return (float)op_data_decode(t, i);
   default:
     return NAN;
   }
@@ -32,6 +36,9 @@ static void store(const kd_tensor *t, int64_t i, float value) {
     break;
   case KD_I32:
     ((int32_t *)t->data)[i] = (int32_t)value;
+    break;
+  case KD_BF16:
+    op_data_encode(&(double){round_to(KD_BF16, (double)value)}, 1, KD_BF16, (uint16_t *)t->data + i);
     break;
   default:
     break;
@@ -81,6 +88,8 @@ static float apply(const kd_pw_step *step, const float *v) {
     return 1 / (1 + expf(-a));
   case KD_PW_RELU:
     return a > 0 ? a : 0;
+  case KD_PW_TO_BF16:
+    return (float)round_to(KD_BF16, (double)a);
   case KD_PW_ADD:
     return a + b;
   case KD_PW_SUB:

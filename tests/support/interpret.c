@@ -42,6 +42,15 @@ double apply_epilogue(kd_epilogue epilogue, double x) {
   return x;
 }
 
+double round_to(kd_dtype dtype, double x) {
+  if (!kd_dtype_is_half(dtype) || !isfinite(x) || x == 0) return x;
+  int digits = dtype == KD_BF16 ? 8 : 11, least = dtype == KD_BF16 ? -125 : -13, exponent;
+  frexp(x, &exponent);
+  double unit = ldexp(1, (exponent < least ? least : exponent) - digits), rounded = rint(x / unit) * unit;
+  double most = dtype == KD_BF16 ? ldexp(255, 120) : 65504;
+  return fabs(rounded) > most ? copysign((double)INFINITY, x) : rounded;
+}
+
 typedef void (*interpret_fn)(const call *c);
 
 static const interpret_fn functions[KD_N_OPS] = {
@@ -50,8 +59,32 @@ static const interpret_fn functions[KD_N_OPS] = {
 #undef KD_OP
 };
 
-static void truncate_integers(kd_dtype dtype, int64_t count, double *y) {
-  for (int64_t i = 0; !kd_dtype_is_float(dtype) && i < count; i++) y[i] = trunc(y[i]);
+/* Results as their type holds them: integers are cut, half types rounded. */
+static void store(kd_dtype dtype, int64_t count, double *y) {
+  for (int64_t i = 0; i < count; i++) y[i] = kd_dtype_is_float(dtype) ? round_to(dtype, y[i]) : trunc(y[i]);
+}
+
+/* Operands as a product takes them: copies, in the type of its factors. */
+static void round_factors(const kd_product_types *types, call *c, double *rounded[2]) {
+  for (int i = 0; i < 2; i++) {
+    int64_t count = kd_shape_count(&c->x_shape[i]);
+    rounded[i] = kd_calloc((size_t)count, sizeof(double));
+    for (int64_t e = 0; e < count; e++) rounded[i][e] = round_to(types->factors, c->x[i][e]);
+    c->x[i] = rounded[i];
+  }
+}
+
+static const kd_product_types *product_types(const kd_node *node) {
+  switch (node->op) {
+  case KD_OP_MATMUL:
+    return &((const kd_matmul_attr *)node->attr)->types;
+  case KD_OP_CONV:
+  case KD_OP_CONV_GRAD_DATA:
+  case KD_OP_CONV_GRAD_KERNEL:
+    return &((const kd_conv_attr *)node->attr)->types;
+  default:
+    return NULL;
+  }
 }
 
 kd_status interpret_node(const kd_graph *graph, const kd_node *node, double **values) {
@@ -70,9 +103,12 @@ kd_status interpret_node(const kd_graph *graph, const kd_node *node, double **va
     c.y[i] = values[sym];
     for (int64_t e = 0; e < kd_shape_count(&c.y_shape[i]); e++) c.y[i][e] = 0;
   }
+  double *rounded[2] = {NULL, NULL};
+  const kd_product_types *types = product_types(node);
+  if (types) round_factors(types, &c, rounded);
   functions[node->op](&c);
-  for (int i = 0; i < node->n_outputs; i++)
-    truncate_integers(c.y_dtype[i], kd_shape_count(&c.y_shape[i]), c.y[i]);
+  for (int i = 0; i < node->n_outputs; i++) store(c.y_dtype[i], kd_shape_count(&c.y_shape[i]), c.y[i]);
+  for (int i = 0; i < 2; i++) kd_free(rounded[i]);
   return KD_OK;
 }
 

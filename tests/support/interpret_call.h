@@ -2,7 +2,7 @@
 #ifndef KD_TEST_INTERPRET_CALL_H
 #define KD_TEST_INTERPRET_CALL_H
 
-#include "layers/graph/graph.h"
+#include "support/interpret.h"
 
 typedef struct call {
   kd_op op;

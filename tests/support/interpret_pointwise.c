@@ -52,6 +52,10 @@ static double unary(kd_pw op, double a) {
     return a == 0;
   case KD_PW_FINITE:
     return isfinite(a);
+  case KD_PW_TO_BF16:
+    return round_to(KD_BF16, a);
+  case KD_PW_TO_F16:
+    return round_to(KD_F16, a);
   default:
     return NAN;
   }

@@ -75,6 +75,20 @@ void op_run_close(op_run *run);
 size_t op_run_bytes(
     const op_run *run); /* read and written: all inputs and outputs; of a table the rows that are used */
 
+/* op_types.c: a row again with all float32 operands in `type`; false when it has none, or infinities, which
+ * op_data.c writes as float32 only. `what` points into the struct. */
+typedef union op_product_attr {
+  kd_matmul_attr matmul;
+  kd_conv_attr conv;
+} op_product_attr;
+typedef struct op_typed_case {
+  op_case what;
+  op_input input[KD_MAX_INPUTS];
+  op_product_attr attr;
+} op_typed_case;
+bool op_case_convert(const op_case *from, kd_dtype type, op_typed_case *typed);
+kd_product_types *op_product_types(kd_op op, op_product_attr *attr); /* NULL: not a product */
+
 /* op_data.c */
 void op_data_fill(const op_input *input, int which, double *values);
 void op_data_encode(const double *values, int64_t count, kd_dtype dtype, void *to);

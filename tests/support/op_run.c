@@ -29,6 +29,8 @@ void op_run_open(op_run *run, const op_case *what, bool expected) {
     if (what->input[i].data == DATA_FORWARD) continue;
     run->values[inputs[i]] = kd_calloc((size_t)kd_shape_count(&what->input[i].shape), sizeof(double));
     op_data_fill(&what->input[i], i, run->values[inputs[i]]);
+    for (int64_t e = 0; e < kd_shape_count(&what->input[i].shape); e++)
+      run->values[inputs[i]][e] = round_to(what->input[i].dtype, run->values[inputs[i]][e]);
   }
   run->node = &run->graph->nodes[run->graph->n_nodes - 1];
   int wanted = expected ? run->graph->n_nodes : run->graph->n_nodes - 1;
