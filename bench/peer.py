@@ -56,7 +56,7 @@ def made_batches(net, batch):
 def check_weights(net, count):
     """The models of all systems are the same work: at least they have as many trainable weights."""
     if count != net.work.weights:
-        raise SystemExit(f"{net.name}: {count} trainable weights, but nets.py counts {net.work.weights}")
+        raise ValueError(f"{net.name}: {count} trainable weights, but nets.py counts {net.work.weights}")
 
 
 def timed(step, finish, steps):

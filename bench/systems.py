@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from peer import check_weights
+
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
 # The same work as the peers': one metric, made images.
@@ -44,6 +46,8 @@ class Kdist:
         self.command = pinned(threads, [program, "bench", ROOT / net.config, "--synthetic", "--json",
                                         f"train.batch_size={batch}", f"distributed.threads={threads}", *SAME_WORK])
         self.version = subprocess.run([str(program), "--version"], capture_output=True, text=True).stdout.strip()
+        summary = subprocess.run([program, "summary", ROOT / net.config, "--json"], capture_output=True, text=True)
+        check_weights(net, last_json(summary.stdout)["trainable_params"])
         self.variant = ""
         first = self.measure(3, 1)
         self.step_s = first["step_ms"] / 1e3
