@@ -12,8 +12,8 @@
 #include "device/cpu/random.h"
 
 /* A block of scores of this size stays in the second cache beside the keys and values; below MIN_ROWS the
- * products are slow. */
-enum { BLOCK_FLOATS = 64 << 10, MIN_ROWS = 32 };
+ * products are slow. Causal blocks are short, since a block computes no score behind its last query. */
+enum { BLOCK_FLOATS = 64 << 10, MIN_ROWS = 32, CAUSAL_ROWS = 64 };
 
 typedef struct sizes {
   int64_t batch, queries, keys, heads, groups; /* groups: heads of keys and values */
@@ -31,6 +31,8 @@ static sizes sizes_of(const kd_launch *launch) {
              .features = q[3],
              .width = v[3],
              .rows = BLOCK_FLOATS / v[1]};
+  const kd_attention_attr *attr = launch->attr;
+  if (attr->causal && s.rows > CAUSAL_ROWS) s.rows = CAUSAL_ROWS;
   if (s.rows < MIN_ROWS) s.rows = MIN_ROWS;
   if (s.rows > s.queries) s.rows = s.queries;
   return s;
