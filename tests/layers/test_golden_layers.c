@@ -8,6 +8,7 @@
 #include "support/compute.h"
 #include "support/golden.h"
 #include "support/one_layer.h"
+#include "support/parity.h"
 
 static const char *const file_names[] = {"layers", "attention", "recurrent", "spectral"};
 enum { COTANGENT = 1000 }; /* number of the first fed cotangent */
@@ -165,15 +166,28 @@ static void want_penalties(pass *p, const golden_case *c) {
   if (activity) want(p, losses, activity);
 }
 
-static void compare(const golden_case *c, const char *engine, const golden_array *expected,
+/* For docs/parity.md: what kernels compute. */
+static void note(const golden_case *c, const golden_array *expected, const float *result) {
+  double difference = parity_difference(result, expected->values, expected->count);
+  parity_note("layers", c->text, difference);
+  if (strncmp(c->text, "Activation(", 11) == 0)
+    parity_note_words("activations", &kd_activation_family, c->text, difference);
+  if (strncmp(c->text, "RNN(", 4) == 0) parity_note_words("cells", &kd_cell_family, c->text, difference);
+  if (strcmp(expected->key, "penalty") == 0 || strcmp(expected->key, "activity") == 0)
+    parity_note_words("regularizers", &kd_regularizer_family, c->text, difference);
+}
+
+static void compare(const golden_case *c, compute_engine engine, const golden_array *expected,
                     const float *result) {
   char what[512];
   float largest = 0;
   for (size_t i = 0; i < expected->count; i++) largest = fmaxf(largest, fabsf(expected->values[i]));
-  snprintf(what, sizeof what, "%s (%s): %s %s", c->text, engine, expected->key, expected->name);
+  snprintf(what, sizeof what, "%s (%s): %s %s", c->text, engine == COMPUTE_PLAN ? "plan" : "reference",
+           expected->key, expected->name);
   /* Sums that cancel to zero leave the rounding of their terms. */
   double floor = largest > 0 ? 4e-6 * (double)largest + 2e-6 : 2e-5;
   assert_close(result, expected->values, expected->count, 2e-5, floor, what);
+  if (engine == COMPUTE_PLAN) note(c, expected, result);
 }
 
 /* What a layer does with the masks of its inputs. */
@@ -200,7 +214,7 @@ static void prepare(pass *p, const golden_case *c, compute_engine engine) {
     int weight = p->built.prepared[i].weight;
     const golden_array *expected = golden_find(c, "prepared", p->model->weights[weight].name);
     assert_non_null(expected);
-    compare(c, engine == COMPUTE_PLAN ? "plan" : "reference", expected, results[i]);
+    compare(c, engine, expected, results[i]);
     p->prepared[weight] = results[i];
   }
   assert_null(golden_at(c, "prepared", n));
@@ -232,7 +246,7 @@ static void run_pass(const golden_case *c, bool training, compute_engine engine)
   float *results[GOLDEN_ARRAYS];
   compute(p.graph, engine, p.fed, p.count, p.wanted, results);
   for (int i = 0; i < p.count; i++) {
-    compare(c, engine == COMPUTE_PLAN ? "plan" : "reference", p.expected[i], results[i]);
+    compare(c, engine, p.expected[i], results[i]);
     kd_free(results[i]);
   }
   for (int w = 0; w < p.model->n_weights; w++) kd_free(p.prepared[w]);

@@ -98,6 +98,39 @@ static void test_constants(void **state) {
   kd_pool_destroy(pool);
 }
 
+/* The smaller side of the matrix (all axes but the last, last axis) is orthogonal, each vector as long as the gain. */
+static void check_orthogonal(const char *text, kd_shape shape, double gain) {
+  kd_pool *pool = kd_pool_create();
+  const float *x = filled(pool, text, shape, 77);
+  int64_t columns = shape.dim[shape.rank - 1], rows = kd_shape_count(&shape) / columns;
+  bool wide = rows < columns;
+  int64_t vectors = wide ? rows : columns, n = wide ? columns : rows;
+  for (int64_t a = 0; a < vectors; a++) {
+    for (int64_t b = 0; b <= a; b++) {
+      double dot = 0;
+      for (int64_t k = 0; k < n; k++)
+        dot += (double)(wide ? x[a * n + k] * x[b * n + k] : x[k * columns + a] * x[k * columns + b]);
+      if (fabs(dot - (a == b ? gain * gain : 0)) > 1e-5)
+        fail_msg("%s: vectors %d and %d have the product %g", text, (int)a, (int)b, dot);
+    }
+  }
+  kd_pool_destroy(pool);
+}
+
+static void test_orthogonal(void **state) {
+  (void)state;
+  check_orthogonal("orthogonal", KD_SHAPE(9, 9), 1);
+  check_orthogonal("Orthogonal(gain=0.5)", KD_SHAPE(4, 11), 0.5);
+  check_orthogonal("OrthogonalInitializer(2, seed=3)", KD_SHAPE(3, 2, 4, 5), 2);
+  kd_pool *pool = kd_pool_create();
+  kd_object object = make(pool, "orthogonal");
+  kd_shape vector = KD_SHAPE(6);
+  float values[6];
+  assert_fails(((const kd_initializer_kind *)object.kind)->fill(object.options, &vector, 1, values),
+               KD_ERR_USAGE, "needs two axes or more, but the shape is (6,)");
+  kd_pool_destroy(pool);
+}
+
 static void test_fans(void **state) {
   (void)state;
   const struct {
@@ -179,6 +212,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_distributions), cmocka_unit_test(test_constants), cmocka_unit_test(test_fans),
       cmocka_unit_test(test_streams),       cmocka_unit_test(test_prefix),    cmocka_unit_test(test_names),
+      cmocka_unit_test(test_orthogonal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "support/compute.h"
 #include "support/golden.h"
 #include "support/one_layer.h"
+#include "support/parity.h"
 #include "trainer/objective.h"
 
 static golden_file *golden;
@@ -61,6 +62,10 @@ static void assert_values(const golden_case *c, const char *what, const float *v
     if (!(fabs((double)values[i] - (double)truth->values[i]) <= 3e-6 * fmax(largest, 0.1)))
       fail_msg("%s: %s %zu is %.9g, Keras has %.9g", c->text, what, i, (double)values[i],
                (double)truth->values[i]);
+  int at = 0;
+  sscanf(c->text, "%*s %*s %n", &at);
+  parity_note(starts(c, "loss ") ? "losses" : "metrics", c->text + at,
+              parity_difference(values, truth->values, truth->count));
 }
 
 static kd_shape sample_of(const kd_shape *shape) {

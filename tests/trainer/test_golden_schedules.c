@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "support/check.h"
+#include "support/parity.h"
 #include "trainer/schedule.h"
 
 enum { LINE_BYTES = 4096 };
@@ -29,6 +30,7 @@ static void check_line(char *line) {
     double mine = kd_rate_at(&rate, step);
     if (!(fabs(mine - truth) <= 1e-8 + 1e-6 * fabs(truth)))
       fail_msg("%s at step %lld is %.12g, Keras has %.12g", line, step, mine, truth);
+    parity_note("schedules", line, fabs(mine - truth) / fmax(fabs(truth), 0.1));
     checked++;
   }
   assert_true(checked > 20);

@@ -8,6 +8,7 @@
 #include "launch/session.h"
 #include "support/check.h"
 #include "support/golden.h"
+#include "support/parity.h"
 
 static golden_file *golden[2];
 enum { N_FILES = sizeof golden / sizeof *golden };
@@ -62,6 +63,7 @@ static void check_logs(const watch *w, const char *key, int at, const kd_logs *l
     if (found != !isnan(truth)) fail_msg("%s: %s %d: %s is there or is not", w->c->text, key, at, a->name);
     if (found && !(fabs(value - truth) <= 2e-5 * fmax(fabs(truth), 0.1)))
       fail_msg("%s: %s %d: %s is %.9g, Keras has %.9g", w->c->text, key, at, a->name, value, truth);
+    if (found) parity_note("runs", w->c->text, fabs(value - truth) / fmax(fabs(truth), 0.1));
   }
   int present = 0;
   for (int i = 0; i < n; i++) present += !isnan(golden_at(w->c, key, i)->values[at]);
@@ -100,6 +102,7 @@ static void check_weights(kd_session *s, const golden_case *c) {
     for (size_t i = 0; i < a->count; i++) largest = fmax(largest, fabs((double)a->values[i]));
     assert_ok(kd_replica_get(s->replica, KD_PART_WEIGHT, w, values));
     assert_close(values, a->values, a->count, 1e-4, 2e-5 * largest, what);
+    parity_note("runs", c->text, parity_difference(values, a->values, a->count));
     kd_free(values);
   }
 }
