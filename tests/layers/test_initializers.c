@@ -98,7 +98,8 @@ static void test_constants(void **state) {
   kd_pool_destroy(pool);
 }
 
-/* The smaller side of the matrix (all axes but the last, last axis) is orthogonal, each vector as long as the gain. */
+/* The smaller side of the matrix (all axes but the last, last axis) is orthogonal, each vector as long as the
+ * gain. */
 static void check_orthogonal(const char *text, kd_shape shape, double gain) {
   kd_pool *pool = kd_pool_create();
   const float *x = filled(pool, text, shape, 77);

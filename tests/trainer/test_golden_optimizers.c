@@ -53,7 +53,8 @@ static void assert_part(const golden_case *c, tiny *t, int part, int weight, con
   for (size_t i = 0; i < truth->count; i++)
     largest = fabs((double)truth->values[i]) > largest ? fabs((double)truth->values[i]) : largest;
   assert_close(values, truth->values, truth->count, 1e-5, 1e-6 * largest + 1e-12, what);
-  parity_note("optimizers", strrchr(c->text, ';') + 2, parity_difference(values, truth->values, truth->count));
+  parity_note("optimizers", strrchr(c->text, ';') + 2,
+              parity_difference(values, truth->values, truth->count));
 }
 
 static const char *slot_name(const tiny *t, int slot) {
