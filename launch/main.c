@@ -38,10 +38,11 @@ static bool asks_help(int argc, char **argv) {
 }
 
 /* Threads that wait in OpenMP spin by default, for a whole slice of the scheduler against the very thread
- * they wait for: 8-27 times slower steps were measured beside a loader or another rank. They spin for about as
- * long as falling asleep and waking up takes here: beside idle cores a step of the MLP on two threads took
- * 0.57 ms without spinning and 0.44 with it, beside a busy one 0.64 and 0.79. The library reads its policy when
- * it is loaded, so the program starts itself again with the policy set, once; a user's own choice stays. */
+ * they wait for: 8-27 times slower steps were measured beside a loader or another rank. They spin for about
+ * as long as falling asleep and waking up takes here: beside idle cores a step of the MLP on two threads took
+ * 0.57 ms without spinning and 0.44 with it, beside a busy one 0.64 and 0.79. The library reads its policy
+ * when it is loaded, so the program starts itself again with the policy set, once; a user's own choice stays.
+ */
 static void wait_briefly(char **argv) {
   if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || sysconf(_SC_NPROCESSORS_ONLN) < 2) return;
   setenv("GOMP_SPINCOUNT", "1000", 1);
