@@ -65,7 +65,7 @@ bool kd_csv_select(const kd_data_source *source, const kd_csv_table *table, kd_p
                    kd_csv_columns *parts) {
   size_t errors = diag->count;
   bool *taken = kd_pool_alloc(pool, (size_t)table->n_names, sizeof *taken);
-  int n_outputs = source->n_fields - source->n_inputs, input = -1;
+  int n_outputs = source->n_fields - source->n_inputs - source->n_weights, input = -1;
   for (int f = 0; f < source->n_fields; f++) {
     parts[f] = (kd_csv_columns){.element = element_for(source, f)};
     if (source->mapped && source->mapped[f]) {

@@ -52,9 +52,9 @@ typedef struct kd_data_source {
   const char *format; /* "idx", "hdf5", "csv", "npy", "npz", "synthetic" */
   int n_paths;
   const char *const *paths; /* idx, npy: one per field in the order of field_names; hdf5: shards or globs */
-  /* The fields the model needs: names of inputs then outputs, with the data set or column names that
-   * map.NAME gives (NULL: the rule of the format). */
-  int n_fields, n_inputs;
+  /* The fields the model needs: names of inputs, outputs, then sample weights, with the data set or column
+   * names that map.NAME gives (NULL: the rule of the format). */
+  int n_fields, n_inputs, n_weights;
   const char *const *field_names;
   const char *const *mapped;
   /* Wanted sample shapes and types per field (rank -1: unknown): used to add a trailing axis of 1, by

@@ -64,7 +64,7 @@ void kd_open_shards(kd_file_set *set, const kd_data_source *source, kd_diag *dia
 
 int kd_item_names(const kd_data_source *source, int field, const char *names[2]) {
   bool input = field < source->n_inputs;
-  bool only = (input ? source->n_inputs : source->n_fields - source->n_inputs) == 1;
+  bool only = (input ? source->n_inputs : source->n_fields - source->n_inputs - source->n_weights) == 1;
   if (source->mapped && source->mapped[field]) {
     names[0] = source->mapped[field];
     return 1;

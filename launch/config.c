@@ -20,17 +20,21 @@ static void check_object(kd_config *config, const kd_family *family, const kd_va
   if (!depends_on_shapes(value)) kd_object_make(config->pool, config->diag, family, value, &object);
 }
 
+static void check_metrics(kd_config *config, const kd_value *metrics) {
+  bool list = metrics && metrics->type == KD_V_LIST;
+  int count = !metrics ? 0 : list ? metrics->count : 1;
+  for (int m = 0; m < count; m++)
+    check_object(config, &kd_metric_family, list ? &metrics->items[m] : metrics);
+}
+
 /* Losses and metrics belong to the model's outputs, but their spelling can be wrong before there is a model.
  */
 static void check_objective(kd_config *config) {
   for (int i = 0; i < config->run.n_outputs; i++) {
     const kd_output_config *output = &config->run.outputs[i];
     if (output->loss) check_object(config, &kd_loss_family, output->loss);
-    const kd_value *metrics = output->metrics;
-    bool list = metrics && metrics->type == KD_V_LIST;
-    int count = !metrics ? 0 : list ? metrics->count : 1;
-    for (int m = 0; m < count; m++)
-      check_object(config, &kd_metric_family, list ? &metrics->items[m] : metrics);
+    check_metrics(config, output->metrics);
+    check_metrics(config, output->weighted_metrics);
   }
 }
 
@@ -94,8 +98,7 @@ kd_model *kd_config_model(kd_config *config) {
                   "the configuration has no model: no [layer] and no [layers]");
     return NULL;
   }
-  return kd_model_from_spec(&config->context, config->run.run.name, config->spec,
-                            kd_policy_get(config->run.train.dtype_policy));
+  return kd_model_from_spec(&config->context, config->run.run.name, config->spec);
 }
 
 void kd_config_set_steps(kd_config *config, int64_t steps_per_epoch) {

@@ -156,7 +156,6 @@ static void add_layer(kd_expander *e, const kd_frame *frame, const kd_draft *dra
                            .args = draft->args,
                            .n_inputs = n_refs,
                            .trainable = draft->trainable && frame->trainable,
-                           .dtype = draft->dtype ? draft->dtype : frame->dtype,
                            .init_from = draft->init_from};
   if (layer->type) layer->defaults = defaults_of(e, layer->type);
   add_call_args(e, frame, draft, layer, &refs);
@@ -215,15 +214,8 @@ static void expand_block(kd_expander *e, const kd_frame *frame, const kd_draft *
     kd_fact *bindings = kd_pool_alloc(e->pool, (size_t)block->n_params, sizeof *bindings);
     if (!kd_block_bind(e, block, draft, i, copies, bindings)) break;
     const char *prefix = numbered ? kd_pool_printf(e->pool, "%s.%d", path, i) : path;
-    kd_frame inner = {frame,
-                      prefix,
-                      block,
-                      bindings,
-                      block->n_params,
-                      inputs,
-                      n_refs,
-                      draft->trainable && frame->trainable,
-                      draft->dtype ? draft->dtype : frame->dtype,
+    kd_frame inner = {frame,           prefix, block,  bindings,
+                      block->n_params, inputs, n_refs, draft->trainable && frame->trainable,
                       frame->depth + 1};
     last = inputs[0];
     expand_lines(e, &inner, &last);

@@ -26,11 +26,12 @@ typedef struct kd_data_options {
   const char *dir;    /* NULL: the current folder */
   const kd_value *train_value, *validation_value, *test_value; /* as written */
   kd_texts train, validation, test;
-  double validation_split; /* the last part of the training rows; 0: none */
-  int64_t samples;         /* synthetic: number of rows */
-  int n_maps;              /* map.NAME = dataset or columns */
-  const char **map_names;  /* of inputs and outputs */
-  const char **map_items;  /* column names are joined by commas */
+  double validation_split;   /* the last part of the training rows; 0: none */
+  int64_t samples;           /* synthetic: number of rows */
+  const char *sample_weight; /* data set or column of the samples' weights; NULL: none */
+  int n_maps;                /* map.NAME = dataset or columns */
+  const char **map_names;    /* of inputs and outputs */
+  const char **map_items;    /* column names are joined by commas */
   kd_origin origin;
 } kd_data_options;
 
@@ -45,12 +46,13 @@ typedef struct kd_train_options {
   const kd_value *validation_freq_value;     /* as written */
   int64_t validation_freq;                   /* every so many epochs; 0: those of validation_epochs */
   int n_validation_epochs;
-  int64_t *validation_epochs;                    /* counted from 1 */
-  const kd_value *optimizer;                     /* for kd_optimizer_make */
-  const kd_value *loss, *loss_weights, *metrics; /* as written; see outputs */
+  int64_t *validation_epochs;                                       /* counted from 1 */
+  const kd_value *optimizer;                                        /* for kd_optimizer_make */
+  const kd_value *loss, *loss_weights, *metrics, *weighted_metrics; /* as written; see outputs */
+  const kd_value *class_weight;
   const kd_value *save_value;
   kd_texts save;    /* weights files written at the end, relative to the run folder; may be none */
-  int dtype_policy; /* number in KD_POLICY_CHOICES */
+  int dtype_policy; /* 0: float32 */
   int64_t keep;     /* checkpoints that are kept */
 } kd_train_options;
 
@@ -93,8 +95,12 @@ typedef struct kd_output_config {
   const kd_value *loss;    /* NULL: none */
   double loss_weight;      /* 1 when not given */
   const kd_value *metrics; /* one value or a list; NULL: none */
-  const char *target;      /* name of the labels in the data; NULL: the rule of the format */
-  kd_origin origin;        /* of the loss, or of the section */
+  const kd_value *weighted_metrics;
+  const char *sample_weight; /* name of the weights in the data; NULL: none */
+  int n_class_weights;       /* item i is the weight of class i in training */
+  double *class_weight;
+  const char *target; /* name of the labels in the data; NULL: the rule of the format */
+  kd_origin origin;   /* of the loss, or of the section */
 } kd_output_config;
 
 typedef struct kd_run_config {
@@ -122,7 +128,8 @@ extern const kd_kind kd_run_section_kind, kd_data_section_kind, kd_train_section
 
 /* Options of an [output] section. */
 typedef struct kd_output_options {
-  const kd_value *from, *loss, *metrics;
+  const kd_value *from, *loss, *metrics, *weighted_metrics;
+  const char *sample_weight;
   double loss_weight; /* KD_UNSET_FLOAT: not given */
   const char *target;
 } kd_output_options;

@@ -120,10 +120,7 @@ static const char *layer_line(kd_pool *pool, const kd_layer *layer) {
   for (const kd_option *option = kind->options; option && option->name; option++)
     text = kd_pool_printf(pool, "%s%s%s=%s", text, option == kind->options ? "" : ", ", option->name,
                           kd_option_print(pool, option, layer->options));
-  const char *policy = kd_policy_name(layer->policy);
-  bool plain = layer->policy.compute == KD_F32;
-  return kd_pool_printf(pool, "%s)%s%s%s\n", text, layer->trainable ? "" : ", frozen",
-                        plain ? "" : ", dtype ", plain ? "" : policy);
+  return kd_pool_printf(pool, "%s)%s\n", text, layer->trainable ? "" : ", frozen");
 }
 
 static const char *data_line(kd_pool *pool, const char *name, const kd_texts *paths,
@@ -149,6 +146,16 @@ const char *kd_run_identity(kd_session *s) {
                           c->outputs[o].loss ? kd_value_print(pool, c->outputs[o].loss) : "none",
                           c->outputs[o].loss_weight,
                           c->outputs[o].metrics ? kd_value_print(pool, c->outputs[o].metrics) : "none");
+  for (int o = 0; o < c->n_outputs; o++) {
+    const kd_output_config *output = &c->outputs[o];
+    if (output->weighted_metrics)
+      text = kd_pool_printf(pool, "%sweighted metrics %s\n", text,
+                            kd_value_print(pool, output->weighted_metrics));
+    if (output->sample_weight)
+      text = kd_pool_printf(pool, "%ssample weights %s\n", text, output->sample_weight);
+    if (output->n_class_weights > 0)
+      text = kd_pool_printf(pool, "%sclass weights %s\n", text, kd_value_print(pool, c->train.class_weight));
+  }
   for (int i = 0; i < s->model->n_layers; i++)
     text = kd_pool_printf(pool, "%s%s", text, layer_line(pool, s->model->layers[i]));
   return kd_pool_printf(pool, "%s%s%s", text, data_line(pool, "train", &c->data.train, &s->train),

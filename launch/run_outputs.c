@@ -58,20 +58,52 @@ static void spread_loss(kd_interpolation *context, kd_run_config *config) {
   }
 }
 
-static void spread_metrics(kd_interpolation *context, kd_run_config *config) {
-  const kd_value *value = config->train.metrics;
+static void spread_metrics(kd_interpolation *context, kd_run_config *config, bool weighted) {
+  const kd_value *value = weighted ? config->train.weighted_metrics : config->train.metrics;
+  const char *key = weighted ? "weighted_metrics" : "metrics";
   if (is_none(value)) return;
   if (config->n_outputs > 1 && !is_dict(value)) {
     kd_diag_error(context->diag, value->origin,
-                  "[train]: metrics: with several outputs, write them in the [output] sections, or as "
-                  "dict(OUTPUT=...)");
+                  "[train]: %s: with several outputs, write them in the [output] sections, or as "
+                  "dict(OUTPUT=...)",
+                  key);
     return;
   }
-  if (is_dict(value)) check_names(context, config, "metrics", value);
+  if (is_dict(value)) check_names(context, config, key, value);
   for (int i = 0; i < config->n_outputs; i++) {
-    const kd_value *part = config->outputs[i].metrics ? NULL : part_of(config, value, i);
-    if (!is_none(part)) config->outputs[i].metrics = part;
+    kd_output_config *output = &config->outputs[i];
+    const kd_value **own = weighted ? &output->weighted_metrics : &output->metrics;
+    const kd_value *part = *own ? NULL : part_of(config, value, i);
+    if (!is_none(part)) *own = part;
   }
+}
+
+/* Weights of classes: of a single output, and without weights of samples, as in Keras. */
+static void read_class_weight(kd_interpolation *context, kd_run_config *config) {
+  const kd_value *value = config->train.class_weight;
+  if (is_none(value) || config->n_outputs == 0) return;
+  kd_output_config *output = &config->outputs[0];
+  if (config->n_outputs > 1 || output->sample_weight) {
+    kd_diag_error(
+        context->diag, value->origin,
+        config->n_outputs > 1
+            ? "[train]: class_weight works with a single output only: give each output a sample_weight"
+            : "[train]: class_weight and sample_weight cannot be used together: multiply them in the data");
+    return;
+  }
+  bool list = value->type == KD_V_LIST;
+  int count = list ? value->count : 1;
+  output->class_weight = kd_pool_alloc(context->pool, (size_t)count, sizeof *output->class_weight);
+  for (int i = 0; i < count; i++) {
+    const kd_value *item = list ? &value->items[i] : value;
+    if ((item->type != KD_V_INT && item->type != KD_V_FLOAT) || !(item->real >= 0)) {
+      kd_diag_error(context->diag, value->origin, "[train]: class_weight: %s is no number from 0 on",
+                    kd_quoted(kd_value_print(context->pool, item)));
+      return;
+    }
+    output->class_weight[i] = item->real;
+  }
+  output->n_class_weights = count;
 }
 
 static void spread_weights(kd_interpolation *context, kd_run_config *config, const bool *given) {
@@ -103,15 +135,20 @@ void kd_run_outputs_make(kd_interpolation *context, const kd_model_spec *spec, k
       kd_section_fill(context, output->section, subject, &kd_output_section_kind, NULL, &options);
     }
     weight_given[i] = options.loss_weight != KD_UNSET_FLOAT;
-    config->outputs[i] = (kd_output_config){.name = output->name,
-                                            .loss = is_none(options.loss) ? NULL : options.loss,
-                                            .loss_weight = weight_given[i] ? options.loss_weight : 1.0,
-                                            .metrics = is_none(options.metrics) ? NULL : options.metrics,
-                                            .target = options.target,
-                                            .origin = output->origin};
+    config->outputs[i] = (kd_output_config){
+        .name = output->name,
+        .loss = is_none(options.loss) ? NULL : options.loss,
+        .loss_weight = weight_given[i] ? options.loss_weight : 1.0,
+        .metrics = is_none(options.metrics) ? NULL : options.metrics,
+        .target = options.target,
+        .sample_weight = options.sample_weight ? options.sample_weight : config->data.sample_weight,
+        .origin = output->origin};
+    if (!is_none(options.weighted_metrics)) config->outputs[i].weighted_metrics = options.weighted_metrics;
     if (config->outputs[i].loss) config->outputs[i].origin = options.loss->origin;
   }
   spread_loss(context, config);
-  spread_metrics(context, config);
+  spread_metrics(context, config, false);
+  spread_metrics(context, config, true);
+  read_class_weight(context, config);
   spread_weights(context, config, weight_given);
 }

@@ -1,6 +1,5 @@
 /* Option tables of the sections: names, types, defaults, ranges, help. */
 #include "launch/run_config.h"
-#include "layers/policy.h"
 
 #define SIZE_LIMIT  2147483647.0
 #define COUNT_LIMIT 9007199254740992.0 /* integers up to here are exact in double */
@@ -43,6 +42,9 @@ static const kd_option data_table[] = {
      .help = "files or patterns"},
     ROW(kd_data_options, validation_split, KD_OPT_FLOAT, "0.0", "part of the training rows, from the end",
         .min = 0, .max = 1, .flags = KD_OPT_OPEN_MAX),
+    ROW(kd_data_options, sample_weight, KD_OPT_TEXT, "none",
+        "data set or column of the samples' weights; idx, npy: the file behind the labels",
+        .flags = KD_OPT_NONE_OK),
     ROW(kd_data_options, samples, KD_OPT_INT, "1024", "rows of synthetic data", .min = 1, .max = COUNT_LIMIT),
     {.name = NULL},
 };
@@ -72,13 +74,17 @@ static const kd_option train_table[] = {
     ROW(kd_train_options, loss_weights, KD_OPT_VALUE, "none",
         "several outputs: a list or dict(OUTPUT=weight)"),
     ROW(kd_train_options, metrics, KD_OPT_VALUE, "none", "metrics; several outputs: dict(OUTPUT=metrics)"),
+    ROW(kd_train_options, weighted_metrics, KD_OPT_VALUE, "none",
+        "metrics that see the samples' weights; several outputs: dict(OUTPUT=metrics)"),
+    ROW(kd_train_options, class_weight, KD_OPT_VALUE, "none",
+        "weights of the classes in the training loss, from class 0 on; classes behind the last weigh 1"),
     {.name = "save",
      .type = KD_OPT_VALUE,
      .offset = offsetof(kd_train_options, save_value),
      .initial = "model.weights.h5",
      .help = "files written at the end, in the run folder"},
-    ROW(kd_train_options, dtype_policy, KD_OPT_CHOICE, "float32", "types of layers that have no dtype",
-        .choices = KD_POLICY_CHOICES),
+    ROW(kd_train_options, dtype_policy, KD_OPT_CHOICE, "float32", "type of weights and sums",
+        .choices = "float32"),
     ROW(kd_train_options, keep, KD_OPT_INT, "2", "checkpoints that are kept", .min = 1, .max = 1e6),
     {.name = NULL},
 };
@@ -127,6 +133,9 @@ static const kd_option output_table[] = {
     ROW(kd_output_options, loss_weight, KD_OPT_FLOAT, "none", "weight of the loss; none: 1", .min = -1e30,
         .max = 1e30, .flags = KD_OPT_NONE_OK),
     ROW(kd_output_options, metrics, KD_OPT_VALUE, "none", "metrics; none: those of [train]"),
+    ROW(kd_output_options, weighted_metrics, KD_OPT_VALUE, "none", "metrics that see the samples' weights"),
+    ROW(kd_output_options, sample_weight, KD_OPT_TEXT, "none",
+        "data set or column of the output's weights; none: that of [data]", .flags = KD_OPT_NONE_OK),
     ROW(kd_output_options, target, KD_OPT_TEXT, "none", "name of the labels in the data",
         .flags = KD_OPT_NONE_OK),
     {.name = NULL},

@@ -3,9 +3,10 @@
 #include "device/base/hash.h"
 #include "launch/session.h"
 
-/* The fields that a purpose wants, in the order of feeds: inputs, then outputs with labels. */
+/* The fields that a purpose wants, in the order of feeds: inputs, outputs with labels, then their weights. */
 typedef struct wanted {
-  int n, n_inputs;
+  int n, n_inputs, n_weights;
+  int *feed; /* number of the field in a step */
   const char **names, **mapped;
   kd_shape *shape;
   kd_dtype *dtype;
@@ -57,12 +58,34 @@ static void want_input(const kd_session *s, wanted *w, int i) {
   w->shape[w->n] = without_batch(&input->shape);
   w->dtype[w->n] = input->dtype;
   w->classes[w->n] = table_rows(s->model, i);
+  w->feed[w->n] = i;
+  w->n++;
+}
+
+static bool has_goal(const kd_output_config *output) {
+  return output->loss || output->metrics || output->weighted_metrics;
+}
+
+/* No output or input has a name with a dot. */
+static const char *weight_name(const kd_session *s, int o) {
+  return kd_pool_printf(s->pool, "%s.sample_weight", s->model->outputs[o].name);
+}
+
+static void want_weights(const kd_session *s, wanted *w, int o) {
+  const kd_output_config *output = &s->config->run.outputs[o];
+  if (!has_goal(output) || !output->sample_weight) return;
+  w->names[w->n] = weight_name(s, o);
+  w->mapped[w->n] = output->sample_weight;
+  w->dtype[w->n] = KD_F32;
+  w->shape[w->n].rank = -1; /* one number, or one for each step: note_weights checks */
+  w->feed[w->n] = s->model->n_inputs + s->model->n_outputs + o;
+  w->n_weights++;
   w->n++;
 }
 
 static void want_labels(const kd_session *s, wanted *w, int o) {
   const kd_output_config *output = &s->config->run.outputs[o];
-  if (!output->loss && !output->metrics) return;
+  if (!has_goal(output)) return;
   const kd_shape *shape = prediction(s, o);
   w->names[w->n] = output->name;
   w->mapped[w->n] = output->target ? output->target : mapping(s, output->name);
@@ -73,12 +96,14 @@ static void want_labels(const kd_session *s, wanted *w, int o) {
     w->shape[w->n].rank--;
     w->dtype[w->n] = KD_I32;
   }
+  w->feed[w->n] = s->model->n_inputs + o;
   w->n++;
 }
 
 static wanted wanted_fields(const kd_session *s, bool labels) {
-  size_t n = (size_t)(s->model->n_inputs + s->model->n_outputs);
-  wanted w = {.names = kd_pool_alloc(s->pool, n, sizeof *w.names),
+  size_t n = (size_t)(s->model->n_inputs + 2 * s->model->n_outputs);
+  wanted w = {.feed = kd_pool_alloc(s->pool, n, sizeof *w.feed),
+              .names = kd_pool_alloc(s->pool, n, sizeof *w.names),
               .mapped = kd_pool_alloc(s->pool, n, sizeof *w.mapped),
               .shape = kd_pool_alloc(s->pool, n, sizeof *w.shape),
               .dtype = kd_pool_alloc(s->pool, n, sizeof *w.dtype),
@@ -86,6 +111,7 @@ static wanted wanted_fields(const kd_session *s, bool labels) {
   for (int i = 0; i < s->model->n_inputs; i++) want_input(s, &w, i);
   w.n_inputs = w.n;
   for (int o = 0; labels && o < s->model->n_outputs; o++) want_labels(s, &w, o);
+  for (int o = 0; labels && o < s->model->n_outputs; o++) want_weights(s, &w, o);
   return w;
 }
 
@@ -96,6 +122,7 @@ static kd_dataset *open_files(kd_session *s, const wanted *w, const kd_texts *pa
                            .paths = paths->v,
                            .n_fields = w->n,
                            .n_inputs = w->n_inputs,
+                           .n_weights = w->n_weights,
                            .field_names = w->names,
                            .mapped = w->mapped,
                            .wanted_shape = w->shape,
@@ -161,17 +188,25 @@ static void check_whole_batches(kd_session *s, int64_t count, int64_t batch_size
 
 static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size,
                         kd_session_data *data) {
-  int *fields = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *fields);
-  size_t *bytes = kd_pool_alloc(s->pool, (size_t)w->n, sizeof *bytes);
+  int n_feeds = w->feed[w->n - 1] + 1, smallest = 0;
+  int *fields = kd_pool_alloc(s->pool, (size_t)n_feeds, sizeof *fields);
+  size_t *bytes = kd_pool_alloc(s->pool, (size_t)n_feeds, sizeof *bytes);
+  for (int i = 0; i < n_feeds; i++) fields[i] = -1;
   for (int i = 0; i < w->n; i++) {
-    fields[i] = kd_dataset_field(set, w->names[i]);
-    if (fields[i] < 0) {
+    int field = kd_dataset_field(set, w->names[i]);
+    if (field < 0) {
       kd_diag_error(s->config->diag, s->config->run.data.origin, "the data have nothing for '%s'",
                     w->names[i]);
       return;
     }
+    fields[w->feed[i]] = field;
+    if (set->fields[field].bytes < set->fields[smallest].bytes) smallest = field;
+    if (i < w->n_inputs) check_input(s, set, field, &w->shape[i]);
+  }
+  /* Outputs without labels have a place that nothing reads: the smallest field stands there. */
+  for (int i = 0; i < n_feeds; i++) {
+    if (fields[i] < 0) fields[i] = smallest;
     bytes[i] = set->fields[fields[i]].bytes;
-    if (i < w->n_inputs) check_input(s, set, fields[i], &w->shape[i]);
   }
   check_whole_batches(s, set->count, batch_size);
   bool coordinator = s->config->run.distributed.shard == KD_SHARD_COORDINATOR && s->comm->size > 1;
@@ -180,7 +215,7 @@ static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t
                              .count = set->count,
                              .chunk = set->chunk,
                              .fields = fields,
-                             .n_fields = w->n,
+                             .n_fields = n_feeds,
                              .sample_bytes = bytes,
                              .batch_size = batch_size,
                              .coordinator = coordinator};
@@ -229,6 +264,35 @@ static kd_status open_test(kd_session *s, const wanted *w) {
   return KD_OK;
 }
 
+/* Weights are one number for each sample, or one for each step of a prediction of several. */
+static void note_weights(kd_session *s, const kd_dataset *set, int o, kd_output_goal *goal) {
+  int field = kd_dataset_field(set, weight_name(s, o));
+  if (field < 0) return;
+  const kd_shape *sample = &set->fields[field].sample, *predicted = prediction(s, o);
+  goal->sample_weight = true;
+  goal->weight_dtype = set->fields[field].dtype;
+  goal->weight_sample = *sample;
+  if (kd_shape_count(sample) == 1) goal->weight_sample.rank = 0;
+  bool steps = sample->rank == 1 && predicted->rank > 2 && sample->dim[0] == predicted->dim[1];
+  char text[KD_SHAPE_TEXT];
+  if (goal->weight_sample.rank > 0 && !steps)
+    kd_diag_error(
+        s->config->diag, s->config->run.data.origin,
+        "the weights of output %s have samples of shape %s: expected one number for each sample, or "
+        "for each step",
+        s->model->outputs[o].name, kd_shape_text(sample, text));
+}
+
+static void check_class_weights(kd_session *s, int o) {
+  const kd_output_config *output = &s->config->run.outputs[o];
+  const kd_shape *predicted = prediction(s, o);
+  int64_t last = predicted->dim[predicted->rank - 1], classes = last == 1 ? 2 : last;
+  if (output->n_class_weights > classes)
+    kd_diag_error(s->config->diag, s->config->run.train.class_weight->origin,
+                  "[train]: class_weight has %d weights, but output %s has %lld classes",
+                  output->n_class_weights, output->name, (long long)classes);
+}
+
 /* Labels as they are stored, for the objective. */
 static void make_goals(kd_session *s, const kd_dataset *set) {
   s->goals = kd_pool_alloc(s->pool, (size_t)s->model->n_outputs, sizeof *s->goals);
@@ -238,10 +302,15 @@ static void make_goals(kd_session *s, const kd_dataset *set) {
     s->goals[o] = (kd_output_goal){.loss = output->loss,
                                    .loss_weight = output->loss_weight,
                                    .metrics = output->metrics,
+                                   .weighted_metrics = output->weighted_metrics,
+                                   .n_class_weights = output->n_class_weights,
+                                   .class_weight = output->class_weight,
                                    .origin = output->origin};
+    check_class_weights(s, o);
     if (field < 0) continue;
     s->goals[o].label_dtype = set->fields[field].dtype;
     s->goals[o].label_sample = set->fields[field].sample;
+    note_weights(s, set, o, &s->goals[o]);
   }
 }
 

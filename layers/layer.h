@@ -4,7 +4,6 @@
 
 #include "device/base/option.h"
 #include "layers/graph/graph.h"
-#include "layers/policy.h"
 
 typedef struct kd_model kd_model;
 typedef struct kd_layer kd_layer;
@@ -30,7 +29,6 @@ typedef struct kd_layer_kind {
   kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                      kd_sym *outputs);
   kd_mask_rule mask;
-  bool takes_any_float; /* inputs are not cast to the type of computation (Keras's autocast = False) */
   const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
   /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
    */
@@ -43,7 +41,6 @@ struct kd_layer {
   void *options;
   const kd_value *const *values; /* as written, for export; may be NULL */
   bool trainable;
-  kd_policy policy;
   kd_origin origin;
   int index;        /* in model->layers */
   int first_weight; /* in model->weights, -1 before the first build; the layer's weights are contiguous */

@@ -150,3 +150,15 @@ bool kd_objective_counts(const kd_objective *objective) {
     if (objective->outputs[i].counted) return true;
   return false;
 }
+
+const kd_objective *kd_objective_for_evaluation(const kd_objective *objective, kd_pool *pool) {
+  kd_objective *copy = kd_pool_alloc(pool, 1, sizeof *copy);
+  size_t n = (size_t)objective->n_outputs;
+  *copy = *objective;
+  copy->outputs = kd_pool_alloc(pool, n, sizeof *copy->outputs);
+  for (size_t o = 0; o < n; o++) {
+    copy->outputs[o] = objective->outputs[o];
+    copy->outputs[o].n_class_weights = 0;
+  }
+  return copy;
+}

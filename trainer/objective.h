@@ -88,6 +88,8 @@ typedef struct kd_emitted {
 kd_status kd_objective_emit(const kd_objective *objective, kd_graph *graph, const kd_model *model,
                             const kd_built *built, int64_t rows, kd_sym inv_rows, bool counts_only,
                             kd_emitted *emitted);
+/* The objective without class weights, which Keras uses in training only. In the pool. */
+const kd_objective *kd_objective_for_evaluation(const kd_objective *objective, kd_pool *pool);
 /* Whether any output is counted: training then counts before it differentiates. */
 bool kd_objective_counts(const kd_objective *objective);
 

@@ -29,16 +29,16 @@ static kd_sym times(kd_graph *g, kd_sym a, kd_sym b) {
   return a == KD_NO_SYM ? b : b == KD_NO_SYM ? a : kd_mul(g, a, b);
 }
 
-/* Weight of each row by its class (Keras's class_weight): sum over classes of (label == class) * weight. */
+/* Weight of each row by its class (Keras's class_weight): 1 for classes without one. */
 static kd_sym class_weights(kd_graph *g, const kd_output_loss *output, kd_sym label) {
   if (output->n_class_weights == 0) return KD_NO_SYM;
   const kd_shape *shape = kd_sym_shape(g, label);
   bool one_hot = shape->rank > 1 && shape->dim[shape->rank - 1] > 1;
   kd_sym number = one_hot ? kd_argmax(g, label, -1) : kd_reshape(g, label, KD_SHAPE(shape->dim[0]));
-  kd_sym weight = KD_NO_SYM;
+  kd_sym weight = kd_const(g, 1.0);
   for (int c = 0; c < output->n_class_weights; c++)
-    weight =
-        plus(g, weight, kd_scale(g, kd_binary(g, KD_PW_EQ, number, kd_const(g, c)), output->class_weight[c]));
+    weight = kd_select(g, kd_binary(g, KD_PW_EQ, number, kd_const(g, c)),
+                       kd_const(g, output->class_weight[c]), weight);
   return weight;
 }
 
@@ -63,11 +63,7 @@ static output_syms feed(const kd_objective *objective, kd_graph *g, const kd_mod
     syms.weight = kd_cast(g, emitted->weight[o], KD_F32);
   }
   syms.weight = times(g, syms.weight, class_weights(g, output, syms.label));
-  /* Losses and metrics compute in float32 under every policy, as Keras's do. */
   syms.prediction = kd_find_logits(g, built->output[o]);
-  syms.prediction.y_pred = kd_cast(g, syms.prediction.y_pred, KD_F32);
-  if (syms.prediction.logits != KD_NO_SYM)
-    syms.prediction.logits = kd_cast(g, syms.prediction.logits, KD_F32);
   return syms;
 }
 
@@ -82,6 +78,7 @@ static kd_sym count_values(kd_graph *g, const kd_output_loss *output, const outp
   const kd_loss_common *common = output->loss.options;
   kd_sym counted = spread(g, syms->mask, values);
   if (common->reduction == KD_RED_MEAN_WEIGHTED) counted = times(g, counted, spread(g, syms->weight, values));
+  if (counted == KD_NO_SYM) counted = kd_const(g, 1.0);
   return kd_reduce_all(g, KD_REDUCE_SUM, kd_broadcast(g, counted, *kd_sym_shape(g, values)));
 }
 
