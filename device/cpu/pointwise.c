@@ -128,8 +128,11 @@ static kd_status pointwise_bind(kd_launch *launch) {
   for (int i = 0; i < p->n_inputs; i++) p->input[i].data = launch->input[i].data;
   for (int o = 0; o < p->n_outputs; o++) p->output[o].data = launch->output[p->output[o].index].data;
   KD_TRY(kd_pw_assign(p));
-  p->is_adam = kd_pw_adam_find(p, &p->adam);
-  launch->note = p->is_adam ? "adam" : "tiles";
+  launch->note = "tiles";
+  if ((p->whole = kd_pw_adam_find(p, &p->adam)))
+    launch->note = "adam";
+  else if ((p->whole = kd_pw_gelu_find(p, &p->gelu)))
+    launch->note = "gelu";
   return KD_OK;
 }
 
@@ -184,8 +187,8 @@ static void draw(const kd_pw_program *p, const kd_pw_command *command, const kd_
 
 static void run_tiles(void *context, int64_t begin, int64_t end) {
   const kd_pw_program *p = context;
-  if (p->is_adam) {
-    kd_pw_adam_run(p, begin, end);
+  if (p->whole) {
+    p->whole(p, begin, end);
     return;
   }
   char scratch[(size_t)(p->n_slots * KD_TILE) * sizeof(float) + KD_ALIGNMENT];

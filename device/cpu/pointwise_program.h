@@ -71,6 +71,10 @@ typedef struct kd_pw_adam {
   kd_pw_scalar rise_m, rise_v, alpha, epsilon;
 } kd_pw_adam;
 
+struct kd_pw_program;
+/* Runs tiles begin .. end-1 of a whole program in place of its steps. */
+typedef void kd_pw_whole_fn(const struct kd_pw_program *program, int64_t begin, int64_t end);
+
 typedef struct kd_pw_program {
   kd_tiling tiling;
   int64_t row_elements; /* random numbers: elements of one row of axis 0 of the program's shape */
@@ -84,8 +88,9 @@ typedef struct kd_pw_program {
   int n_once, n_each; /* commands run before the first tile, and for each tile */
   kd_pw_command once[KD_MAX_STEPS], each[KD_MAX_STEPS];
   int16_t slot[KD_MAX_REGISTERS]; /* KD_NO_SLOT: in place */
-  bool is_adam;                   /* the whole program is Adam's update: `adam` runs in place of the steps */
-  kd_pw_adam adam;
+  kd_pw_whole_fn *whole;          /* NULL: the steps run */
+  kd_pw_adam adam;                /* of a program that is Adam's update */
+  kd_gelu_step gelu;              /* of one that is gelu or its gradient */
 } kd_pw_program;
 
 /* pointwise_tiling.c: merges dimensions and cuts tiles. input[i].access tells which inputs count (not NONE).
@@ -102,9 +107,28 @@ kd_status kd_pw_assign(kd_pw_program *program);
 /* pointwise_load.c: brings an input's values of a tile into a slot. */
 void kd_pw_load(const kd_pw_program *program, const kd_pw_input *input, const kd_tile *tile, float *slot);
 
-/* pointwise_adam.c: whether the whole program is Adam's update, and a kernel for it. Addresses must be known.
- */
-bool kd_pw_adam_find(const kd_pw_program *program, kd_pw_adam *adam);
-void kd_pw_adam_run(const kd_pw_program *program, int64_t begin, int64_t end); /* tiles */
+/* pointwise_match.c: expressions in prefix notation, as "+m*-gmb" for m + (g - m) b. Lower-case letters are
+ * registers, the same one wherever a letter stands; E is erf, N minus, R a root, S a square, X exp. */
+enum { KD_PW_NAMES = 26 };
+typedef struct kd_pw_match {
+  const kd_pw_program *program;
+  int reg[KD_PW_NAMES]; /* the register that each letter stands for; -1: none yet */
+} kd_pw_match;
+kd_pw_match kd_pw_match_start(const kd_pw_program *program);
+bool kd_pw_matches(kd_pw_match *match, const char *text, int reg);
+int kd_pw_named(const kd_pw_match *match, char letter);
+/* The command that gives a register for each tile, or NULL. */
+const kd_pw_command *kd_pw_producer(const kd_pw_program *program, int reg);
+/* Whether a register is a float32 tensor read in place, and its values. */
+bool kd_pw_is_tensor(const kd_pw_program *program, int reg);
+const float *kd_pw_values(const kd_pw_program *program, int reg);
+bool kd_pw_constant(const kd_pw_program *program, int reg, float *value);
+/* The place of an output that is float32; NULL when there is none. */
+float *kd_pw_place(const kd_pw_program *program, int reg);
+
+/* pointwise_adam.c, pointwise_gelu.c: how to run a program that is Adam's update, or gelu or its gradient;
+ * NULL when it is not. Addresses must be known. */
+kd_pw_whole_fn *kd_pw_adam_find(const kd_pw_program *program, kd_pw_adam *adam);
+kd_pw_whole_fn *kd_pw_gelu_find(const kd_pw_program *program, kd_gelu_step *step);
 
 #endif

@@ -43,6 +43,14 @@ typedef struct kd_adam_step {
   float rise_m, rise_v, alpha, epsilon;
 } kd_adam_step;
 
+/* gelu: y = x u c with u = erf(x a) + 1, which is stored too unless new_u is NULL. With dy its gradient in y:
+ * dy c u + dy c x exp(-(x a)^2) k a. */
+typedef struct kd_gelu_step {
+  const float *x, *u, *dy; /* u, dy: of the gradient, else NULL */
+  float *y, *new_u;
+  float a, c, k;
+} kd_gelu_step;
+
 typedef struct kd_vector_table {
 #define KD_VECTOR(result, name, ...) result (*name)(__VA_ARGS__);
 #include "device/cpu/vector.def"
