@@ -73,23 +73,26 @@ static kd_status scatter_prepare(kd_launch *launch) {
   if (y->dtype != KD_F32)
     launch->workspace_bytes =
         (size_t)(kd_shape_count(&y->shape) + kd_shape_span(&y->shape, 1, y->shape.rank)) * sizeof(float);
-  KD_CHECK(y->dtype == KD_F32 || (kd_dtype_is_float(y->dtype) && launch->n_inputs < 3), KD_ERR_USAGE,
-           "scatter_add of %s%s", kd_dtype_name(y->dtype), launch->n_inputs < 3 ? "" : " over a base");
+  KD_CHECK(y->dtype == KD_F32 || kd_dtype_is_float(y->dtype), KD_ERR_INTERNAL, "scatter_add of %s",
+           kd_dtype_name(y->dtype));
   return kd_index_check(&launch->input[0]);
 }
 
+static void clear_rows(const lookup *l, float *table, int64_t begin, int64_t end) {
+  memset(table + begin * l->width, 0, (size_t)((end - begin) * l->width) * sizeof *table);
+}
+
 /* Rows that are added to start at zero, those of the base stay as they are. */
-static void start_rows(const lookup *l, int64_t begin, int64_t end) {
-  char *first = l->to + begin * l->row_bytes;
-  size_t bytes = (size_t)((end - begin) * l->row_bytes);
+static void start_rows(const lookup *l, float *table, int64_t begin, int64_t end) {
   if (!l->base) {
-    memset(first, 0, bytes);
+    clear_rows(l, table, begin, end);
     return;
   }
-  if (l->to != l->base) memcpy(first, l->base + begin * l->row_bytes, bytes);
+  if ((char *)table != l->base)
+    l->load(table + begin * l->width, l->base + begin * l->row_bytes, (end - begin) * l->width);
   for (int64_t i = 0; i < l->n_ids; i++) {
     int64_t row = row_of(l, i);
-    if (row >= begin && row < end) memset(l->to + row * l->row_bytes, 0, (size_t)l->row_bytes);
+    if (row >= begin && row < end) clear_rows(l, table, row, row + 1);
   }
 }
 
@@ -98,7 +101,7 @@ static void scatter_items(void *context, int64_t begin, int64_t end) {
   const lookup *l = context;
   float *table = (float *)(void *)l->to;
   kd_step_fn *add = l->vector->pointwise_step(KD_PW_ADD);
-  start_rows(l, begin, end);
+  start_rows(l, table, begin, end);
   for (int64_t i = 0; i < l->n_ids; i++) {
     int64_t row = row_of(l, i);
     if (row < begin || row >= end) continue;
@@ -110,7 +113,7 @@ static void scatter_items(void *context, int64_t begin, int64_t end) {
 /* The same for other types than float32, on one thread: each row is converted before it is added. */
 static void scatter_converted(const lookup *l, float *table, float *row) {
   kd_step_fn *add = l->vector->pointwise_step(KD_PW_ADD);
-  memset(table, 0, (size_t)(l->table_rows * l->width) * sizeof(float));
+  start_rows(l, table, 0, l->table_rows);
   for (int64_t i = 0; i < l->n_ids; i++) {
     float *to = table + row_of(l, i) * l->width;
     l->load(row, l->from + i * l->row_bytes, l->width);
@@ -123,15 +126,15 @@ static kd_status scatter_run(const kd_launch *launch) {
   lookup l = lookup_start(launch, &launch->input[0], &y->shape);
   l.row_bytes = l.width * (int64_t)kd_dtype_size(y->dtype);
   l.from = launch->input[1].data;
+  l.load = l.vector->load_fn(y->dtype);
+  if (launch->n_inputs > 2) l.base = launch->input[2].data;
   if (y->dtype == KD_F32) {
     l.to = y->data;
-    if (launch->n_inputs > 2) l.base = launch->input[2].data;
     int64_t bytes = (l.n_ids / (l.table_rows ? l.table_rows : 1) + 1) * l.row_bytes;
     kd_cpu_parallel(launch->device, l.table_rows, kd_cpu_grain(bytes), scatter_items, &l);
     return KD_OK;
   }
   float *table = launch->workspace;
-  l.load = l.vector->load_fn(y->dtype);
   scatter_converted(&l, table, table + l.table_rows * l.width);
   l.vector->store_fn(y->dtype)(y->data, table, l.table_rows * l.width);
   return KD_OK;
