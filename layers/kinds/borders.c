@@ -8,7 +8,7 @@ typedef struct border_options {
 } border_options;
 
 typedef struct borders {
-  int64_t before[2], after[2];
+  int64_t before[3], after[3];
 } borders;
 
 static bool read_cells(const kd_value *value, int64_t *cells) {
@@ -25,12 +25,12 @@ static bool read_axis(const kd_value *value, int64_t *before, int64_t *after) {
   return right;
 }
 
-/* Keras's forms: one number; 1D: (before, after); 2D: one item for each axis. */
+/* Keras's forms: one number; 1D: (before, after); 2D and 3D: one item for each axis. */
 static bool read_borders(const kd_value *value, int spatial, borders *b) {
   if (spatial == 1) return read_axis(value, &b->before[0], &b->after[0]);
   bool list = value->type == KD_V_LIST;
-  if (list && value->count != 2) return false;
-  for (int i = 0; i < 2; i++)
+  if (list && value->count != spatial) return false;
+  for (int i = 0; i < spatial; i++)
     if (!read_axis(list ? &value->items[i] : value, &b->before[i], &b->after[i])) return false;
   return true;
 }
@@ -76,8 +76,10 @@ static void check(const void *options, const char *name, int spatial, kd_diag *d
   borders b = {0};
   const border_options *o = options;
   if (o->cells && read_borders(o->cells, spatial, &b)) return;
-  kd_diag_error(diag, origin, "%s must be a number of cells, %s", name,
-                spatial == 1 ? "or (before, after)" : "(height, width), or ((top, bottom), (left, right))");
+  static const char *const forms[] = {"or (before, after)",
+                                      "(height, width), or ((top, bottom), (left, right))",
+                                      "(a, b, c) for the three axes, or a pair (before, after) for each"};
+  kd_diag_error(diag, origin, "%s must be a number of cells, %s", name, forms[spatial - 1]);
 }
 
 #define ROW(name_, start)                                                                                    \
@@ -89,8 +91,12 @@ static const kd_option padding1d_table[] = {ROW("padding", "1"), KD_ROW_DATA_FOR
                                             KD_ROW_END};
 static const kd_option padding2d_table[] = {ROW("padding", "(1, 1)"), KD_ROW_DATA_FORMAT(border_options),
                                             KD_ROW_END};
+static const kd_option padding3d_table[] = {ROW("padding", "((1, 1), (1, 1), (1, 1))"),
+                                            KD_ROW_DATA_FORMAT(border_options), KD_ROW_END};
 static const kd_option cropping1d_table[] = {ROW("cropping", "(1, 1)"), KD_ROW_END};
 static const kd_option cropping2d_table[] = {ROW("cropping", "((0, 0), (0, 0))"),
+                                             KD_ROW_DATA_FORMAT(border_options), KD_ROW_END};
+static const kd_option cropping3d_table[] = {ROW("cropping", "((1, 1), (1, 1), (1, 1))"),
                                              KD_ROW_DATA_FORMAT(border_options), KD_ROW_END};
 
 #define LAYER(id, class, text, table, function, word, spatial)                                               \
@@ -114,5 +120,7 @@ static const kd_option cropping2d_table[] = {ROW("cropping", "((0, 0), (0, 0))")
   };
 LAYER(zero_padding1d, "ZeroPadding1D", "zeros at both ends of time", padding1d_table, pad, "padding", 1)
 LAYER(zero_padding2d, "ZeroPadding2D", "zeros around images", padding2d_table, pad, "padding", 2)
+LAYER(zero_padding3d, "ZeroPadding3D", "zeros around volumes", padding3d_table, pad, "padding", 3)
 LAYER(cropping1d, "Cropping1D", "cells taken from both ends of time", cropping1d_table, crop, "cropping", 1)
 LAYER(cropping2d, "Cropping2D", "cells taken from the edges of images", cropping2d_table, crop, "cropping", 2)
+LAYER(cropping3d, "Cropping3D", "cells taken from the faces of volumes", cropping3d_table, crop, "cropping", 3)

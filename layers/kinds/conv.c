@@ -1,4 +1,4 @@
-/* Conv1D and Conv2D (keras/src/layers/convolutional/base_conv.py): cross-correlation with kernels of shape
+/* Conv1D, Conv2D and Conv3D (keras/src/layers/convolutional/base_conv.py): cross-correlation with kernels of shape
  * (window.., channels / groups, filters). */
 #include "layers/kinds/window.h"
 
@@ -56,6 +56,12 @@ static kd_status conv2d_build(kd_build *build, const kd_layer *layer, int n_inpu
   return conv_build(build, layer, 2, inputs[0], &outputs[0]);
 }
 
+static kd_status conv3d_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                              kd_sym *outputs) {
+  (void)n_inputs;
+  return conv_build(build, layer, 3, inputs[0], &outputs[0]);
+}
+
 static void conv_check(const void *options, kd_diag *diag, kd_origin origin) {
   const conv_options *o = options;
   if (o->groups > 0 && o->filters % o->groups != 0)
@@ -97,3 +103,4 @@ static const kd_option conv2d_table[] = {TABLE(KD_PADDING_CHOICES)};
   };
 LAYER(conv1d, "Conv1D", "Convolution1D", "convolution over time", conv1d_table, conv1d_build)
 LAYER(conv2d, "Conv2D", "Convolution2D", "convolution over images", conv2d_table, conv2d_build)
+LAYER(conv3d, "Conv3D", "Convolution3D", "convolution over volumes", conv2d_table, conv3d_build)

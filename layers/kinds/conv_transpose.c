@@ -1,4 +1,4 @@
-/* Conv1DTranspose and Conv2DTranspose (keras/src/layers/convolutional/base_conv_transpose.py): the gradient
+/* Conv1DTranspose, Conv2DTranspose and Conv3DTranspose (keras/src/layers/convolutional/base_conv_transpose.py): the gradient
  * of a convolution with respect to its input, with kernels of shape (window.., filters, channels). */
 #include "layers/kinds/window.h"
 
@@ -94,6 +94,12 @@ static kd_status transpose2d_build(kd_build *build, const kd_layer *layer, int n
   return transpose_build(build, layer, 2, inputs[0], &outputs[0]);
 }
 
+static kd_status transpose3d_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                                   kd_sym *outputs) {
+  (void)n_inputs;
+  return transpose_build(build, layer, 3, inputs[0], &outputs[0]);
+}
+
 static void transpose_check(const void *options, kd_diag *diag, kd_origin origin) {
   const transpose_options *o = options;
   kd_window_check(&o->strides, &o->dilation_rate, diag, origin);
@@ -141,3 +147,5 @@ LAYER(conv1d_transpose, "Conv1DTranspose", "Convolution1DTranspose", "transposed
       transpose1d_build)
 LAYER(conv2d_transpose, "Conv2DTranspose", "Convolution2DTranspose", "transposed convolution over images",
       transpose2d_build)
+LAYER(conv3d_transpose, "Conv3DTranspose", "Convolution3DTranspose", "transposed convolution over volumes",
+      transpose3d_build)

@@ -114,6 +114,12 @@ static kd_status spatial2d_build(kd_build *build, const kd_layer *layer, int n_i
   return spatial_build(build, layer, 2, inputs[0], &outputs[0]);
 }
 
+static kd_status spatial3d_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                                 kd_sym *outputs) {
+  (void)n_inputs;
+  return spatial_build(build, layer, 3, inputs[0], &outputs[0]);
+}
+
 #define ROW_RATE KD_ROW_FLOAT(dropout_options, rate, NULL, 0, 1, "share of the numbers that are dropped")
 static const kd_option dropout_table[] = {
     ROW_RATE,
@@ -155,3 +161,5 @@ LAYER(spatial_dropout1d, "SpatialDropout1D", "drops whole channels of sequences"
       spatial1d_build, NULL)
 LAYER(spatial_dropout2d, "SpatialDropout2D", "drops whole channels of images", spatial2d_table,
       spatial2d_build, NULL)
+LAYER(spatial_dropout3d, "SpatialDropout3D", "drops whole channels of volumes", spatial2d_table,
+      spatial3d_build, NULL)

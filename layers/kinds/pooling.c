@@ -39,7 +39,7 @@ static kd_status global_pool(kd_build *build, const kd_layer *layer, int spatial
   kd_sym x = kd_as_float(g, input);
   KD_CHECK(kd_sym_shape(g, x)->rank == spatial + 2, KD_ERR_USAGE,
            "needs an input of rank %d, but its shape is %s", spatial + 2, kd_layer_shape(g, x, text));
-  const int axes[] = {1, 2};
+  const int axes[] = {1, 2, 3};
   kd_sym mask = average && spatial == 1 ? build->input_mask[0] : KD_NO_SYM;
   if (mask != KD_NO_SYM) { /* GlobalAveragePooling1D: the mean of the valid steps */
     kd_sym valid = kd_mask_factor(g, mask, x);
@@ -87,15 +87,23 @@ LAYER(max_pooling1d, "MaxPooling1D", "MaxPool1D", "largest value of windows of t
       pooling_options, pool, 1, false)
 LAYER(max_pooling2d, "MaxPooling2D", "MaxPool2D", "largest value of windows of images", max_table,
       pooling_options, pool, 2, false)
+LAYER(max_pooling3d, "MaxPooling3D", "MaxPool3D", "largest value of windows of volumes", max_table,
+      pooling_options, pool, 3, false)
 LAYER(average_pooling1d, "AveragePooling1D", "AvgPool1D", "mean of windows of time", average_table,
       pooling_options, pool, 1, true)
 LAYER(average_pooling2d, "AveragePooling2D", "AvgPool2D", "mean of windows of images", average_table,
       pooling_options, pool, 2, true)
+LAYER(average_pooling3d, "AveragePooling3D", "AvgPool3D", "mean of windows of volumes", average_table,
+      pooling_options, pool, 3, true)
 LAYER(global_max_pooling1d, "GlobalMaxPooling1D", "GlobalMaxPool1D", "largest value over time", global_table,
       global_options, global_pool, 1, false)
 LAYER(global_max_pooling2d, "GlobalMaxPooling2D", "GlobalMaxPool2D", "largest value of images", global_table,
       global_options, global_pool, 2, false)
+LAYER(global_max_pooling3d, "GlobalMaxPooling3D", "GlobalMaxPool3D", "largest value of volumes", global_table,
+      global_options, global_pool, 3, false)
 LAYER(global_average_pooling1d, "GlobalAveragePooling1D", "GlobalAvgPool1D", "mean over time", global_table,
       global_options, global_pool, 1, true)
 LAYER(global_average_pooling2d, "GlobalAveragePooling2D", "GlobalAvgPool2D", "mean of images", global_table,
       global_options, global_pool, 2, true)
+LAYER(global_average_pooling3d, "GlobalAveragePooling3D", "GlobalAvgPool3D", "mean of volumes", global_table,
+      global_options, global_pool, 3, true)

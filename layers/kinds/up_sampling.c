@@ -1,4 +1,4 @@
-/* UpSampling1D and 2D (keras/src/layers/reshaping): each cell repeated, or new cells between two. */
+/* UpSampling1D, 2D and 3D (keras/src/layers/reshaping): each cell repeated, or new cells between two. */
 #include "layers/kinds/kinds.h"
 
 typedef struct up_sampling_options {
@@ -33,6 +33,16 @@ static kd_sym repeat(kd_graph *g, const up_sampling_options *o, int spatial, kd_
   }
   split.dim[split.rank - 1] = repeated.dim[split.rank - 1] = shape.dim[spatial + 1];
   return kd_reshape(g, kd_broadcast(g, kd_reshape(g, x, split), repeated), whole);
+}
+
+/* One axis alone: volumes split whole would have more axes than tensors have. */
+static kd_sym repeat_axis(kd_graph *g, kd_sym x, int axis, int64_t size) {
+  kd_shape whole = *kd_sym_shape(g, x);
+  int64_t before = kd_shape_span(&whole, 0, axis), cells = whole.dim[axis],
+          after = kd_shape_span(&whole, axis + 1, whole.rank);
+  kd_sym split = kd_reshape(g, x, KD_SHAPE(before, cells, 1, after));
+  whole.dim[axis] *= size;
+  return kd_reshape(g, kd_broadcast(g, split, KD_SHAPE(before, cells, size, after)), whole);
 }
 
 /* x along the axis, one cell earlier (step -1) or later (1); the cell at the border stands twice. */
@@ -70,7 +80,8 @@ static kd_status up_sample(kd_build *build, const kd_layer *layer, int spatial, 
   kd_graph *g = build->graph;
   KD_TRY(check(o, g, spatial, x));
   if (o->interpolation == NEAREST) {
-    *output = repeat(g, o, spatial, x);
+    *output = spatial < 3 ? repeat(g, o, spatial, x) : x;
+    for (int i = 0; spatial == 3 && i < 3; i++) *output = repeat_axis(g, *output, i + 1, size_along(o, i));
     return KD_OK;
   }
   *output = kd_as_float(g, x);
@@ -90,6 +101,12 @@ static kd_status up_sampling2d_build(kd_build *build, const kd_layer *layer, int
   return up_sample(build, layer, 2, inputs[0], &outputs[0]);
 }
 
+static kd_status up_sampling3d_build(kd_build *build, const kd_layer *layer, int n_inputs,
+                                     const kd_sym *inputs, kd_sym *outputs) {
+  (void)n_inputs;
+  return up_sample(build, layer, 3, inputs[0], &outputs[0]);
+}
+
 #define ROW_SIZE KD_ROW_INTS(up_sampling_options, size, "2", 1, 65536, "copies along each spatial axis")
 static const kd_option up_sampling1d_table[] = {ROW_SIZE, KD_ROW_END};
 static const kd_option up_sampling2d_table[] = {
@@ -99,6 +116,7 @@ static const kd_option up_sampling2d_table[] = {
                   "how new cells are made"),
     KD_ROW_END,
 };
+static const kd_option up_sampling3d_table[] = {ROW_SIZE, KD_ROW_DATA_FORMAT(up_sampling_options), KD_ROW_END};
 
 #define LAYER(id, class, text)                                                                               \
   const kd_layer_kind kd_layer_##id = {                                                                      \
@@ -112,3 +130,4 @@ static const kd_option up_sampling2d_table[] = {
   };
 LAYER(up_sampling1d, "UpSampling1D", "each time step repeated")
 LAYER(up_sampling2d, "UpSampling2D", "each pixel repeated, or pixels between two")
+LAYER(up_sampling3d, "UpSampling3D", "each cell of a volume repeated")

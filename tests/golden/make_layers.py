@@ -294,6 +294,33 @@ def normalisation():
     case("BatchNormalization", (3, 5), beta_regularizer="l1")
 
 
+def volumes():
+    case("Conv3D", (2, 5, 4, 6, 3), 4, 3)
+    case("Conv3D", (1, 5, 6, 4, 4), 6, (2, 3, 1), strides=(2, 1, 2), padding="same", groups=2, activation="relu")
+    case("Conv3D", (1, 6, 5, 7, 2), 3, 2, dilation_rate=(2, 1, 3), use_bias=False)
+    case("Conv3D", (2, 3, 3, 3, 2), 3, 1, kernel_regularizer="l2", bias_regularizer="l1", activity_regularizer="l2")
+    case("Conv3DTranspose", (2, 3, 2, 4, 3), 4, 3)
+    case("Conv3DTranspose", (1, 3, 2, 4, 2), 3, (2, 3, 2), strides=(2, 1, 3), padding="same", activation="tanh")
+    case("Conv3DTranspose", (1, 3, 2, 2, 2), 2, 2, strides=2, output_padding=(1, 0, 1))
+    case("Conv3DTranspose", (1, 3, 2, 2, 2), 2, 2, dilation_rate=2, use_bias=False)
+    case("Conv3DTranspose", (1, 2, 2, 2, 2), 2, 2, kernel_regularizer="l2", bias_regularizer="l1",
+         activity_regularizer="l2")
+    for mode in ("Max", "Average"):
+        case(mode + "Pooling3D", (2, 4, 5, 6, 3), pool_size=2)
+        case(mode + "Pooling3D", (2, 5, 4, 6, 2), (3, 2, 2), strides=(2, 1, 3), padding="same")
+        for keep in (False, True):
+            case("Global%sPooling3D" % mode, (2, 3, 4, 2, 3), keepdims=keep)
+    case("MaxPooling3D", (1, 4, 4, 4, 2))
+    case("ZeroPadding3D", (2, 3, 2, 4, 2))
+    case("ZeroPadding3D", (2, 3, 2, 4, 2), padding=(2, 0, 1))
+    case("ZeroPadding3D", (2, 3, 2, 4, 2), padding=((0, 1), (2, 3), (1, 0)))
+    case("Cropping3D", (2, 5, 6, 4, 2))
+    case("Cropping3D", (2, 5, 6, 4, 2), cropping=((1, 0), (2, 3), (0, 1)))
+    case("UpSampling3D", (2, 3, 2, 2, 3))
+    case("UpSampling3D", (2, 3, 2, 2, 3), size=(1, 3, 2))
+    case("SpatialDropout3D", (4, 5, 3, 2, 2), 0.5, stochastic=True)
+
+
 def merging():
     for name in ("Add", "Multiply", "Average", "Maximum", "Minimum"):
         case(name, [(2, 3, 4), (2, 3, 4)])
@@ -354,7 +381,7 @@ def orders():
 
 if __name__ == "__main__":
     for group in (dense, activations, activation_layers, moving_layers, random_layers, convolutions, pooling,
-                  normalisation, merging, embedding):
+                  normalisation, merging, embedding, volumes):
         group()
     out.finish("layers")
     orders()
