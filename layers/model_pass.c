@@ -91,20 +91,44 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
 static kd_status check_call(const kd_build *build) {
   const kd_layer_kind *kind = build->layer->kind;
   const kd_call *call = build->call;
-  if (call->n_inputs < kind->min_inputs)
+  int mask = -1;
+  if (kind->mask_arg) KD_TRY(kd_call_tensor(build, "mask", &mask));
+  int n_inputs = call->n_inputs - (mask >= 0);
+  if (n_inputs < kind->min_inputs)
     return kd_fail(KD_ERR_USAGE, "needs %s%d input%s, but has %d",
                    kind->max_inputs == kind->min_inputs ? "" : "at least ", kind->min_inputs,
-                   kind->min_inputs == 1 ? "" : "s", call->n_inputs);
-  if (kind->max_inputs && call->n_inputs > kind->max_inputs)
+                   kind->min_inputs == 1 ? "" : "s", n_inputs);
+  if (kind->max_inputs && n_inputs > kind->max_inputs)
     return kd_fail(KD_ERR_USAGE, "takes at most %d input%s, but has %d", kind->max_inputs,
-                   kind->max_inputs == 1 ? "" : "s", call->n_inputs);
+                   kind->max_inputs == 1 ? "" : "s", n_inputs);
   for (int i = 0; i < call->n_args; i++) {
-    bool known = false;
+    bool known = kind->mask_arg && strcmp(call->arg_names[i], "mask") == 0;
     for (const char *const *name = kind->call_args; name && *name && !known; name++)
       known = strcmp(*name, call->arg_names[i]) == 0;
     if (!known) return kd_fail(KD_ERR_USAGE, "has no call argument '%s'", kd_quoted(call->arg_names[i]));
   }
   return KD_OK;
+}
+
+/* The tensor of the call argument mask leaves the inputs and becomes the mask of the first one. */
+static kd_status take_mask(kd_build *build, int *n_inputs, kd_sym *inputs, kd_sym *masks) {
+  kd_graph *g = build->graph;
+  char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
+  int at = -1;
+  if (build->layer->kind->mask_arg) KD_TRY(kd_call_tensor(build, "mask", &at));
+  if (at < 0) return KD_OK;
+  const kd_shape *mask = kd_sym_shape(g, inputs[at]), *x = kd_sym_shape(g, inputs[0]);
+  KD_CHECK(mask->rank == 2 && x->rank >= 2 && mask->dim[0] == x->dim[0] && mask->dim[1] == x->dim[1],
+           KD_ERR_USAGE, "call argument mask has the shape %s, but the input %s needs one of (batch, steps)",
+           kd_layer_shape(g, inputs[at], a), kd_layer_shape(g, inputs[0], b));
+  kd_sym given = kd_cast(g, inputs[at], KD_F32);
+  masks[0] = kd_select(g, given, kd_const(g, 1), kd_const(g, 0));
+  (*n_inputs)--;
+  for (int i = at; i < *n_inputs; i++) {
+    inputs[i] = inputs[i + 1];
+    masks[i] = masks[i + 1];
+  }
+  return kd_graph_status(g);
 }
 
 static kd_status check_outputs(const kd_graph *graph, int count, const kd_sym *outputs) {
@@ -150,10 +174,11 @@ kd_status kd_pass_call(kd_pass *pass, int index) {
       return KD_OK;
     }
   }
+  int n_inputs = call->n_inputs;
   build->input_mask = masks;
   build->output_mask = pass->masks[index];
-  if (status == KD_OK)
-    status = build_layer(build, call->n_inputs, inputs, call->n_outputs, pass->taps[index]);
+  if (status == KD_OK) status = take_mask(build, &n_inputs, inputs, masks);
+  if (status == KD_OK) status = build_layer(build, n_inputs, inputs, call->n_outputs, pass->taps[index]);
   if (status != KD_OK) {
     pass->failed[call->layer] = true;
     for (int i = 0; i < call->n_outputs; i++) pass->taps[index][i] = KD_NO_SYM;

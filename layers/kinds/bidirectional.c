@@ -143,5 +143,6 @@ const kd_layer_kind kd_layer_bidirectional = {
     .count_outputs = count_of,
     .build = bidirectional_build,
     .mask = KD_MASK_OWN,
+    .mask_arg = true,
     .call_args = call_args,
 };

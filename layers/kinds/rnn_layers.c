@@ -125,6 +125,7 @@ static const char *const call_args[] = {"initial_state", NULL};
       .count_outputs = count_of,                                                                             \
       .build = rnn_build,                                                                                    \
       .mask = KD_MASK_OWN,                                                                                   \
+      .mask_arg = true,                                                                                      \
       .call_args = call_args,                                                                                \
   };
 LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, kd_cell_check)

@@ -70,7 +70,7 @@ def nested(states, layer):
     return result
 
 
-def case(name, shape, *args, states=(), masked=False, trainable=True, stochastic=False, spread=1.0, first_masked=False,
+def case(name, shape, *args, states=(), masked=False, explicit=False, trainable=True, stochastic=False, spread=1.0, first_masked=False,
          **kwargs):
     rng = np.random.default_rng(len(out.lines))
     layer = Layer(name, *args, **kwargs).make()
@@ -88,10 +88,13 @@ def case(name, shape, *args, states=(), masked=False, trainable=True, stochastic
         if first_masked:
             xs[0][1, :2] = 0
         mask = np.any(xs[0] != 0, axis=-1)
+    if explicit:  # the mask is an input of its own
+        mask = rng.random(shape[:2]) < 0.6
+        mask[0, 0] = True
 
     def arguments(inputs, training):
         given = dict(training_argument(layer, training))
-        if masked:
+        if (masked or explicit) and layer._call_has_mask_arg:
             given["mask"] = mask
         if states:
             given["initial_state"] = nested(list(inputs[1:]), layer)
@@ -101,7 +104,9 @@ def case(name, shape, *args, states=(), masked=False, trainable=True, stochastic
     place = places(layer)
     for w in layer.weights:
         w.assign(single(0.5 * weight_value(rng, w.name, w.shape)))
-    call = "(initial_state=(%s,))" % ", ".join(str(i + 1) for i in range(len(states))) if states else ""
+    given = ["initial_state=(%s,)" % ", ".join(str(i + 1) for i in range(len(states)))] if states else []
+    given += ["mask=(%d,)" % (1 + len(states))] if explicit else []
+    call = "(%s)" % ", ".join(given) if given else ""
     out.lines.append("case " + Layer(name, *args, **kwargs).text() + call)
     if not trainable:
         out.lines.append("frozen")
@@ -109,6 +114,8 @@ def case(name, shape, *args, states=(), masked=False, trainable=True, stochastic
         out.lines.append("masked 0")
     for i, x in enumerate(xs):
         out.array("input", i, x)
+    if explicit:
+        out.array("input", len(xs), mask)
     trained = [w.value for w in layer.trainable_variables]
     others = [w.value for w in layer.non_trainable_variables]
     for w in layer.weights:
@@ -116,7 +123,7 @@ def case(name, shape, *args, states=(), masked=False, trainable=True, stochastic
     infer = listed(layer.stateless_call(trained, others, xs[0], **arguments(xs, False))[0])
     for i, y in enumerate(infer):
         out.array("infer", i, y)
-    output_mask = listed(layer.compute_mask(xs[0], mask))[0] if masked else None
+    output_mask = listed(layer.compute_mask(xs[0], mask))[0] if masked and layer.supports_masking else None
     if output_mask is not None:
         out.array("mask", "-", output_mask)
     if stochastic:
@@ -245,7 +252,26 @@ def every_step():
     case("TimeDistributed", (5, 3, 4), Layer("Dropout", 0.5), stochastic=True)
 
 
+def masks():
+    """Layers that use masks without walking, and masks that are inputs of their own. Where a layer only passes a mask on or
+    drops it, outputs and masks are compared: the gradient of what Masking has taken away is not the layer's."""
+    case("GlobalAveragePooling1D", LENGTHS, masked=True)
+    case("GlobalAveragePooling1D", LENGTHS, keepdims=True, masked=True)
+    case("GlobalAveragePooling1D", LENGTHS, explicit=True)
+    case("BatchNormalization", LENGTHS, momentum=0.7, explicit=True)
+    case("BatchNormalization", LENGTHS, scale=False, explicit=True, trainable=False)
+    case("TimeDistributed", LENGTHS, Layer("Dense", 2), explicit=True)
+    case("LSTM", LENGTHS, 3, return_sequences=True, zero_output_for_mask=True, explicit=True)
+    case("GRU", LENGTHS, 3, return_state=True, explicit=True)
+    case("RNN", LENGTHS, [Layer("LSTMCell", 3), Layer("GRUCell", 2)], explicit=True)
+    case("Bidirectional", LENGTHS, Layer("LSTM", 3, return_sequences=True), explicit=True)
+    case("SimpleRNN", LENGTHS, 3, unroll=True, states=[3], explicit=True)
+    for name, args in (("BatchNormalization", ()), ("TimeDistributed", (Layer("Dense", 2),)), ("LayerNormalization", ()),
+                       ("GlobalMaxPooling1D", ()), ("Dense", (2,)), ("Conv1D", (2, 2))):
+        case(name, LENGTHS, *args, masked=True, stochastic=True)
+
+
 if __name__ == "__main__":
-    for group in (cells, walks, both_directions, every_step):
+    for group in (cells, walks, both_directions, every_step, masks):
         group()
     out.finish("recurrent")
