@@ -29,7 +29,8 @@ typedef struct kd_layer_kind {
   kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                      kd_sym *outputs);
   kd_mask_rule mask;
-  bool mask_arg; /* call argument mask: a tensor (batch, steps) in place of the mask that comes with the first input */
+  bool mask_arg; /* call argument mask: a tensor (batch, steps) in place of the mask that comes with the first
+                    input */
   const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
   /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
    */

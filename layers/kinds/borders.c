@@ -123,4 +123,5 @@ LAYER(zero_padding2d, "ZeroPadding2D", "zeros around images", padding2d_table, p
 LAYER(zero_padding3d, "ZeroPadding3D", "zeros around volumes", padding3d_table, pad, "padding", 3)
 LAYER(cropping1d, "Cropping1D", "cells taken from both ends of time", cropping1d_table, crop, "cropping", 1)
 LAYER(cropping2d, "Cropping2D", "cells taken from the edges of images", cropping2d_table, crop, "cropping", 2)
-LAYER(cropping3d, "Cropping3D", "cells taken from the faces of volumes", cropping3d_table, crop, "cropping", 3)
+LAYER(cropping3d, "Cropping3D", "cells taken from the faces of volumes", cropping3d_table, crop, "cropping",
+      3)

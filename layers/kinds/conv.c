@@ -1,5 +1,5 @@
-/* Conv1D, Conv2D and Conv3D (keras/src/layers/convolutional/base_conv.py): cross-correlation with kernels of shape
- * (window.., channels / groups, filters). */
+/* Conv1D, Conv2D and Conv3D (keras/src/layers/convolutional/base_conv.py): cross-correlation with kernels of
+ * shape (window.., channels / groups, filters). */
 #include "layers/kinds/window.h"
 
 typedef struct conv_options {

@@ -1,5 +1,6 @@
-/* Conv1DTranspose, Conv2DTranspose and Conv3DTranspose (keras/src/layers/convolutional/base_conv_transpose.py): the gradient
- * of a convolution with respect to its input, with kernels of shape (window.., filters, channels). */
+/* Conv1DTranspose, Conv2DTranspose and Conv3DTranspose
+ * (keras/src/layers/convolutional/base_conv_transpose.py): the gradient of a convolution with respect to its
+ * input, with kernels of shape (window.., filters, channels). */
 #include "layers/kinds/window.h"
 
 typedef struct transpose_options {

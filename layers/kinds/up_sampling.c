@@ -116,7 +116,8 @@ static const kd_option up_sampling2d_table[] = {
                   "how new cells are made"),
     KD_ROW_END,
 };
-static const kd_option up_sampling3d_table[] = {ROW_SIZE, KD_ROW_DATA_FORMAT(up_sampling_options), KD_ROW_END};
+static const kd_option up_sampling3d_table[] = {ROW_SIZE, KD_ROW_DATA_FORMAT(up_sampling_options),
+                                                KD_ROW_END};
 
 #define LAYER(id, class, text)                                                                               \
   const kd_layer_kind kd_layer_##id = {                                                                      \
