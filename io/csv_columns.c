@@ -35,8 +35,10 @@ static bool select_mapped(const kd_data_source *source, int field, const kd_csv_
     int column = find_name(table, name);
     if (column < 0) {
       const char *near = kd_nearest(name, table->names, (size_t)table->n_names, sizeof *table->names);
-      kd_diag_error(diag, source->origin, "%s: there is no column '%s' (map.%s)%s%s%s",
-                    kd_quoted(table->reader.path), kd_quoted(name), source->field_names[field],
+      bool weights = field >= source->n_fields - source->n_weights;
+      kd_diag_error(diag, source->origin, "%s: there is no column '%s' (%s%s)%s%s%s",
+                    kd_quoted(table->reader.path), kd_quoted(name), weights ? "" : "map.",
+                    source->field_names[field],
                     near ? "; did you mean " : "", near ? kd_quoted(near) : "", near ? "?" : "");
       return false;
     }

@@ -1,121 +1,9 @@
 #include <string.h>
 
 #include "device/base/hash.h"
-#include "launch/session.h"
+#include "launch/session_fields.h"
 
-/* The fields that a purpose wants, in the order of feeds: inputs, outputs with labels, then their weights. */
-typedef struct wanted {
-  int n, n_inputs, n_weights;
-  int *feed; /* number of the field in a step */
-  const char **names, **mapped;
-  kd_shape *shape;
-  kd_dtype *dtype;
-  int64_t *classes;
-} wanted;
-
-static const char *mapping(const kd_session *s, const char *name) {
-  for (int i = 0; i < s->config->run.data.n_maps; i++)
-    if (strcmp(s->config->run.data.map_names[i], name) == 0) return s->config->run.data.map_items[i];
-  return NULL;
-}
-
-static const kd_shape *prediction(const kd_session *s, int output) {
-  kd_tap tap = s->model->outputs[output].tap;
-  return &s->model->calls[tap.call]->output_shape[tap.output];
-}
-
-static bool sparse_loss(const kd_session *s, int output) {
-  const kd_value *loss = s->config->run.outputs[output].loss;
-  if (!loss || (loss->type != KD_V_TEXT && loss->type != KD_V_CALL)) return false;
-  const kd_kind *kind = kd_family_find(&kd_loss_family, loss->text);
-  return kind && ((const kd_loss_kind *)kind)->sparse_labels;
-}
-
-static kd_shape without_batch(const kd_shape *shape) {
-  kd_shape sample = {.rank = shape->rank - 1};
-  for (int i = 1; i < shape->rank; i++) sample.dim[i - 1] = shape->dim[i];
-  return sample;
-}
-
-/* Made numbers of an input that is looked up in tables stay below the rows of the smallest; 0: any numbers.
- */
-static int64_t table_rows(const kd_model *model, int input) {
-  int64_t least = 0;
-  for (int c = 0; c < model->n_calls; c++) {
-    const kd_call *call = model->calls[c];
-    const kd_layer *layer = model->layers[call->layer];
-    if (!layer->kind->table_rows || call->inputs[0].call != model->inputs[input].call) continue;
-    int64_t rows = layer->kind->table_rows(layer->options);
-    if (!least || rows < least) least = rows;
-  }
-  return least;
-}
-
-static void want_input(const kd_session *s, wanted *w, int i) {
-  const kd_model_input *input = &s->model->inputs[i];
-  w->names[w->n] = input->name;
-  w->mapped[w->n] = mapping(s, input->name);
-  w->shape[w->n] = without_batch(&input->shape);
-  w->dtype[w->n] = input->dtype;
-  w->classes[w->n] = table_rows(s->model, i);
-  w->feed[w->n] = i;
-  w->n++;
-}
-
-static bool has_goal(const kd_output_config *output) {
-  return output->loss || output->metrics || output->weighted_metrics;
-}
-
-/* No output or input has a name with a dot. */
-static const char *weight_name(const kd_session *s, int o) {
-  return kd_pool_printf(s->pool, "%s.sample_weight", s->model->outputs[o].name);
-}
-
-static void want_weights(const kd_session *s, wanted *w, int o) {
-  const kd_output_config *output = &s->config->run.outputs[o];
-  if (!has_goal(output) || !output->sample_weight) return;
-  w->names[w->n] = weight_name(s, o);
-  w->mapped[w->n] = output->sample_weight;
-  w->dtype[w->n] = KD_F32;
-  w->shape[w->n].rank = -1; /* one number, or one for each step: note_weights checks */
-  w->feed[w->n] = s->model->n_inputs + s->model->n_outputs + o;
-  w->n_weights++;
-  w->n++;
-}
-
-static void want_labels(const kd_session *s, wanted *w, int o) {
-  const kd_output_config *output = &s->config->run.outputs[o];
-  if (!has_goal(output)) return;
-  const kd_shape *shape = prediction(s, o);
-  w->names[w->n] = output->name;
-  w->mapped[w->n] = output->target ? output->target : mapping(s, output->name);
-  w->shape[w->n] = without_batch(shape);
-  w->dtype[w->n] = KD_F32;
-  if (sparse_loss(s, o)) {
-    w->classes[w->n] = shape->dim[shape->rank - 1];
-    w->shape[w->n].rank--;
-    w->dtype[w->n] = KD_I32;
-  }
-  w->feed[w->n] = s->model->n_inputs + o;
-  w->n++;
-}
-
-static wanted wanted_fields(const kd_session *s, bool labels) {
-  size_t n = (size_t)(s->model->n_inputs + 2 * s->model->n_outputs);
-  wanted w = {.feed = kd_pool_alloc(s->pool, n, sizeof *w.feed),
-              .names = kd_pool_alloc(s->pool, n, sizeof *w.names),
-              .mapped = kd_pool_alloc(s->pool, n, sizeof *w.mapped),
-              .shape = kd_pool_alloc(s->pool, n, sizeof *w.shape),
-              .dtype = kd_pool_alloc(s->pool, n, sizeof *w.dtype),
-              .classes = kd_pool_alloc(s->pool, n, sizeof *w.classes)};
-  for (int i = 0; i < s->model->n_inputs; i++) want_input(s, &w, i);
-  w.n_inputs = w.n;
-  for (int o = 0; labels && o < s->model->n_outputs; o++) want_labels(s, &w, o);
-  for (int o = 0; labels && o < s->model->n_outputs; o++) want_weights(s, &w, o);
-  return w;
-}
-
-static kd_dataset *open_files(kd_session *s, const wanted *w, const kd_texts *paths) {
+static kd_dataset *open_files(kd_session *s, const kd_wanted *w, const kd_texts *paths) {
   const kd_data_options *data = &s->config->run.data;
   kd_data_source source = {.format = s->synthetic ? "synthetic" : data->format,
                            .n_paths = paths->count,
@@ -141,7 +29,7 @@ static kd_dataset *open_files(kd_session *s, const wanted *w, const kd_texts *pa
 
 /* Rank 0 opens and reads headers; the others open from its manifest. An error of rank 0 is an error of all.
  */
-static kd_status open_shared(kd_session *s, const wanted *w, const kd_texts *paths, kd_dataset **set) {
+static kd_status open_shared(kd_session *s, const kd_wanted *w, const kd_texts *paths, kd_dataset **set) {
   *set = NULL;
   void *bytes = NULL;
   size_t size = 0;
@@ -186,27 +74,22 @@ static void check_whole_batches(kd_session *s, int64_t count, int64_t batch_size
       (long long)(count % batch_size));
 }
 
-static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t batch_size,
+static void make_stream(kd_session *s, const kd_wanted *w, kd_dataset *set, int64_t batch_size,
                         kd_session_data *data) {
-  int n_feeds = w->feed[w->n - 1] + 1, smallest = 0;
-  int *fields = kd_pool_alloc(s->pool, (size_t)n_feeds, sizeof *fields);
-  size_t *bytes = kd_pool_alloc(s->pool, (size_t)n_feeds, sizeof *bytes);
-  for (int i = 0; i < n_feeds; i++) fields[i] = -1;
-  for (int i = 0; i < w->n; i++) {
-    int field = kd_dataset_field(set, w->names[i]);
-    if (field < 0) {
+  int *fields = kd_pool_alloc(s->pool, (size_t)w->n_feeds, sizeof *fields), smallest = 0;
+  size_t *bytes = kd_pool_alloc(s->pool, (size_t)w->n_feeds, sizeof *bytes);
+  for (int f = 0; f < set->n_fields; f++)
+    if (set->fields[f].bytes < set->fields[smallest].bytes) smallest = f;
+  for (int i = 0; i < w->n_feeds; i++) {
+    /* Outputs without labels have a place that nothing reads: the smallest field stands there. */
+    fields[i] = w->feed[i] < 0 ? smallest : kd_dataset_field(set, w->names[w->feed[i]]);
+    if (fields[i] < 0) {
       kd_diag_error(s->config->diag, s->config->run.data.origin, "the data have nothing for '%s'",
-                    w->names[i]);
+                    w->names[w->feed[i]]);
       return;
     }
-    fields[w->feed[i]] = field;
-    if (set->fields[field].bytes < set->fields[smallest].bytes) smallest = field;
-    if (i < w->n_inputs) check_input(s, set, field, &w->shape[i]);
-  }
-  /* Outputs without labels have a place that nothing reads: the smallest field stands there. */
-  for (int i = 0; i < n_feeds; i++) {
-    if (fields[i] < 0) fields[i] = smallest;
     bytes[i] = set->fields[fields[i]].bytes;
+    if (i < s->model->n_inputs) check_input(s, set, fields[i], &w->shape[w->feed[i]]);
   }
   check_whole_batches(s, set->count, batch_size);
   bool coordinator = s->config->run.distributed.shard == KD_SHARD_COORDINATOR && s->comm->size > 1;
@@ -215,7 +98,7 @@ static void make_stream(kd_session *s, const wanted *w, kd_dataset *set, int64_t
                              .count = set->count,
                              .chunk = set->chunk,
                              .fields = fields,
-                             .n_fields = n_feeds,
+                             .n_fields = w->n_feeds,
                              .sample_bytes = bytes,
                              .batch_size = batch_size,
                              .coordinator = coordinator};
@@ -225,7 +108,7 @@ static int64_t split_row(const kd_session *s, int64_t count) {
   return (int64_t)((double)count * (1.0 - s->config->run.data.validation_split));
 }
 
-static kd_status open_training(kd_session *s, const wanted *w) {
+static kd_status open_training(kd_session *s, const kd_wanted *w) {
   const kd_run_config *c = &s->config->run;
   KD_TRY(open_shared(s, w, &c->data.train, &s->whole));
   kd_dataset *train = s->whole, *validation = NULL;
@@ -253,7 +136,7 @@ static kd_status open_training(kd_session *s, const wanted *w) {
   return KD_OK;
 }
 
-static kd_status open_test(kd_session *s, const wanted *w) {
+static kd_status open_test(kd_session *s, const kd_wanted *w) {
   const kd_run_config *c = &s->config->run;
   const kd_texts *paths = c->data.test.count > 0 ? &c->data.test : &c->data.validation;
   kd_dataset *set;
@@ -262,35 +145,6 @@ static kd_status open_test(kd_session *s, const wanted *w) {
   KD_TRY(open_shared(s, w, paths, &set));
   make_stream(s, w, set, c->train.validation_batch_size, &s->test);
   return KD_OK;
-}
-
-/* Weights are one number for each sample, or one for each step of a prediction of several. */
-static void note_weights(kd_session *s, const kd_dataset *set, int o, kd_output_goal *goal) {
-  int field = kd_dataset_field(set, weight_name(s, o));
-  if (field < 0) return;
-  const kd_shape *sample = &set->fields[field].sample, *predicted = prediction(s, o);
-  goal->sample_weight = true;
-  goal->weight_dtype = set->fields[field].dtype;
-  goal->weight_sample = *sample;
-  if (kd_shape_count(sample) == 1) goal->weight_sample.rank = 0;
-  bool steps = sample->rank == 1 && predicted->rank > 2 && sample->dim[0] == predicted->dim[1];
-  char text[KD_SHAPE_TEXT];
-  if (goal->weight_sample.rank > 0 && !steps)
-    kd_diag_error(
-        s->config->diag, s->config->run.data.origin,
-        "the weights of output %s have samples of shape %s: expected one number for each sample, or "
-        "for each step",
-        s->model->outputs[o].name, kd_shape_text(sample, text));
-}
-
-static void check_class_weights(kd_session *s, int o) {
-  const kd_output_config *output = &s->config->run.outputs[o];
-  const kd_shape *predicted = prediction(s, o);
-  int64_t last = predicted->dim[predicted->rank - 1], classes = last == 1 ? 2 : last;
-  if (output->n_class_weights > classes)
-    kd_diag_error(s->config->diag, s->config->run.train.class_weight->origin,
-                  "[train]: class_weight has %d weights, but output %s has %lld classes",
-                  output->n_class_weights, output->name, (long long)classes);
 }
 
 /* Labels as they are stored, for the objective. */
@@ -306,11 +160,11 @@ static void make_goals(kd_session *s, const kd_dataset *set) {
                                    .n_class_weights = output->n_class_weights,
                                    .class_weight = output->class_weight,
                                    .origin = output->origin};
-    check_class_weights(s, o);
+    kd_session_check_class_weights(s, o);
     if (field < 0) continue;
     s->goals[o].label_dtype = set->fields[field].dtype;
     s->goals[o].label_sample = set->fields[field].sample;
-    note_weights(s, set, o, &s->goals[o]);
+    kd_session_note_weights(s, set, o, &s->goals[o]);
   }
 }
 
@@ -322,7 +176,7 @@ static void note_feeds(kd_session *s, const kd_session_data *data) {
 
 static kd_status open_sets(kd_session *s) {
   bool predicts = s->purpose == KD_FOR_PREDICTION, trains = s->purpose <= KD_FOR_TRAINING;
-  wanted w = wanted_fields(s, !predicts);
+  kd_wanted w = kd_wanted_fields(s, !predicts);
   if (trains) KD_TRY(open_training(s, &w));
   bool tests = !trains || (s->purpose == KD_FOR_CHECK && s->config->run.data.test.count > 0);
   if (tests) KD_TRY(open_test(s, &w));

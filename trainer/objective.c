@@ -21,6 +21,21 @@ static const kd_metric_kind *metric_kind(const kd_metric_slot *slot) {
   return (const kd_metric_kind *)slot->metric.kind;
 }
 
+/* As Keras, which finds one class for each sample. */
+static bool check_class_weights(kd_diag *diag, const kd_model *model, int number, const kd_output_goal *goal,
+                                const kd_output_loss *output) {
+  if (goal->n_class_weights == 0) return true;
+  char text[KD_SHAPE_TEXT];
+  bool one_class = loss_kind(output)->sparse_labels ? kd_shape_count(&goal->label_sample) == 1
+                                                    : goal->label_sample.rank <= 1;
+  if (!one_class)
+    kd_diag_error(diag, goal->origin,
+                  "output %s: class_weight needs one class for each sample, but labels have shape %s; give "
+                  "weights of samples",
+                  model->outputs[number].name, kd_shape_text(&goal->label_sample, text));
+  return one_class;
+}
+
 static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int number,
                       const kd_output_goal *goal, kd_output_loss *output) {
   const kd_shape *prediction = output_shape(model, number);
@@ -52,7 +67,7 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
   bool sparse = loss_kind(output)->sparse_labels;
   output->values_per_row = kd_loss_values_per_row(&truth, prediction, sparse);
   if (sparse) output->classes = prediction->dim[prediction->rank - 1];
-  return true;
+  return check_class_weights(diag, model, number, goal, output);
 }
 
 /* The name that logs show: the text as typed, the object's own name, or the class's default (keras.md 4.3).
@@ -75,6 +90,12 @@ static const char *unique_name(kd_pool *pool, const kd_objective *objective, con
   return candidate;
 }
 
+static const char *output_name(kd_pool *pool, const kd_model *model, int output, const char *prefix,
+                               const char *name) {
+  const char *front = model->n_outputs > 1 ? kd_pool_printf(pool, "%s_", model->outputs[output].name) : "";
+  return kd_pool_printf(pool, "%s%s%s", front, prefix, name);
+}
+
 static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int output,
                         const kd_output_goal *goal, const kd_value *value, bool weighted,
                         kd_objective *objective) {
@@ -89,9 +110,9 @@ static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int
   }
   if (!kd_object_make(pool, diag, &kd_metric_family, resolved, &slot.metric)) return false;
   const char *name = metric_name(value, &slot);
-  if (model->n_outputs > 1) name = kd_pool_printf(pool, "%s_%s", model->outputs[output].name, name);
-  if (weighted && name_taken(objective, name)) name = kd_pool_printf(pool, "weighted_%s", name);
-  slot.log_name = unique_name(pool, objective, name);
+  const char *shown = output_name(pool, model, output, "", name);
+  if (weighted && name_taken(objective, shown)) shown = output_name(pool, model, output, "weighted_", name);
+  slot.log_name = unique_name(pool, objective, shown);
   slot.n_state = metric_kind(&slot)->n_state(slot.metric.options, prediction);
   objective->n_tail += slot.n_state;
   objective->metrics[objective->n_metrics++] = slot;
@@ -138,10 +159,10 @@ bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, cons
   }
   name_losses(pool, model, objective);
   objective->metrics = kd_pool_alloc(pool, (size_t)n_metrics, sizeof *objective->metrics);
-  for (int i = 0; i < model->n_outputs; i++) {
+  for (int i = 0; i < model->n_outputs; i++)
     good &= make_metrics(pool, diag, model, i, &goals[i], false, objective);
+  for (int i = 0; i < model->n_outputs; i++)
     good &= make_metrics(pool, diag, model, i, &goals[i], true, objective);
-  }
   return good;
 }
 

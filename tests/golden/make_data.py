@@ -98,8 +98,18 @@ def write_hdf5():
         f["y"] = labels()
 
 
+def write_weighted():
+    """Labels of three classes and weights of samples, the same in each format."""
+    x, y, w = values("f4", 3), labels() % 3, (values("f4")[:, None] + 26)[:, 0].ravel()
+    np.savetxt(path("weighted.csv"), np.c_[x, w, y], fmt="%g", delimiter=",", header="a,b,c,w,y", comments="")
+    np.savez(path("weighted.npz"), x=x, y=y, w=w)
+    with h5py.File(path("weighted.h5"), "w") as f:
+        f["x"], f["y"], f["w"], f["pairs"] = x, y, w, np.c_[w, w]
+
+
 if __name__ == "__main__":
     os.makedirs(HERE, exist_ok=True)
     write_idx()
     write_npy()
     write_hdf5()
+    write_weighted()

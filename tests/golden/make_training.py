@@ -13,7 +13,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 import keras
 from keras import layers, losses, metrics, optimizers, regularizers
-from training_run import classes, normal, one_hot, run, writer
+from training_run import classes, normal, one_hot, positive, run, writer
 
 
 def model_of(inputs, outputs):
@@ -257,5 +257,130 @@ plain("late", "initial_epoch = 2\nvalidation_freq = 2\nvalidation_steps = 1", va
 plain("some", "validation_freq = [1, 4]\nvalidation_batch_size = 3", valid=7, validation_freq=[1, 4],
       validation_batch_size=3)
 plain("split", "", data="validation_split = 0.3", validation_split=0.3)
+
+# --- weights of samples, of steps, of classes; metrics that see them ---
+
+
+def classifier():
+    x = keras.Input((6,), name="x")
+    return model_of(x, layers.Dense(3, activation="softmax", name="y")(layers.Dense(5, activation="tanh", name="d1")(x)))
+
+
+CLASSIFIER = """
+[input x]
+shape = 6
+[layers]
+d1 = Dense(5, tanh)
+y = Dense(3, softmax)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = Adam(learning_rate=0.03)
+"""
+CLASS_LABEL = {"y": (lambda n: classes(3, n), "int32")}
+run("sample_weight", CLASSIFIER + """
+loss = sparse_categorical_crossentropy
+metrics = accuracy, sparse_categorical_crossentropy
+weighted_metrics = accuracy, SparseTopKCategoricalAccuracy(k=2)
+""", classifier, SMALL_INPUT, CLASS_LABEL,
+    dict(optimizer=optimizers.Adam(0.03), loss="sparse_categorical_crossentropy",
+         metrics=["accuracy", "sparse_categorical_crossentropy"],
+         weighted_metrics=["accuracy", metrics.SparseTopKCategoricalAccuracy(k=2)]),
+    weights={"w": (positive, "float32")}, data="sample_weight = w", valid=10, validation_batch_size=4)
+run("mean_weighted", CLASSIFIER + """
+loss = SparseCategoricalCrossentropy(reduction=mean_with_sample_weight)
+weighted_metrics = sparse_categorical_crossentropy
+""", classifier, SMALL_INPUT, CLASS_LABEL,
+    dict(optimizer=optimizers.Adam(0.03),
+         loss=losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight"),
+         weighted_metrics=["sparse_categorical_crossentropy"]),
+    weights={"w": (lambda n: classes(4, n), "int32")}, data="sample_weight = w")
+run("class_weight", CLASSIFIER + """
+loss = sparse_categorical_crossentropy
+metrics = accuracy
+weighted_metrics = SparseCategoricalAccuracy()
+class_weight = [0.3, 2]
+""", classifier, SMALL_INPUT, CLASS_LABEL,
+    dict(optimizer=optimizers.Adam(0.03), loss="sparse_categorical_crossentropy", metrics=["accuracy"],
+         weighted_metrics=[metrics.SparseCategoricalAccuracy()]), valid=10, class_weight={0: 0.3, 1: 2.0})
+run("one_hot_class_weight", CLASSIFIER + """
+loss = CategoricalCrossentropy(reduction=mean_with_sample_weight)
+weighted_metrics = accuracy
+class_weight = [1, 0.3, 2]
+""", classifier, SMALL_INPUT, {"y": (lambda n: one_hot(3, n), "float32")},
+    dict(optimizer=optimizers.Adam(0.03),
+         loss=losses.CategoricalCrossentropy(reduction="mean_with_sample_weight"),
+         weighted_metrics=["accuracy"]), class_weight={1: 0.3, 2: 2.0}, valid=9)
+
+
+def steps():
+    x = keras.Input((4, 3), name="x")
+    return model_of(x, layers.Dense(3, activation="softmax", name="y")(x))
+
+
+run("step_weight", """
+[input x]
+shape = 4, 3
+[layers]
+y = Dense(3, softmax)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = SGD(learning_rate=0.1)
+loss = sparse_categorical_crossentropy
+weighted_metrics = accuracy
+""", steps, {"x": (lambda n: normal(n, 4, 3), "float32")}, {"y": (lambda n: classes(3, n, 4), "int32")},
+    dict(optimizer=optimizers.SGD(0.1), loss="sparse_categorical_crossentropy", weighted_metrics=["accuracy"]),
+    weights={"w": (lambda n: positive(n, 4), "float32")}, data="sample_weight = w", valid=9)
+
+
+def two_outputs():
+    x = keras.Input((6,), name="x")
+    h = layers.Dense(5, activation="tanh", name="d1")(x)
+    return model_of(x, [layers.Dense(3, activation="softmax", name="kind")(h), layers.Dense(1, name="size")(h)])
+
+
+TWO = """
+[input x]
+shape = 6
+[layers]
+d1 = Dense(5, tanh)
+[layer kind]
+type = Dense
+units = 3
+activation = softmax
+[layer size]
+type = Dense
+input = d1
+units = 1
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = Adam(learning_rate=0.03)
+loss = dict(kind=sparse_categorical_crossentropy, size=mse)
+loss_weights = dict(size=0.2)
+metrics = dict(kind=accuracy, size=mae)
+weighted_metrics = dict(kind=[accuracy, mse], size=[mae, mae])
+[output kind]
+%s
+[output size]
+%s
+"""
+TWO_LABELS = {"kind": (lambda n: classes(3, n), "int32"), "size": (lambda n: normal(n, 1), "float32")}
+
+
+def compile_two():
+    return dict(optimizer=optimizers.Adam(0.03), loss={"kind": "sparse_categorical_crossentropy", "size": "mse"},
+                loss_weights={"kind": 1.0, "size": 0.2}, metrics={"kind": ["accuracy"], "size": ["mae"]},
+                weighted_metrics={"kind": ["accuracy", metrics.SparseCategoricalAccuracy()],
+                                  "size": ["mae", "mae"]})
+
+
+run("two_weights", TWO.replace(", mse]", ", SparseCategoricalAccuracy()]") % ("sample_weight = a", "sample_weight = b"),
+    two_outputs, SMALL_INPUT, TWO_LABELS, compile_two(),
+    weights={"a": (positive, "float32"), "b": (positive, "float32")}, valid=7)
 
 writer.save("training")

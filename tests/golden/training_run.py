@@ -24,6 +24,10 @@ def normal(*shape):
     return np.float32(random.normal(size=shape))
 
 
+def positive(*shape):
+    return np.float32(random.uniform(0.1, 3, size=shape))
+
+
 def classes(n, *shape):
     return random.randint(0, n, size=shape)
 
@@ -44,12 +48,12 @@ class Recorder(keras.callbacks.Callback):
         self.epochs.append(dict(logs))
 
 
-def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", **fit):
-    """make() gives a model. inputs, labels: {field: (function of rows, dtype)}."""
+def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", weights={}, **fit):
+    """make() gives a model. inputs, labels, weights (of samples): {field: (function of rows, dtype)}."""
     keras.utils.set_random_seed(len(writer.lines))
     model = make()
     model.compile(**compiled)
-    fields = dict(inputs, **labels)
+    fields = dict(inputs, **labels, **weights)
     train = {field: (function(rows), dtype) for field, (function, dtype) in fields.items()}
     held = {field: (function(valid), dtype) for field, (function, dtype) in fields.items()} if valid else {}
 
@@ -73,7 +77,10 @@ def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", **
     given = dict(batch_size=8, epochs=4, shuffle=False, verbose=0, callbacks=[recorder])
     given.update(fit)
     if valid:
-        given["validation_data"] = (arrays(held, inputs), arrays(held, labels))
+        names = [inputs, labels, weights] if weights else [inputs, labels]
+        given["validation_data"] = tuple(arrays(held, n) for n in names)
+    if weights:
+        given["sample_weight"] = arrays(train, weights)
     model.fit(arrays(train, inputs), arrays(train, labels), **given)
     for key, values in recorder.steps.items():
         writer.array("step", key, values)
@@ -81,7 +88,7 @@ def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", **
         writer.array("epoch", key, [logs.get(key, np.nan) for logs in recorder.epochs])
     for weight in model.weights:
         writer.array("final", path[id(weight)], weight.numpy())
-    order = list(inputs) + list(labels)
+    order = list(inputs) + list(labels) + list(weights)
     lines = ["[run]", "name = " + name, ini.strip(), "[data]", "format = npy"]
     lines.append("train = " + ", ".join(field + ".npy" for field in order))
     if valid:
