@@ -38,8 +38,8 @@ static bool select_mapped(const kd_data_source *source, int field, const kd_csv_
       bool weights = field >= source->n_fields - source->n_weights;
       kd_diag_error(diag, source->origin, "%s: there is no column '%s' (%s%s)%s%s%s",
                     kd_quoted(table->reader.path), kd_quoted(name), weights ? "" : "map.",
-                    source->field_names[field],
-                    near ? "; did you mean " : "", near ? kd_quoted(near) : "", near ? "?" : "");
+                    source->field_names[field], near ? "; did you mean " : "", near ? kd_quoted(near) : "",
+                    near ? "?" : "");
       return false;
     }
     part->column = kd_pool_grow(pool, part->column, count, &capacity, sizeof *part->column);

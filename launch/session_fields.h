@@ -4,8 +4,8 @@
 
 #include "launch/session.h"
 
-/* The fields that a purpose wants, in the order in which formats count files: inputs, outputs with labels, then
- * weights of samples. */
+/* The fields that a purpose wants, in the order in which formats count files: inputs, outputs with labels,
+ * then weights of samples. */
 typedef struct kd_wanted {
   int n, n_inputs, n_weights;
   const char **names, **mapped;
