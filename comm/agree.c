@@ -30,7 +30,7 @@ static void combine_f64(kd_comm_op op, void *into_values, const void *from_value
 
 static kd_status reduce(kd_comm *comm, kd_comm_op op, void *values, int count, size_t size,
                         combine_fn combine) {
-  if (comm->size == 1) return KD_OK;
+  if (comm->alone) return KD_OK;
   size_t bytes = (size_t)count * size;
   char *all = comm->rank == 0 ? kd_calloc((size_t)comm->size, bytes) : NULL;
   kd_status status = kd_comm_to_root(comm, values, bytes, all, "a reduction of a few numbers");
@@ -52,7 +52,7 @@ kd_status kd_comm_reduce_f64(kd_comm *comm, kd_comm_op op, double *values, int c
 /* --- agreement --- */
 
 kd_status kd_comm_agree(kd_comm *comm, const char *what, uint64_t hash) {
-  if (comm->size == 1) return KD_OK;
+  if (comm->alone) return KD_OK;
   uint64_t *all = comm->rank == 0 ? kd_calloc((size_t)comm->size, sizeof hash) : NULL;
   kd_status status = kd_comm_to_root(comm, &hash, sizeof hash, all, what);
   int32_t other = -1;
@@ -80,7 +80,7 @@ static kd_status share_text(kd_comm *comm, int failed, char *text, size_t bytes)
 }
 
 kd_status kd_comm_all_ok(kd_comm *comm, kd_status mine) {
-  if (comm->size == 1) return mine;
+  if (comm->alone) return mine;
   int32_t own = mine, verdict[2] = {-1, KD_OK}; /* the failing rank and its status */
   int32_t *all = comm->rank == 0 ? kd_calloc((size_t)comm->size, sizeof own) : NULL;
   kd_status status = kd_comm_to_root(comm, &own, sizeof own, all, "an exchange of status");

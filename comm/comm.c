@@ -139,28 +139,34 @@ static kd_status join(kd_comm *comm, const kd_launcher *launcher) {
   return KD_OK;
 }
 
-static void alone(kd_comm *comm) {
-  int *color = kd_pool_alloc(comm->hidden->pool, 1, sizeof(int));
-  comm->hidden->shared = comm->hidden->single = kd_domains_make(comm->hidden->pool, 1, color);
-  comm->hidden->hosts = kd_pool_alloc(comm->hidden->pool, 1, sizeof *comm->hidden->hosts);
-  memcpy(comm->hidden->hosts[0], comm->host, KD_HOST_LENGTH);
+kd_comm *kd_comm_pretend(int size) {
+  kd_comm *comm = create();
+  struct kd_comm_hidden *hidden = comm->hidden;
+  comm->alone = true;
+  comm->size = comm->local_size = size;
+  int *color = kd_pool_alloc(hidden->pool, (size_t)size, sizeof(int));
+  hidden->shared = hidden->single = kd_domains_make(hidden->pool, size, color);
+  hidden->hosts = kd_pool_alloc(hidden->pool, (size_t)size, sizeof *hidden->hosts);
+  for (int r = 0; r < size; r++) memcpy(hidden->hosts[r], comm->host, KD_HOST_LENGTH);
+  return comm;
 }
 
 kd_status kd_comm_open(kd_comm **result) {
   *result = NULL;
   kd_launcher launcher;
   KD_TRY(kd_launcher_find(&launcher));
-  kd_comm *comm = create();
   if (launcher.size == 1) {
-    alone(comm);
-  } else {
-    kd_status status = join(comm, &launcher);
-    if (status != KD_OK) {
-      /* Whatever MPI still holds ends with the process: after a failed start nobody can go on. */
-      destroy(comm);
-      return status;
-    }
+    *result = kd_comm_pretend(1);
+    return KD_OK;
   }
+  kd_comm *comm = create();
+  kd_status status = join(comm, &launcher);
+  if (status != KD_OK) {
+    /* Whatever MPI still holds ends with the process: after a failed start nobody can go on. */
+    destroy(comm);
+    return status;
+  }
+  comm->alone = comm->size == 1;
   *result = comm;
   return KD_OK;
 }

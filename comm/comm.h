@@ -20,6 +20,7 @@ typedef struct kd_comm {
   int local_rank, local_size; /* among the ranks of this host */
   int host_index, n_hosts;    /* hosts are counted by their lowest rank */
   char host[KD_HOST_LENGTH];  /* host name, cut to length */
+  bool alone;                 /* no other rank is there */
   struct kd_comm_hidden *hidden;
 } kd_comm;
 
@@ -27,6 +28,10 @@ typedef struct kd_comm {
  * in commands that need other ranks. KD_ERR_USAGE under a plain srun of several tasks; KD_ERR_RUN when MPI
  * does not start. Collective. */
 kd_status kd_comm_open(kd_comm **comm);
+/* One process that plans for `size` ranks of one host, as rank 0 of them, without starting MPI: for
+ * measurements (kd_replica_measure). Of the collectives, reductions, broadcasts and agreements may be called
+ * and do nothing. */
+kd_comm *kd_comm_pretend(int size);
 /* The normal end: waits for all ranks, MPI_Finalize. Reducers and their memory must be gone. Collective. */
 void kd_comm_close(kd_comm *comm);
 /* The number of ranks that the launcher's environment promises, without joining the job: 1 when alone.

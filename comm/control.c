@@ -102,7 +102,7 @@ kd_status kd_comm_barrier(kd_comm *comm) {
 }
 
 kd_status kd_comm_broadcast(kd_comm *comm, void *data, size_t bytes) {
-  if (comm->size == 1 || bytes == 0) return KD_OK;
+  if (comm->alone || bytes == 0) return KD_OK;
   if (bytes <= SMALL) return kd_comm_from_root(comm, data, bytes, "a broadcast");
   /* MPI's own broadcast has no limit: it begins when everybody is there. */
   KD_TRY(barrier(comm, "a broadcast"));

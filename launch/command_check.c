@@ -2,7 +2,7 @@
 
 #include "launch/commands.h"
 #include "launch/session.h"
-#include "launch/summary.h"
+#include "launch/size_text.h"
 
 static void print_data(const char *name, const kd_session_data *data) {
   if (!data->set) return;

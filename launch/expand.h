@@ -74,6 +74,7 @@ typedef struct kd_expander {
   kd_ref *output_refs;              /* per output */
   int copies;                       /* layers and copies of blocks so far, against KD_SPEC_LAYERS */
   bool full;                        /* the limit was passed and reported */
+  size_t group_capacity;
   size_t layer_capacity, ref_capacity, share_capacity, item_capacity, block_capacity;
 } kd_expander;
 

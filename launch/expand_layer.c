@@ -198,6 +198,12 @@ static void alias(kd_expander *e, const char *path, kd_origin origin, kd_ref tar
   if (item) item->alias = target;
 }
 
+static void add_group(kd_expander *e, kd_group_spec group) {
+  size_t used = (size_t)e->spec->n_groups++;
+  e->spec->groups = kd_pool_grow(e->pool, e->spec->groups, used, &e->group_capacity, sizeof *e->spec->groups);
+  e->spec->groups[used] = group;
+}
+
 static void expand_block(kd_expander *e, const kd_frame *frame, const kd_draft *draft, const kd_block *block,
                          const char *path, const kd_ref *refs, int n_refs) {
   bool numbered;
@@ -217,6 +223,7 @@ static void expand_block(kd_expander *e, const kd_frame *frame, const kd_draft *
     kd_frame inner = {frame,           prefix, block,  bindings,
                       block->n_params, inputs, n_refs, draft->trainable && frame->trainable,
                       frame->depth + 1};
+    add_group(e, (kd_group_spec){prefix, path, block->name, i, numbered ? copies : 0});
     last = inputs[0];
     expand_lines(e, &inner, &last);
     if (numbered) alias(e, prefix, draft->origin, last);

@@ -68,6 +68,14 @@ typedef struct kd_defaults_spec {
   kd_origin origin;
 } kd_defaults_spec;
 
+/* One copy of a block: the layers whose paths begin with its own. */
+typedef struct kd_group_spec {
+  const char *path;  /* "stage2.0/mix" */
+  const char *use;   /* of the line that uses the block: the path without the number of the copy */
+  const char *block; /* name of the block */
+  int copy, copies;  /* copies 0: used without repeat */
+} kd_group_spec;
+
 typedef struct kd_model_spec {
   int n_inputs;
   kd_input_spec *inputs; /* in file order */
@@ -79,6 +87,8 @@ typedef struct kd_model_spec {
   kd_output_spec *outputs; /* in file order; one without [output] sections */
   int n_defaults;
   kd_defaults_spec *defaults;
+  int n_groups;
+  kd_group_spec *groups; /* every group behind the one around it */
   int n_blocks;
   const char *const *block_names; /* for messages about unknown types */
 } kd_model_spec;

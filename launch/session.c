@@ -49,6 +49,15 @@ static void show_warnings(kd_session *s) {
     kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
 }
 
+static kd_status open_device(kd_session *s) {
+  bool reproducible = s->config->run.distributed.determinism != KD_DETERMINISM_OFF;
+  kd_status status = kd_device_open("cpu", 0, thread_count(s), reproducible, &s->device);
+  s->device_open = status == KD_OK;
+  KD_TRY(kd_comm_all_ok(s->comm, status));
+  make_setup(s);
+  return KD_OK;
+}
+
 kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   bool synthetic = s->synthetic, checkpoints = s->checkpoints;
   *s = (kd_session){
@@ -67,12 +76,25 @@ kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   kd_comm_set_timeout(s->comm, s->config->run.distributed.timeout);
   KD_TRY(kd_session_open_data(s));
   show_warnings(s);
-  bool reproducible = s->config->run.distributed.determinism != KD_DETERMINISM_OFF;
-  kd_status status = kd_device_open("cpu", 0, thread_count(s), reproducible, &s->device);
-  s->device_open = status == KD_OK;
-  KD_TRY(kd_comm_all_ok(s->comm, status));
-  make_setup(s);
-  return KD_OK;
+  return open_device(s);
+}
+
+static bool has_loss(const kd_session *s) {
+  for (int o = 0; o < s->model->n_outputs; o++)
+    if (s->config->run.outputs[o].loss) return true;
+  return false;
+}
+
+kd_status kd_session_measure(kd_session *s, int ranks, kd_forecast *forecast) {
+  s->comm = kd_comm_pretend(ranks);
+  s->purpose = has_loss(s) ? KD_FOR_CHECK : KD_FOR_PREDICTION;
+  s->synthetic = true;
+  s->checkpoints = s->purpose == KD_FOR_CHECK;
+  kd_session_check_ranks(s);
+  KD_TRY(kd_diag_status(s->config->diag));
+  if (s->purpose == KD_FOR_CHECK) KD_TRY(kd_session_open_data(s));
+  KD_TRY(open_device(s));
+  return kd_session_forecast(s, forecast);
 }
 
 /* [layer NAME] init_from: start weights of single layers, over those of the whole model. */

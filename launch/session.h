@@ -52,10 +52,24 @@ void kd_session_close(kd_session *session, kd_status status);
 /* Ends the job at once when a rank fails while others go on. */
 kd_status kd_session_guard(kd_session *session, kd_status status);
 
+/* session_memory.c: what this rank will take (bytes), and what the machine has for it. */
+typedef struct kd_forecast {
+  kd_replica_stats stats;
+  double needed, available; /* available 0: unknown */
+  double copies;            /* of needed: for the writer of checkpoints */
+} kd_forecast;
+/* Measures s->setup. Nothing large is allocated. Collective. */
+kd_status kd_session_forecast(kd_session *session, kd_forecast *forecast);
+/* The forecast of rank 0 of `ranks` in training, with made data in place of [data]; in prediction when the
+ * configuration has no loss. For a session of KD_FOR_MODEL, once; joins nobody. */
+kd_status kd_session_measure(kd_session *session, int ranks, kd_forecast *forecast);
+
 /* --- parts --- */
 
 /* session_config.c: stage one. Reads the configuration, the same on all ranks, and makes the model. */
 kd_status kd_session_configure(kd_session *session);
+/* Errors to the configuration's diag when it cannot run on so many ranks. */
+void kd_session_check_ranks(kd_session *session);
 /* session_data.c: stage two. Opens data sets, checks them against the model, makes the objective. */
 kd_status kd_session_open_data(kd_session *session);
 void kd_session_close_data(kd_session *session);
@@ -65,13 +79,7 @@ kd_status kd_session_compare_files(kd_session *session, const kd_dataset *set);
 /* Every label of every open set with a sparse loss lies in its range. Rank 0 reads, all return. Collective.
  */
 kd_status kd_session_check_labels(kd_session *session);
-/* session_memory.c: what this rank will take (bytes), and what the machine has for it. */
-typedef struct kd_forecast {
-  kd_replica_stats stats;
-  double needed, available; /* available 0: unknown */
-} kd_forecast;
-/* KD_ERR_USAGE on all ranks when one of them needs more than there is. Nothing large is allocated.
- * Collective. */
+/* The forecast; KD_ERR_USAGE on all ranks when one of them needs more than there is. Collective. */
 kd_status kd_session_check_memory(kd_session *session, kd_forecast *forecast);
 /* Reads a weights file into the replica. Collective. */
 kd_status kd_session_load_weights(kd_session *session, const char *path);

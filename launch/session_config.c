@@ -52,7 +52,7 @@ static kd_status share_sources(kd_session *s, const kd_ini_request *files) {
   return KD_OK;
 }
 
-static void check_ranks(kd_session *s) {
+void kd_session_check_ranks(kd_session *s) {
   const kd_run_config *c = &s->config->run;
   if (s->purpose == KD_FOR_MODEL || s->purpose == KD_FOR_PREDICTION) return;
   kd_origin origin = {s->cli->files[0], 0};
@@ -77,7 +77,7 @@ kd_status kd_session_configure(kd_session *s) {
   s->config = kd_config_load(&files, NULL);
   if (s->purpose != KD_FOR_MODEL && s->comm->size > 1) KD_TRY(share_sources(s, &files));
   s->model = kd_config_model(s->config);
-  if (s->config->diag->count == 0) check_ranks(s);
+  if (s->config->diag->count == 0) kd_session_check_ranks(s);
   KD_TRY(kd_diag_status(s->config->diag));
   KD_CHECK(s->model && s->model->n_outputs > 0, KD_ERR_USAGE,
            "%s: there is no model: give [input NAME] and [layer NAME] sections, or [layers]",

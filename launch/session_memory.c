@@ -1,13 +1,19 @@
 #include "launch/free_memory.h"
 #include "launch/session.h"
-#include "launch/summary.h"
+#include "launch/size_text.h"
 
-static kd_status enough(kd_session *s, kd_forecast *f) {
+/* Rank 0 copies weights and slots, and the writer once more, so that the steps can go on meanwhile. */
+static void add_up(const kd_session *s, kd_forecast *f) {
   const kd_replica_stats *stats = &f->stats;
-  f->needed = (double)(stats->weight_bytes + stats->slot_bytes + stats->reduce_bytes + stats->plan_bytes);
-  /* Rank 0 copies weights and slots, and the writer once more, so that the steps can go on meanwhile. */
-  bool copies = s->checkpoints && s->comm->rank == 0;
-  if (copies) f->needed += 2.0 * (double)(stats->weight_bytes + stats->slot_bytes);
+  f->copies = 0;
+  if (s->checkpoints && s->comm->rank == 0)
+    f->copies = 2.0 * (double)(stats->weight_bytes + stats->slot_bytes);
+  f->needed =
+      f->copies + (double)(stats->weight_bytes + stats->slot_bytes + stats->reduce_bytes + stats->plan_bytes);
+}
+
+static kd_status enough(const kd_session *s, const kd_forecast *f) {
+  const kd_replica_stats *stats = &f->stats;
   char needed[32], weights[32], slots[32], sums[32], plan[32], available[32];
   KD_CHECK(
       f->available <= 0 || f->needed <= f->available, KD_ERR_USAGE,
@@ -17,7 +23,14 @@ static kd_status enough(kd_session *s, kd_forecast *f) {
       s->comm->rank, kd_bytes_text(f->needed, needed), kd_bytes_text((double)stats->weight_bytes, weights),
       kd_bytes_text((double)stats->slot_bytes, slots), kd_bytes_text((double)stats->reduce_bytes, sums),
       stats->plan_bytes ? kd_bytes_text((double)stats->plan_bytes, plan) : "not counted",
-      copies ? ", copies for checkpoints" : "", kd_bytes_text(f->available, available));
+      f->copies > 0 ? ", copies for checkpoints" : "", kd_bytes_text(f->available, available));
+  return KD_OK;
+}
+
+kd_status kd_session_forecast(kd_session *s, kd_forecast *f) {
+  f->available = kd_free_memory(s->comm->local_size);
+  KD_TRY(kd_replica_measure(&s->setup, &f->stats));
+  add_up(s, f);
   return KD_OK;
 }
 
@@ -32,8 +45,9 @@ static kd_status check(kd_session *s, kd_forecast *f) {
   f->stats.weight_bytes = all * size;
   f->stats.slot_bytes = trained * size * slots;
   f->stats.reduce_bytes = optimizer ? trained * size : 0;
+  add_up(s, f);
   KD_TRY(enough(s, f));
-  KD_TRY(kd_replica_measure(&s->setup, &f->stats));
+  KD_TRY(kd_session_forecast(s, f));
   return enough(s, f);
 }
 

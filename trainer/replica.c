@@ -298,6 +298,7 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
     stats.plan_bytes += plan.arena_bytes + plan.workspace_bytes + plan.state_bytes;
     for (int i = 0; i < p->n_fields; i++) stats.plan_bytes += p->feed_bytes[i];
     for (int i = 0; i < r->spec.model->n_kept; i++) stats.plan_bytes += p->kept_bytes[i];
+    if (p->rows > stats.pass_rows) stats.pass_rows = p->rows;
     if (p->mode != KD_MODE_TRAIN || plan.flops < stats.flops) continue;
     stats.flops = plan.flops;
     stats.n_launches = plan.n_launches;
@@ -310,8 +311,8 @@ kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stat
   kd_replica *r = make(spec, true);
   kd_status status = start(r);
   kd_pass_plan *plan;
-  if (status == KD_OK && spec->optimizer)
-    status = kd_passes_get(r, KD_MODE_TRAIN, kd_passes_nominal_rows(r), &plan);
+  kd_mode mode = spec->optimizer ? KD_MODE_TRAIN : spec->objective ? KD_MODE_EVALUATE : KD_MODE_PREDICT;
+  if (status == KD_OK) status = kd_passes_get(r, mode, kd_passes_nominal_rows(r), &plan);
   if (status == KD_OK) *stats = kd_replica_get_stats(r);
   stats->slow_scopes = NULL; /* lives in the replica's pool */
   kd_replica_destroy(r);

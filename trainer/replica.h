@@ -93,6 +93,7 @@ typedef struct kd_replica_stats {
   size_t weight_bytes, slot_bytes, reduce_bytes, plan_bytes; /* of this rank */
   int n_buckets, n_launches;
   double flops;       /* of one training pass of this rank */
+  int64_t pass_rows;  /* rows of the largest pass */
   uint64_t plan_hash; /* equal on all ranks */
   const char *transport;
   const char *slow_scopes; /* layers that fell to slow library code, or NULL */
@@ -101,7 +102,8 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *replica);
 /* The hash of all weights and slots: what determinism = world keeps equal. */
 uint64_t kd_replica_hash(const kd_replica *replica);
 
-/* The same numbers without memory: what this rank of spec->comm would take. For kdist check. */
+/* The same numbers without memory: what this rank of spec->comm would take in training; in evaluation
+ * without an optimizer, in prediction without an objective. For kdist check and summary. */
 kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stats);
 
 #endif

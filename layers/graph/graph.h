@@ -74,6 +74,9 @@ const kd_shape *kd_sym_shape(const kd_graph *graph, kd_sym sym);
 const kd_node *kd_producer(const kd_graph *graph, kd_sym sym, bool through_views);
 /* True when the tensor is one float32 constant everywhere (kd_const, kd_full); sets *value. */
 bool kd_sym_constant(const kd_graph *graph, kd_sym sym, float *value);
+/* Operations of a matmul, a convolution, an attention or a walk over steps: multiply-adds, counted twice. 0
+ * for everything else, which is bound by memory. */
+double kd_node_flops(const kd_graph *graph, const kd_node *node);
 /* A hash of ops, attributes, shapes and connections: equal graphs have equal hashes on all ranks. */
 uint64_t kd_graph_hash(const kd_graph *graph);
 /* A listing with shapes and scopes for --dump graph, in the pool. */

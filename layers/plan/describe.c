@@ -3,44 +3,6 @@
 
 #include "layers/plan/internal.h"
 
-/* Multiply-adds of a matmul, a convolution or an attention, each counted as two operations. */
-double kd_launch_flops(const kd_launch *launch) {
-  const kd_tensor *in = launch->input, *out = launch->output;
-  switch (launch->op) {
-  case KD_OP_MATMUL: {
-    const kd_matmul_attr *attr = launch->attr;
-    int inner = in[0].shape.rank - (attr->transpose_a ? 2 : 1);
-    return 2.0 * (double)kd_shape_count(&out[0].shape) * (double)in[0].shape.dim[inner];
-  }
-  case KD_OP_CONV: {
-    const kd_shape *kernel = &in[1].shape;
-    return 2.0 * (double)kd_shape_count(&out[0].shape) * (double)kd_shape_span(kernel, 0, kernel->rank - 1);
-  }
-  case KD_OP_CONV_GRAD_DATA: {
-    const kd_shape *kernel = &in[1].shape;
-    return 2.0 * (double)kd_shape_count(&in[0].shape) * (double)kd_shape_span(kernel, 0, kernel->rank - 1);
-  }
-  case KD_OP_CONV_GRAD_KERNEL: {
-    const kd_shape *kernel = &out[0].shape;
-    return 2.0 * (double)kd_shape_count(&in[1].shape) * (double)kd_shape_span(kernel, 0, kernel->rank - 1);
-  }
-  case KD_OP_ATTENTION:
-  case KD_OP_ATTENTION_GRAD: {
-    /* Two products of all queries with all keys; backward has five, one of them for the scores again. */
-    double pairs = (double)kd_shape_span(&in[0].shape, 0, 3) * (double)in[1].shape.dim[1];
-    double features = (double)in[0].shape.dim[3], width = (double)in[2].shape.dim[3];
-    return launch->op == KD_OP_ATTENTION ? 2 * pairs * (features + width)
-                                         : 2 * pairs * (3 * features + 2 * width);
-  }
-  case KD_OP_RECURRENT:
-    return 2.0 * (double)kd_shape_count(&in[0].shape) * (double)in[1].shape.dim[0];
-  case KD_OP_RECURRENT_GRAD:
-    return 4.0 * (double)kd_shape_count(&out[0].shape) * (double)in[0].shape.dim[0];
-  default:
-    return 0;
-  }
-}
-
 const char *kd_plan_scope(const kd_plan *plan, int launch) {
   const kd_step *step = &plan->layout.steps[launch];
   return step->node < 0 ? "copy" : plan->graph->nodes[step->node].scope;
@@ -55,7 +17,8 @@ kd_plan_stats kd_plan_get_stats(const kd_plan *plan) {
   };
   for (int t = 0; t < plan->n_launches; t++) {
     stats.n_slow += plan->launches[t].slow;
-    stats.flops += kd_launch_flops(&plan->launches[t]);
+    int node = plan->layout.steps[t].node;
+    if (node >= 0) stats.flops += kd_node_flops(plan->graph, &plan->graph->nodes[node]);
   }
   return stats;
 }

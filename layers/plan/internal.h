@@ -72,7 +72,6 @@ struct kd_plan {
 kd_status kd_plan_poison_start(kd_plan *plan);
 kd_status kd_plan_poison_dead(kd_plan *plan, int launch);
 
-double kd_launch_flops(const kd_launch *launch);
 /* The label of the layer that a launch works for, never NULL. */
 const char *kd_plan_scope(const kd_plan *plan, int launch);
 
