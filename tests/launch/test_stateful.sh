@@ -107,4 +107,19 @@ expect 2 "no batch" 0 fit words.ini run.dir=runs/x input.x.batch_size=none --pro
 has err "stateful = true needs a fixed batch: give batch_size to [input x]"
 expect 0 "shuffled" 0 fit words.ini run.dir=runs/shuffled train.shuffle=true train.epochs=1 --progress=none
 has err "layers are stateful (forth/cell/state), but samples are shuffled"
+# Layers that leave something behind with each call.
+for layer in "GRU(4, return_sequences=true, stateful=true)" "SpectralNormalization(Dense(3))"; do
+  cat >twice.ini <<INI
+[input x]
+shape = 5, 3
+batch_size = 2
+[layers]
+once = $layer
+narrow = Dense(3)
+twice = share(once)
+INI
+  expect 2 "called twice: $layer" 0 summary twice.ini
+  has err "twice.ini:7: layer twice"
+  grep -q "called more than once\|called once only" err || fail "$layer: $(head -n 3 err)"
+done
 finish

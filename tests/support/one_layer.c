@@ -46,7 +46,7 @@ static kd_tap add_masking(kd_model *model, kd_diag *diag, kd_tap x, const char *
 }
 
 static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable, int n_inputs,
-                       const kd_shape *shapes, const kd_dtype *dtypes, unsigned masked) {
+                       const kd_shape *shapes, const kd_dtype *dtypes, unsigned masked, int64_t batch_size) {
   kd_origin origin = {"case", line};
   kd_model *model = kd_model_create("test");
   kd_tap taps[16];
@@ -54,7 +54,7 @@ static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable
     char name[16];
     snprintf(name, sizeof name, "x%d", i);
     kd_shape sample = kd_shape_make(shapes[i].rank - 1, shapes[i].dim + 1);
-    taps[i] = kd_model_add_input(model, name, dtypes ? dtypes[i] : KD_F32, sample, 0, origin);
+    taps[i] = kd_model_add_input(model, name, dtypes ? dtypes[i] : KD_F32, sample, batch_size, origin);
     if (masked >> i & 1)
       taps[i] = add_masking(model, diag, taps[i], kd_pool_printf(model->pool, "mask%d", i));
   }
@@ -81,17 +81,22 @@ kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, 
 kd_model *layer_model_called(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                              const kd_dtype *dtypes, unsigned masked) {
   kd_diag *diag = kd_diag_create();
-  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes, masked);
+  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes, masked, 0);
   fail_on(diag, text);
   kd_diag_destroy(diag);
   return model;
 }
 
 const char *layer_errors(const char *text, kd_shape input) {
+  return layer_errors_called(text, 1, &input, 0, 0);
+}
+
+const char *layer_errors_called(const char *text, int n_inputs, const kd_shape *shapes, unsigned masked,
+                                int64_t batch_size) {
   static char errors[4096];
   errors[0] = '\0';
   kd_diag *diag = kd_diag_create();
-  kd_model *model = build(diag, text, 7, true, 1, &input, NULL, 0);
+  kd_model *model = build(diag, text, 7, true, n_inputs, shapes, NULL, masked, batch_size);
   if (kd_diag_status(diag) != KD_OK) snprintf(errors, sizeof errors, "%s", kd_status_text());
   kd_model_destroy(model);
   kd_diag_destroy(diag);
