@@ -1,5 +1,5 @@
-/* Every row of every option table refuses what is outside its range or of another kind, and the message names the
- * option, the value, and what is allowed. */
+/* Every row of every option table refuses what is outside its range or of another kind, and the message names
+ * the option, the value, and what is allowed. */
 #include <math.h>
 
 #include "device/base/diag.h"
@@ -89,9 +89,10 @@ static void check_family(const kd_family *family) {
 
 static void test_all(void **state) {
   (void)state;
-  const kd_family *const families[] = {&kd_layer_family,       &kd_cell_family,     &kd_activation_family,
+  const kd_family *const families[] = {&kd_layer_family,       &kd_cell_family,        &kd_activation_family,
                                        &kd_initializer_family, &kd_regularizer_family, &kd_optimizer_family,
-                                       &kd_schedule_family, &kd_callback_family, &kd_loss_family, &kd_metric_family};
+                                       &kd_schedule_family,    &kd_callback_family,    &kd_loss_family,
+                                       &kd_metric_family};
   for (size_t i = 0; i < sizeof families / sizeof *families; i++) check_family(families[i]);
 }
 

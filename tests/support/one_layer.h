@@ -19,7 +19,8 @@ kd_model *layer_model_called(const char *text, int line, bool trainable, int n_i
 /* kd_options_fill and kd_model_finish of one layer with one float input; all error texts, or "" when it is
  * right. Valid until the next call. */
 const char *layer_errors(const char *text, kd_shape input);
-/* The same with several inputs and call arguments, see layer_model_called. batch_size: fixed by the inputs, or 0. */
+/* The same with several inputs and call arguments, see layer_model_called. batch_size: fixed by the inputs,
+ * or 0. */
 const char *layer_errors_called(const char *text, int n_inputs, const kd_shape *shapes, unsigned masked,
                                 int64_t batch_size);
 
