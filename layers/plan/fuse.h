@@ -23,7 +23,7 @@ typedef struct kd_groups {
   int *next;   /* per node: the next member in the order of nodes, or -1 */
   int *head;   /* per leader: the first member */
 } kd_groups;
-kd_groups kd_groups_find(const kd_graph *graph, const bool *keep, const bool *needed, const bool *draw,
+kd_groups kd_groups_find(const kd_graph *graph, const bool *keep, const bool *needed, const bool *repeat,
                          int *operand);
 void kd_groups_free(kd_groups *groups);
 

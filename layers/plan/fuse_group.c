@@ -27,7 +27,7 @@ typedef struct search {
   int *last_use;   /* per tensor: the last node that reads it, through views */
   int *heavy;      /* per node: how many nodes before it are neither pointwise nor views */
   int *operand;
-  const bool *draw;
+  const bool *repeat;
   bool *member; /* per node: in the set that is tried */
 } search;
 
@@ -93,7 +93,7 @@ static bool may_sink(const search *s, int leader, int place) {
       const kd_sym_info *info = &s->graph->syms[node->input[i]];
       bool inside = info->node >= 0 && s->groups.leader[info->node] == leader;
       bool full = kd_shape_equal(&info->shape, &program_of(s, m)->shape);
-      bool stored = info->role == KD_ROLE_NODE && !s->draw[info->node];
+      bool stored = info->role == KD_ROLE_NODE && !s->repeat[info->node];
       if (stored && full && !inside && s->last_use[node->input[i]] < place)
         held += kd_dtype_size(info->dtype);
     }
@@ -104,7 +104,7 @@ static bool may_sink(const search *s, int leader, int place) {
 /* The joined program stays within the limits. */
 static bool program_fits(search *s, const members *set, const bool *outside) {
   kd_program program;
-  kd_program_begin(&program, s->graph, &program_of(s, set->node[0])->shape, s->operand, s->draw);
+  kd_program_begin(&program, s->graph, &program_of(s, set->node[0])->shape, s->operand, s->repeat);
   int result = 0;
   for (int n = 0; n < set->n && !program.full; n++) kd_program_join(&program, &s->graph->nodes[set->node[n]]);
   for (int n = 0; n < set->n && !program.full; n++) {
@@ -151,7 +151,7 @@ static int find_candidates(const search *s, int place, int *candidate) {
   for (int i = 0; i < node->n_inputs; i++) {
     int producer = s->graph->syms[node->input[i]].node;
     int leader = producer < 0 ? -1 : s->groups.leader[producer];
-    if (leader < 0 || s->draw[leader] ||
+    if (leader < 0 || s->repeat[leader] ||
         !kd_shape_equal(&program_of(s, leader)->shape, &program_of(s, place)->shape))
       continue;
     bool known = false;
@@ -163,8 +163,8 @@ static int find_candidates(const search *s, int place, int *candidate) {
 
 static void visit(search *s, int place) {
   int candidate[KD_MAX_INPUTS];
-  /* A draw stays alone: whoever reads it draws again. */
-  int n = s->draw[place] ? 0 : find_candidates(s, place, candidate);
+  /* Such a node stays alone: whoever reads it computes it again. */
+  int n = s->repeat[place] ? 0 : find_candidates(s, place, candidate);
   members best = {.n = 1, .node = {place}};
   members all = best;
   for (int c = 0; c < n && all.n <= MAX_MEMBERS; c++) add_group(s, &all, candidate[c]);
@@ -211,13 +211,13 @@ static void find_uses(search *s, const bool *needed) {
   }
 }
 
-kd_groups kd_groups_find(const kd_graph *graph, const bool *keep, const bool *needed, const bool *draw,
+kd_groups kd_groups_find(const kd_graph *graph, const bool *keep, const bool *needed, const bool *repeat,
                          int *operand) {
   size_t n_nodes = (size_t)graph->n_nodes, n_syms = (size_t)graph->n_syms;
   search s = {.graph = graph,
               .keep = keep,
               .operand = operand,
-              .draw = draw,
+              .repeat = repeat,
               .readers = kd_readers_find(graph, needed)};
   s.groups.leader = kd_calloc(n_nodes, sizeof(int));
   s.groups.next = kd_calloc(n_nodes, sizeof(int));

@@ -13,7 +13,7 @@ typedef struct pass {
   kd_pool *pool;
   kd_groups groups;
   int *operand;
-  bool *draw;
+  bool *repeat;
   bool *live;           /* per tensor: something in the new graph reads it, or it is kept */
   kd_program **program; /* per leader: its finished program; NULL: dropped */
 } pass;
@@ -33,7 +33,7 @@ static void make_program(pass *p, int leader) {
   const kd_pointwise_attr *attr = graph->nodes[leader].attr;
   kd_program *program = kd_pool_alloc(p->pool, 1, sizeof *program);
   int nodes[KD_MAX_STEPS], n = 0;
-  kd_program_begin(program, graph, &attr->shape, p->operand, p->draw);
+  kd_program_begin(program, graph, &attr->shape, p->operand, p->repeat);
   for (int m = p->groups.head[leader]; m >= 0; m = p->groups.next[m]) {
     nodes[n++] = m;
     kd_program_join(program, &graph->nodes[m]);
@@ -83,12 +83,12 @@ kd_graph *kd_fuse_pointwise(const kd_graph *graph, const bool *keep, kd_sym *map
   p.live = kd_pool_alloc(p.pool, n_syms, sizeof *p.live);
   p.program = kd_pool_alloc(p.pool, (size_t)graph->n_nodes, sizeof(kd_program *));
   for (size_t s = 0; s < n_syms; s++) p.operand[s] = -1;
-  p.draw = kd_draws_find(graph);
-  p.groups = kd_groups_find(graph, keep, p.rewrite.needed, p.draw, p.operand);
+  p.repeat = kd_repeats_find(graph, keep, p.rewrite.needed);
+  p.groups = kd_groups_find(graph, keep, p.rewrite.needed, p.repeat, p.operand);
   make_programs(&p);
   emit(&p);
   kd_groups_free(&p.groups);
-  kd_free(p.draw);
+  kd_free(p.repeat);
   kd_pool_destroy(p.pool);
   return kd_rewrite_end(&p.rewrite);
 }

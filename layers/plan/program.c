@@ -3,8 +3,8 @@
 #include <string.h>
 
 void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand,
-                      const bool *draw) {
-  *program = (kd_program){.graph = graph, .operand = operand, .draw = draw, .attr.shape = *shape};
+                      const bool *repeat) {
+  *program = (kd_program){.graph = graph, .operand = operand, .repeat = repeat, .attr.shape = *shape};
 }
 
 static bool is_random(const kd_pw_step *step) {
@@ -53,9 +53,9 @@ static kd_sym skip_casts(const kd_graph *graph, kd_sym sym) {
   }
 }
 
-static bool repeat_draw(kd_program *program, kd_sym sym) {
+static bool repeat_node(kd_program *program, kd_sym sym) {
   const kd_sym_info *info = &program->graph->syms[sym];
-  bool drawn = info->node >= 0 && program->draw[info->node] && info->dtype == KD_F32 &&
+  bool drawn = info->node >= 0 && program->repeat[info->node] && info->dtype == KD_F32 &&
                kd_shape_equal(&info->shape, &program->attr.shape);
   if (!drawn || program->full || program->n_repeated == KD_MAX_STEPS) return false;
   program->repeated[program->n_repeated++] = info->node;
@@ -69,7 +69,7 @@ static int find_operand(kd_program *program, kd_sym sym) {
   const kd_pointwise_attr *attr = pointwise_producer(graph, sym);
   if (attr && attr->n_steps == 1 && attr->step[0].op == KD_PW_CONST && graph->syms[sym].dtype == KD_F32)
     return add_step(program, attr->step[0]);
-  if (repeat_draw(program, sym)) return program->operand[sym];
+  if (repeat_node(program, sym)) return program->operand[sym];
   return add_input(program, skip_casts(graph, sym));
 }
 

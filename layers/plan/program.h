@@ -13,19 +13,20 @@ typedef struct kd_program {
   kd_sym output[KD_MAX_OUTPUTS];
   int *operand; /* per tensor of the graph: its operand number, or -1; owned by the caller */
   const bool
-      *draw; /* per node of the graph: computed again by each program that reads it; see kd_draws_find */
+      *repeat; /* per node of the graph: computed again by each program that reads it; see kd_repeats_find */
   int n_repeated, repeated[KD_MAX_STEPS]; /* nodes that were computed again */
   bool full; /* a limit of device/pointwise.h was passed: the program is of no use */
 } kd_program;
 
-/* Which nodes only draw uniform random numbers: their inputs are the random state, scalars that are fed, and
- * other draws. A dropout mask is one. Computing it again where it is read, in backward too, costs less than
- * keeping it. */
-bool *kd_draws_find(const kd_graph *graph);
+/* Which nodes are computed again where they are read, in backward too, since that costs less than keeping
+ * them: those that only draw uniform random numbers (their inputs are the random state, scalars that are fed,
+ * and other draws; a dropout mask is one), and a product or sum of a constant and a tensor that is kept
+ * anyway (gelu's x / sqrt(2)). */
+bool *kd_repeats_find(const kd_graph *graph, const bool *keep, const bool *needed);
 
 /* operand: room for graph->n_syms entries, all -1; they are -1 again after kd_program_clear. */
 void kd_program_begin(kd_program *program, const kd_graph *graph, const kd_shape *shape, int *operand,
-                      const bool *draw);
+                      const bool *repeat);
 /* Joins the steps of a POINTWISE node. Inputs that earlier joined nodes computed are used directly; constants
  * become steps and draws are repeated; casts to float32 of stored tensors are passed over, since loading an
  * input converts it. A step that is there already is used again. */

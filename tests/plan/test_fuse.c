@@ -158,6 +158,39 @@ static void test_dropout_mask_is_drawn_again(void **unused) {
   end(f);
 }
 
+/* gelu keeps its operand and 1 + erf(operand / sqrt(2)) for backward, but not the quotient. */
+static void test_scaled_tensor_is_scaled_again(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym a = input(f, KD_SHAPE(8, 4)), w = input(f, KD_SHAPE(4, 4)), grad;
+  kd_sym x = kd_matmul(f->g, a, w, false, false), scaled = kd_scale(f->g, x, 0.7);
+  kd_sym y = kd_mul(f->g, x, kd_shift(f->g, kd_unary(f->g, KD_PW_ERF, scaled), 1));
+  kd_sym product = kd_matmul(f->g, y, w, false, false);
+  kd_sym loss = kd_reduce_all(f->g, KD_REDUCE_SUM, kd_unary(f->g, KD_PW_SQUARE, product));
+  assert_ok(kd_autodiff(f->g, loss, 1, &a, &grad));
+  f->keep[grad] = f->keep[loss] = true;
+  fuse(f);
+  assert_int_equal(f->map[scaled], KD_NO_SYM);
+  assert_int_equal(program_of(f, y)->n_inputs, 1);
+  assert_int_equal(program_of(f, y)->n_outputs, 2);
+  end(f);
+}
+
+/* A matrix product reads it as well: it must be stored, and nobody computes it twice. */
+static void test_scaled_tensor_of_a_kernel_is_kept(void **unused) {
+  (void)unused;
+  fused *f = begin();
+  kd_sym a = input(f, KD_SHAPE(4, 4)), w = input(f, KD_SHAPE(4, 4));
+  kd_sym scaled = kd_scale(f->g, kd_matmul(f->g, a, w, false, false), 0.7);
+  kd_sym product = kd_matmul(f->g, scaled, w, false, false);
+  kd_sym y = kd_add(f->g, product, kd_unary(f->g, KD_PW_TANH, scaled));
+  f->keep[y] = true;
+  fuse(f);
+  assert_int_not_equal(f->map[scaled], KD_NO_SYM);
+  assert_int_equal(program_of(f, y)->n_inputs, 2);
+  end(f);
+}
+
 static void test_dead_graph(void **unused) {
   (void)unused;
   fused *f = begin();
@@ -183,6 +216,8 @@ int main(void) {
       cmocka_unit_test(test_limits),
       cmocka_unit_test(test_kept_results_are_not_delayed),
       cmocka_unit_test(test_dropout_mask_is_drawn_again),
+      cmocka_unit_test(test_scaled_tensor_is_scaled_again),
+      cmocka_unit_test(test_scaled_tensor_of_a_kernel_is_kept),
       cmocka_unit_test(test_dead_graph),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
