@@ -14,6 +14,7 @@ typedef struct builder {
   const kd_layer_kind **kinds; /* per layer of the spec; NULL: unknown or shared */
   void **options;              /* per layer; NULL after errors */
   bool *frozen;                /* per layer: by itself or by a call that shares it */
+  kd_policy *policy;           /* per layer */
   int *layer;                  /* per layer: number in the model, or -1 */
   int *call;                   /* per layer: number of its call, or -1 */
   kd_tap *input;               /* per input; call -1 after errors */
@@ -123,10 +124,20 @@ static void unknown_type(builder *b, const kd_layer_spec *layer) {
                 kd_quoted(layer->type), hint);
 }
 
+/* The layer's own policy, or the model's. */
+static kd_policy read_policy(builder *b, const kd_layer_spec *layer) {
+  kd_policy policy = b->model->policy;
+  if (layer->dtype && !kd_policy_parse(layer->dtype, &policy))
+    kd_diag_error(b->diag, layer->origin, "layer %s: dtype = %s is unknown; %s", kd_quoted(layer->name),
+                  kd_quoted(layer->dtype), kd_policy_hint(b->diag->pool, layer->dtype));
+  return policy;
+}
+
 /* Finds the kinds and fills the options of all layers, needed or not. */
 static void fill_options(builder *b) {
   for (int i = 0; i < b->spec->n_layers; i++) {
     const kd_layer_spec *layer = &b->spec->layers[i];
+    b->policy[i] = read_policy(b, layer);
     if (!layer->trainable) b->frozen[layer->share >= 0 ? layer->share : i] = true;
     if (!layer->type) continue;
     const kd_kind *kind = kd_family_find(&kd_layer_family, layer->type);
@@ -146,6 +157,7 @@ static int model_layer(builder *b, int index) {
   if (b->layer[index] >= 0 || !b->options[index]) return b->layer[index];
   b->layer[index] = kd_model_add_layer(b->model, b->kinds[index], layer->name, b->options[index],
                                        !b->frozen[index], layer->origin);
+  b->model->layers[b->layer[index]]->policy = b->policy[index];
   return b->layer[index];
 }
 
@@ -226,13 +238,16 @@ static void finish(builder *b) {
     kd_diag_error(b->diag, (kd_origin){NULL, 0}, "%s", kd_status_text());
 }
 
-static kd_model *build(kd_interpolation *context, const char *name, const kd_model_spec *spec, bool all) {
+static kd_model *build(kd_interpolation *context, const char *name, const kd_model_spec *spec,
+                       kd_policy policy, bool all) {
   builder b = {
       .context = context, .diag = context->diag, .spec = spec, .model = kd_model_create(name), .all = all};
+  b.model->policy = policy;
   size_t n = (size_t)spec->n_layers;
   b.kinds = kd_pool_alloc(context->pool, n, sizeof *b.kinds);
   b.options = kd_pool_alloc(context->pool, n, sizeof *b.options);
   b.frozen = kd_pool_alloc(context->pool, n, sizeof *b.frozen);
+  b.policy = kd_pool_alloc(context->pool, n, sizeof *b.policy);
   b.layer = numbers(&b);
   b.call = numbers(&b);
   b.input = kd_pool_alloc(context->pool, (size_t)spec->n_inputs, sizeof *b.input);
@@ -243,13 +258,14 @@ static kd_model *build(kd_interpolation *context, const char *name, const kd_mod
   return NULL;
 }
 
-kd_model *kd_model_from_spec(kd_interpolation *context, const char *name, const kd_model_spec *spec) {
+kd_model *kd_model_from_spec(kd_interpolation *context, const char *name, const kd_model_spec *spec,
+                             kd_policy policy) {
   bool unused = false;
   for (int i = 0; i < spec->n_layers; i++) unused = unused || !spec->layers[i].used;
-  if (!unused) return build(context, name, spec, false);
+  if (!unused) return build(context, name, spec, policy, false);
   /* Layers that are left out must be right too: they are built once, only to be checked. */
-  kd_model *all = build(context, name, spec, true);
+  kd_model *all = build(context, name, spec, policy, true);
   if (!all) return NULL;
   kd_model_destroy(all);
-  return build(context, name, spec, false);
+  return build(context, name, spec, policy, false);
 }

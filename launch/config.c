@@ -98,7 +98,8 @@ kd_model *kd_config_model(kd_config *config) {
                   "the configuration has no model: no [layer] and no [layers]");
     return NULL;
   }
-  return kd_model_from_spec(&config->context, config->run.run.name, config->spec);
+  return kd_model_from_spec(&config->context, config->run.run.name, config->spec,
+                            kd_policy_get(config->run.train.dtype_policy));
 }
 
 void kd_config_set_steps(kd_config *config, int64_t steps_per_epoch) {

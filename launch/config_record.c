@@ -111,6 +111,7 @@ static void add_layer(recorder *r, const kd_draft *draft) {
   add_args(r, record, draft, kind);
   add_defaults(r, record, KD_RECORD_ARG, kind);
   if (!draft->trainable) add_false(r, record, KD_RECORD_ARG, "trainable");
+  if (draft->dtype) add_key(r, record, KD_RECORD_ARG, "dtype", word(r, draft->dtype, draft->origin));
   if (draft->init_from)
     add_key(r, record, KD_RECORD_ARG, "init_from", word(r, draft->init_from, draft->origin));
   for (int i = 0; i < draft->call_args.count; i++)

@@ -142,6 +142,7 @@ static void apply_paths(kd_expander *e) {
                       .type = layer->type,
                       .args = layer->args,
                       .trainable = layer->trainable,
+                      .dtype = layer->dtype,
                       .call_args = layer->call_args,
                       .init_from = layer->init_from,
                       .origin = layer->origin};
@@ -154,6 +155,7 @@ static void apply_paths(kd_expander *e) {
     layer->args = draft.args;
     layer->call_args = draft.call_args;
     layer->trainable = draft.trainable;
+    layer->dtype = draft.dtype;
     layer->init_from = draft.init_from;
   }
 }

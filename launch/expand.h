@@ -24,6 +24,7 @@ typedef struct kd_draft {
   const kd_value **inputs; /* words: "conv", "enc:1", "@in" */
   bool present;            /* the condition of if or when */
   bool trainable;
+  const char *dtype; /* policy of types as written, or NULL */
   const char *init_from;
 } kd_draft;
 
@@ -45,6 +46,7 @@ typedef struct kd_frame {
   const kd_ref *inputs; /* @in, @in2 ... */
   int n_inputs;
   bool trainable;
+  const char *dtype; /* of layers that have none of their own, or NULL */
   int depth;
 } kd_frame;
 

@@ -4,8 +4,8 @@
 #include "device/base/text.h"
 #include "launch/expand.h"
 
-static const char *const reserved[] = {"params", "repeat", "first", "last",      "input",
-                                       "type",   "share",  "when",  "trainable", "init_from"};
+static const char *const reserved[] = {"params", "repeat", "first",     "last",      "input", "type",
+                                       "share",  "when",   "trainable", "init_from", "dtype"};
 
 static bool is_reserved(const char *name) {
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)

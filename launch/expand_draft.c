@@ -125,6 +125,12 @@ static bool read_key(kd_expander *e, kd_draft *draft, const char *key, const kd_
   if (!strcmp(key, "input")) return set_inputs(e, draft, value);
   if (!strcmp(key, "when")) return read_truth(e, draft, "when", value, &draft->present);
   if (!strcmp(key, "trainable")) return read_truth(e, draft, "trainable", value, &draft->trainable);
+  if (!strcmp(key, "dtype")) {
+    if (value->type != KD_V_TEXT)
+      return error(e, draft, value->origin, "dtype must be one name, not", printed(e, value));
+    draft->dtype = value->text;
+    return true;
+  }
   if (!strcmp(key, "init_from")) {
     if (value->type != KD_V_TEXT) return error(e, draft, value->origin, "init_from must be a path", NULL);
     draft->init_from = value->text;
@@ -132,6 +138,11 @@ static bool read_key(kd_expander *e, kd_draft *draft, const char *key, const kd_
   }
   kd_args_set(e->pool, is_call_key(key) ? &draft->call_args : &draft->args, key, value, override);
   return true;
+}
+
+static bool refuse_dtype(kd_expander *e, const kd_draft *draft) {
+  return error(e, draft, draft->origin, "a shared layer has the dtype of the layer that it shares, not",
+               draft->dtype);
 }
 
 /* The type's own brackets: arguments of the layer. */
@@ -147,7 +158,7 @@ static bool read_type(kd_expander *e, kd_draft *draft, const kd_value *type) {
   }
   for (int i = draft->share ? 1 : 0; i < count; i++) {
     const char *key = type->keys[i];
-    if (kd_streq(key, "trainable") || kd_streq(key, "init_from")) {
+    if (kd_streq(key, "trainable") || kd_streq(key, "dtype") || kd_streq(key, "init_from")) {
       if (!read_key(e, draft, key, &type->items[i], false)) return false;
     } else {
       kd_args_set(e->pool, &draft->args, key, &type->items[i], false);
@@ -155,6 +166,7 @@ static bool read_type(kd_expander *e, kd_draft *draft, const kd_value *type) {
   }
   if (draft->share && draft->args.count)
     return error(e, draft, type->origin, "a shared layer takes no arguments of its own", NULL);
+  if (draft->share && draft->dtype) return refuse_dtype(e, draft);
   return true;
 }
 
@@ -199,6 +211,7 @@ static bool read_section(kd_expander *e, kd_ini_section *section, kd_draft *draf
 
 static bool check_share(kd_expander *e, const kd_draft *draft) {
   if (!draft->share) return true;
+  if (draft->dtype) return refuse_dtype(e, draft);
   if (draft->type && strcmp(draft->type, "share") != 0)
     return error(e, draft, draft->origin, "has both type and share", NULL);
   if (draft->args.count == 0) return true;

@@ -156,6 +156,7 @@ static void add_layer(kd_expander *e, const kd_frame *frame, const kd_draft *dra
                            .args = draft->args,
                            .n_inputs = n_refs,
                            .trainable = draft->trainable && frame->trainable,
+                           .dtype = draft->dtype ? draft->dtype : frame->dtype,
                            .init_from = draft->init_from};
   if (layer->type) layer->defaults = defaults_of(e, layer->type);
   add_call_args(e, frame, draft, layer, &refs);
@@ -220,8 +221,15 @@ static void expand_block(kd_expander *e, const kd_frame *frame, const kd_draft *
     kd_fact *bindings = kd_pool_alloc(e->pool, (size_t)block->n_params, sizeof *bindings);
     if (!kd_block_bind(e, block, draft, i, copies, bindings)) break;
     const char *prefix = numbered ? kd_pool_printf(e->pool, "%s.%d", path, i) : path;
-    kd_frame inner = {frame,           prefix, block,  bindings,
-                      block->n_params, inputs, n_refs, draft->trainable && frame->trainable,
+    kd_frame inner = {frame,
+                      prefix,
+                      block,
+                      bindings,
+                      block->n_params,
+                      inputs,
+                      n_refs,
+                      draft->trainable && frame->trainable,
+                      draft->dtype ? draft->dtype : frame->dtype,
                       frame->depth + 1};
     add_group(e, (kd_group_spec){prefix, path, block->name, i, numbered ? copies : 0});
     last = inputs[0];

@@ -44,6 +44,7 @@ typedef struct kd_layer_spec {
   int n_inputs; /* tensors: positional ones, then those of call arguments */
   kd_spec_tap *inputs;
   bool trainable;        /* false also when a block around it is frozen */
+  const char *dtype;     /* policy of types as written, also of a block around it, or NULL */
   const char *init_from; /* weights file of this layer, or NULL */
   bool used;             /* an output needs it */
 } kd_layer_spec;

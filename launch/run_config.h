@@ -52,7 +52,7 @@ typedef struct kd_train_options {
   const kd_value *class_weight;
   const kd_value *save_value;
   kd_texts save;    /* weights files written at the end, relative to the run folder; may be none */
-  int dtype_policy; /* 0: float32 */
+  int dtype_policy; /* number in KD_POLICY_CHOICES */
   int64_t keep;     /* checkpoints that are kept */
 } kd_train_options;
 

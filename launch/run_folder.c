@@ -120,7 +120,10 @@ static const char *layer_line(kd_pool *pool, const kd_layer *layer) {
   for (const kd_option *option = kind->options; option && option->name; option++)
     text = kd_pool_printf(pool, "%s%s%s=%s", text, option == kind->options ? "" : ", ", option->name,
                           kd_option_print(pool, option, layer->options));
-  return kd_pool_printf(pool, "%s)%s\n", text, layer->trainable ? "" : ", frozen");
+  const char *policy = kd_policy_name(layer->policy);
+  bool plain = layer->policy.compute == KD_F32;
+  return kd_pool_printf(pool, "%s)%s%s%s\n", text, layer->trainable ? "" : ", frozen",
+                        plain ? "" : ", dtype ", plain ? "" : policy);
 }
 
 static const char *data_line(kd_pool *pool, const char *name, const kd_texts *paths,

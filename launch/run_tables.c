@@ -1,5 +1,6 @@
 /* Option tables of the sections: names, types, defaults, ranges, help. */
 #include "launch/run_config.h"
+#include "layers/policy.h"
 
 #define SIZE_LIMIT  2147483647.0
 #define COUNT_LIMIT 9007199254740992.0 /* integers up to here are exact in double */
@@ -83,8 +84,8 @@ static const kd_option train_table[] = {
      .offset = offsetof(kd_train_options, save_value),
      .initial = "model.weights.h5",
      .help = "files written at the end, in the run folder"},
-    ROW(kd_train_options, dtype_policy, KD_OPT_CHOICE, "float32", "type of weights and sums",
-        .choices = "float32"),
+    ROW(kd_train_options, dtype_policy, KD_OPT_CHOICE, "float32", "types of layers that have no dtype",
+        .choices = KD_POLICY_CHOICES),
     ROW(kd_train_options, keep, KD_OPT_INT, "2", "checkpoints that are kept", .min = 1, .max = 1e6),
     {.name = NULL},
 };

@@ -4,6 +4,7 @@
 
 #include "device/base/option.h"
 #include "layers/graph/graph.h"
+#include "layers/policy.h"
 
 typedef struct kd_model kd_model;
 typedef struct kd_layer kd_layer;
@@ -31,6 +32,7 @@ typedef struct kd_layer_kind {
   kd_mask_rule mask;
   bool mask_arg; /* call argument mask: a tensor (batch, steps) in place of the mask that comes with the first
                     input */
+  bool takes_any_float; /* inputs are not cast to the type of computation (Keras's autocast = False) */
   const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
   /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
    */
@@ -43,6 +45,7 @@ struct kd_layer {
   void *options;
   const kd_value *const *values; /* as written, for export; may be NULL */
   bool trainable;
+  kd_policy policy;
   kd_origin origin;
   int index;        /* in model->layers */
   int first_weight; /* in model->weights, -1 before the first build; the layer's weights are contiguous */

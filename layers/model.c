@@ -25,6 +25,7 @@ int kd_model_add_layer(kd_model *model, const kd_layer_kind *kind, const char *n
   layer->name = kd_pool_strdup(model->pool, name);
   layer->options = options;
   layer->trainable = trainable;
+  layer->policy = model->policy;
   layer->origin = origin;
   layer->index = model->n_layers;
   layer->first_weight = -1;

@@ -64,6 +64,7 @@ typedef struct kd_kept {
 struct kd_model {
   kd_pool *pool;
   const char *name;
+  kd_policy policy; /* of layers that have none of their own; set it before they are added */
   kd_layer **layers;
   int n_layers;
   kd_call **calls; /* in an order in which every input comes before its use */

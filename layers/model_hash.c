@@ -17,6 +17,7 @@ static uint64_t hash_layer(uint64_t hash, const kd_layer *layer, kd_pool *pool) 
   hash = kd_hash_text(layer->name, hash);
   hash = kd_hash_text(layer->kind->base.name, hash);
   hash = hash_int(hash, layer->trainable);
+  hash = kd_hash_text(kd_policy_name(layer->policy), hash);
   for (const kd_option *option = layer->kind->base.options; option && option->name; option++) {
     hash = kd_hash_text(option->name, hash);
     hash = kd_hash_text(kd_option_print(pool, option, layer->options), hash);

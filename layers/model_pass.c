@@ -141,9 +141,29 @@ static kd_status check_outputs(const kd_graph *graph, int count, const kd_sym *o
   return KD_OK;
 }
 
-/* Runs the kind's build function; weights that it declares become the layer's. */
-static kd_status build_layer(kd_build *build, int n_inputs, const kd_sym *inputs, int n_outputs,
-                             kd_sym *outputs) {
+/* Floats in another type than the layer's, cast to it. */
+static void cast_floats(kd_graph *graph, kd_dtype type, int count, kd_sym *syms) {
+  for (int i = 0; i < count; i++)
+    if (syms[i] != KD_NO_SYM && kd_dtype_is_float(kd_sym_get(graph, syms[i])->dtype))
+      syms[i] = kd_cast(graph, syms[i], type);
+}
+
+/* Runs the kind's build function in the types of the layer's policy: inputs and outputs that are floats have
+ * its type of computation. */
+static kd_status build_typed(kd_build *build, int n_inputs, kd_sym *inputs, int n_outputs, kd_sym *outputs) {
+  const kd_layer *layer = build->layer;
+  kd_graph *graph = build->graph;
+  kd_dtype type = layer->policy.compute, before = graph->compute;
+  graph->compute = type;
+  if (!layer->kind->takes_any_float) cast_floats(graph, type, n_inputs, inputs);
+  kd_status status = layer->kind->build(build, layer, n_inputs, inputs, outputs);
+  if (status == KD_OK) cast_floats(graph, type, n_outputs, outputs);
+  graph->compute = before;
+  return status;
+}
+
+/* Builds the layer; weights that it declares become its own. */
+static kd_status build_layer(kd_build *build, int n_inputs, kd_sym *inputs, int n_outputs, kd_sym *outputs) {
   kd_layer *layer = build->layer;
   bool declare = build->declare && layer->first_weight < 0;
   bool may_declare = build->declare;
@@ -151,7 +171,7 @@ static kd_status build_layer(kd_build *build, int n_inputs, const kd_sym *inputs
   build->declare = declare;
   build->next_weight = 0;
   const char *scope = kd_graph_scope(build->graph, build->call->name);
-  kd_status status = layer->kind->build(build, layer, n_inputs, inputs, outputs);
+  kd_status status = build_typed(build, n_inputs, inputs, n_outputs, outputs);
   if (status == KD_OK) status = check_outputs(build->graph, n_outputs, outputs);
   kd_graph_scope(build->graph, scope);
   build->declare = may_declare;

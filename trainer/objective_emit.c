@@ -63,7 +63,11 @@ static output_syms feed(const kd_objective *objective, kd_graph *g, const kd_mod
     syms.weight = kd_cast(g, emitted->weight[o], KD_F32);
   }
   syms.weight = times(g, syms.weight, class_weights(g, output, syms.label));
+  /* Losses and metrics compute in float32 under every policy, as Keras's do. */
   syms.prediction = kd_find_logits(g, built->output[o]);
+  syms.prediction.y_pred = kd_cast(g, syms.prediction.y_pred, KD_F32);
+  if (syms.prediction.logits != KD_NO_SYM)
+    syms.prediction.logits = kd_cast(g, syms.prediction.logits, KD_F32);
   return syms;
 }
 

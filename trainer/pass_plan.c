@@ -45,6 +45,13 @@ const kd_shape *kd_passes_feed_shapes(const kd_replica *r, kd_pool *pool, int64_
   return shapes;
 }
 
+/* Predictions in half types leave as float32: files and programs know no bfloat16. */
+static void give_floats(const kd_model *model, pass_graph *p) {
+  for (int o = 0; o < model->n_outputs; o++)
+    if (kd_dtype_is_half(kd_sym_get(p->graph, p->built.output[o])->dtype))
+      p->built.output[o] = kd_cast(p->graph, p->built.output[o], KD_F32);
+}
+
 static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_graph *p) {
   kd_graph *g = p->graph;
   kd_build_spec spec = {.batch = rows,
@@ -52,7 +59,10 @@ static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_gra
                         .feed_dtype = r->spec.feed_dtype,
                         .feed_shape = kd_passes_feed_shapes(r, g->pool, rows)};
   KD_TRY(kd_model_build(r->spec.model, g, &spec, &p->built));
-  if (mode == KD_MODE_PREDICT) return kd_graph_status(g);
+  if (mode == KD_MODE_PREDICT) {
+    give_floats(r->spec.model, p);
+    return kd_graph_status(g);
+  }
   p->inv_rows = kd_value_sym(g, KD_F32, KD_SCALAR, KD_VALUE_INV_ROWS, "inv_rows");
   p->share = kd_value_sym(g, KD_F32, KD_SCALAR, KD_VALUE_SHARE, "share");
   const kd_objective *objective =

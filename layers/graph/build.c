@@ -76,6 +76,12 @@ kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr_) 
   return kd_append(g, KD_OP_CONV, &attr, 2, (kd_sym[]){x, kernel}, NULL);
 }
 
+kd_sym kd_conv_transpose(kd_graph *g, kd_sym y, kd_sym kernel, const kd_conv_attr *attr_) {
+  kd_conv_attr attr = *attr_;
+  attr.types = product_types(g, y, kernel);
+  return kd_append(g, KD_OP_CONV_GRAD_DATA, &attr, 2, (kd_sym[]){y, kernel}, NULL);
+}
+
 kd_sym kd_pool_op(kd_graph *g, kd_sym x, const kd_pool_attr *attr) {
   return kd_append(g, KD_OP_POOL, attr, 1, &x, NULL);
 }

@@ -66,12 +66,28 @@ kd_sym kd_pad(kd_graph *g, kd_sym x, const kd_pad_attr *pad) {
   return any ? kd_append(g, KD_OP_PAD, pad, 1, &x, NULL) : x;
 }
 
+/* Floats of several types: they are joined as float32. */
+static bool mixed_floats(const kd_graph *g, int count, const kd_sym *xs) {
+  bool floats = true, equal = true;
+  for (int i = 0; i < count; i++) {
+    kd_dtype type = kd_sym_get(g, xs[i])->dtype;
+    floats = floats && xs[i] != KD_NO_SYM && kd_dtype_is_float(type);
+    equal = equal && type == kd_sym_get(g, xs[0])->dtype;
+  }
+  return floats && !equal;
+}
+
 /* More tensors than one node takes are joined in groups. */
 kd_sym kd_concat(kd_graph *g, int count, const kd_sym *xs, int axis) {
   if (count < 1) return kd_graph_fail(g, "concatenation of no tensors");
   if (axis < 0) axis += kd_sym_shape(g, xs[0])->rank;
   kd_axis_attr attr = {axis};
   if (count == 1) return xs[0];
+  if (mixed_floats(g, count, xs)) {
+    kd_sym *wide = kd_pool_alloc(g->pool, (size_t)count, sizeof *wide);
+    for (int i = 0; i < count; i++) wide[i] = kd_cast(g, xs[i], KD_F32);
+    return kd_concat(g, count, wide, axis);
+  }
   if (count <= KD_MAX_INPUTS) return kd_append(g, KD_OP_CONCAT, &attr, count, xs, NULL);
   int n_groups = (count + KD_MAX_INPUTS - 1) / KD_MAX_INPUTS;
   kd_sym *groups = kd_pool_alloc(g->pool, (size_t)n_groups, sizeof *groups);

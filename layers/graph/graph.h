@@ -155,6 +155,7 @@ kd_sym kd_gather(kd_graph *g, kd_sym table, kd_sym ids);
 /* Products are computed in graph->compute, or in the half type of an operand. */
 kd_sym kd_matmul(kd_graph *g, kd_sym a, kd_sym b, bool transpose_a, bool transpose_b);
 kd_sym kd_conv(kd_graph *g, kd_sym x, kd_sym kernel, const kd_conv_attr *attr);
+kd_sym kd_conv_transpose(kd_graph *g, kd_sym y, kd_sym kernel, const kd_conv_attr *attr); /* to attr->shape */
 kd_sym kd_pool_op(kd_graph *g, kd_sym x, const kd_pool_attr *attr);
 kd_sym kd_batch_norm(kd_graph *g, kd_sym x, kd_sym gamma, kd_sym beta, double epsilon, kd_sym *mean,
                      kd_sym *variance);

@@ -8,6 +8,10 @@ kd_sym kd_as_float(kd_graph *graph, kd_sym x) {
   return kd_cast(graph, x, KD_F32);
 }
 
+kd_sym kd_add_bias(kd_graph *graph, kd_sym y, kd_sym bias) {
+  return kd_cast(graph, kd_add(graph, y, bias), kd_sym_get(graph, y)->dtype);
+}
+
 const char *kd_layer_shape(const kd_graph *graph, kd_sym x, char buffer[KD_SHAPE_TEXT]) {
   kd_shape shape = *kd_sym_shape(graph, x);
   if (shape.rank > 0) shape.dim[0] = -1;

@@ -36,9 +36,9 @@ static kd_status conv_build(kd_build *build, const kd_layer *layer, int spatial,
   kd_conv_attr attr = kd_window_conv(&window, o->groups);
   kd_sym y = kd_conv(g, x, kernel, &attr);
   if (o->use_bias)
-    y = kd_add(g, y,
-               kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
-                               &o->bias_regularizer, true));
+    y = kd_add_bias(g, y,
+                    kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
+                                    &o->bias_regularizer, true));
   *output = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, *output);
   return KD_OK;

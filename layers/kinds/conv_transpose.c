@@ -73,11 +73,11 @@ static kd_status transpose_build(kd_build *build, const kd_layer *layer, int spa
       kd_build_weight(build, "kernel", shape, &o->kernel_initializer, &o->kernel_regularizer, true);
   kd_conv_attr attr = kd_window_conv(&window, 1);
   attr.shape = result;
-  kd_sym y = kd_append(g, KD_OP_CONV_GRAD_DATA, &attr, 2, (kd_sym[]){x, kernel}, NULL);
+  kd_sym y = kd_conv_transpose(g, x, kernel, &attr);
   if (o->use_bias)
-    y = kd_add(g, y,
-               kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
-                               &o->bias_regularizer, true));
+    y = kd_add_bias(g, y,
+                    kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
+                                    &o->bias_regularizer, true));
   *output = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, *output);
   return KD_OK;

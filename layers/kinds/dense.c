@@ -24,7 +24,7 @@ static kd_status dense_build(kd_build *build, const kd_layer *layer, int n_input
       kd_build_weight(build, "kernel", kernel_shape, &o->kernel_initializer, &o->kernel_regularizer, true);
   kd_sym y = kd_matmul(g, x, kernel, false, false);
   if (o->use_bias)
-    y = kd_add(
+    y = kd_add_bias(
         g, y,
         kd_build_weight(build, "bias", KD_SHAPE(o->units), &o->bias_initializer, &o->bias_regularizer, true));
   outputs[0] = kd_activate(g, &o->activation, y);

@@ -74,8 +74,8 @@ static kd_status add_bias(kd_build *build, const einsum_options *o, const kd_ein
     bool named = kd_einsum_axis(o->bias_axes, e->y[i]) >= 0;
     if (named || bias.rank) bias.dim[bias.rank++] = named ? shape->dim[i] : 1;
   }
-  *y = kd_add(build->graph, *y,
-              kd_build_weight(build, "bias", bias, &o->bias_initializer, &o->bias_regularizer, true));
+  *y = kd_add_bias(build->graph, *y,
+                   kd_build_weight(build, "bias", bias, &o->bias_initializer, &o->bias_regularizer, true));
   return KD_OK;
 }
 

@@ -41,6 +41,7 @@ const kd_layer_kind kd_layer_embedding = {
              .options_size = sizeof(embedding_options)},
     .min_inputs = 1,
     .max_inputs = 1,
+    .takes_any_float = true,
     .build = embedding_build,
     .mask = KD_MASK_OWN,
     .table_rows = embedding_rows,

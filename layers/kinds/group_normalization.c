@@ -93,6 +93,7 @@ const kd_layer_kind kd_layer_group_normalization = {
              .check = group_norm_check},
     .min_inputs = 1,
     .max_inputs = 1,
+    .takes_any_float = true,
     .build = group_norm_build,
     .mask = KD_MASK_PASS,
 };

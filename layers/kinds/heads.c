@@ -69,7 +69,7 @@ static kd_sym project(kd_build *build, const kd_projection *o, const char *part,
   if (o->use_bias) {
     kd_sym b = kd_build_weight(build, weight_name(g, part, "bias"), bias, &o->bias_initializer,
                                &o->bias_regularizer, true);
-    y = kd_add(g, y, kd_reshape(g, b, KD_SHAPE(out)));
+    y = kd_add_bias(g, y, kd_reshape(g, b, KD_SHAPE(out)));
   }
   y = kd_reshape(g, y, result);
   kd_build_activity(build, &o->activity_regularizer, y);

@@ -65,6 +65,8 @@ typedef struct kd_input_options {
 
 /* Integers and pixels become float32; floats stay what they are. */
 kd_sym kd_as_float(kd_graph *graph, kd_sym x);
+/* y + bias in the type of y: what a product gives in a half type stays in it. */
+kd_sym kd_add_bias(kd_graph *graph, kd_sym y, kd_sym bias);
 /* x divided by its L2 norm over the axes, or by epsilon where that is larger (keras.ops.normalize). */
 kd_sym kd_l2_normalize(kd_graph *graph, kd_sym x, int n_axes, const int *axes, double epsilon);
 /* The shape of x as "(None, 28, 28)" for messages of layers. */

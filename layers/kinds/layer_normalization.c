@@ -68,6 +68,7 @@ const kd_layer_kind kd_layer_layer_normalization = {
              .options_size = sizeof(layer_norm_options)},
     .min_inputs = 1,
     .max_inputs = 1,
+    .takes_any_float = true,
     .build = layer_norm_build,
     .mask = KD_MASK_PASS,
 };

@@ -27,9 +27,9 @@ static kd_sym pointwise_product(kd_build *build, const separable_options *o, kd_
   kd_sym matrix = kd_reshape(g, kernel, KD_SHAPE(channels, o->filters));
   kd_sym y = kd_matmul(g, x, matrix, false, false);
   if (o->use_bias)
-    y = kd_add(g, y,
-               kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
-                               &o->bias_regularizer, true));
+    y = kd_add_bias(g, y,
+                    kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
+                                    &o->bias_regularizer, true));
   return y;
 }
 

@@ -148,13 +148,14 @@ static void resnet50(void **state) {
 
 static void block_of_two_inputs(void **state) {
   (void)state;
-  const kd_model_spec *spec = expand("[block dec]\nparams = dim, rate = 0.5\nself = Attention(${dim})(@in, "
-                                     "@in)\ncross = Attention()(self, @in2)\n"
-                                     "drop = Dropout(${rate}) if $(rate > 0)\n[input a]\n[input b]\n[layer "
-                                     "up]\ntype = dec\ninput = a, b\ndim = 3\n"
-                                     "repeat = 2\nlast.rate = 0\ntrainable = false\n[layers]\nmid = "
-                                     "Add()(up.0, up.1/cross)\nlast = Dense(4)(up)\n"
-                                     "sum = Add()([mid, last])\n");
+  const kd_model_spec *spec =
+      expand("[block dec]\nparams = dim, rate = 0.5\nself = Attention(${dim})(@in, "
+             "@in)\ncross = Attention()(self, @in2)\n"
+             "drop = Dropout(${rate}) if $(rate > 0)\n[input a]\n[input b]\n[layer "
+             "up]\ntype = dec\ninput = a, b\ndim = 3\n"
+             "repeat = 2\nlast.rate = 0\ntrainable = false\ndtype = float32\n[layers]\nmid = "
+             "Add()(up.0, up.1/cross)\nlast = Dense(4)(up)\n"
+             "sum = Add()([mid, last])\n");
   no_errors();
   assert_string_equal(layer_text(spec, "up.0/self"), "Attention(3)(a, a)");
   assert_string_equal(layer_text(spec, "up.0/cross"), "Attention()(up.0/self, b)");
@@ -165,6 +166,8 @@ static void block_of_two_inputs(void **state) {
   assert_string_equal(layer_text(spec, "last"), "Dense(4)(up.1/cross)");
   assert_string_equal(layer_text(spec, "sum"), "Add()(mid, last)");
   assert_false(spec->layers[0].trainable);
+  assert_string_equal(spec->layers[0].dtype, "float32");
+  assert_null(spec->layers[spec->n_layers - 1].dtype);
   assert_int_equal(diag->n_warnings, 0);
 }
 
@@ -172,11 +175,12 @@ static void later_files_change_lines(void **state) {
   (void)state;
   const kd_model_spec *spec = expand_files(
       "[input a]\n[layers]\nfc = Dense(3, relu)\nout = b(2)\n[block b]\nparams = n\nx = Dense(${n})\n",
-      "[layer fc]\nunits = 5\ntrainable = false\n[layer out]\nn = 7\n", "fc.units=6");
+      "[layer fc]\nunits = 5\ntrainable = false\ndtype = mixed_bfloat16\n[layer out]\nn = 7\n", "fc.units=6");
   no_errors();
   assert_string_equal(layer_text(spec, "fc"), "Dense(3, relu, units=6)(a)");
   assert_true(spec->layers[0].args.v[2].override);
   assert_false(spec->layers[0].trainable);
+  assert_string_equal(spec->layers[0].dtype, "mixed_bfloat16");
   assert_string_equal(layer_text(spec, "out/x"), "Dense(7)(fc)");
 }
 

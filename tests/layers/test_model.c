@@ -47,6 +47,43 @@ static kd_model *mlp(int64_t features) {
   return model;
 }
 
+/* Tensors between layers have the layer's type of computation, weights stay float32, products take them as
+ * they are, and a layer with a policy of its own gets its input cast. */
+static void test_policies(void **state) {
+  (void)state;
+  kd_model *model = kd_model_create("mixed");
+  model->policy = (kd_policy){KD_BF16, KD_F32};
+  kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(5), 0, nowhere);
+  x = chain(model, "Dense(8, relu)", "fc1", 5, x);
+  x = chain(model, "BatchNormalization()", "norm", 6, x);
+  x = chain(model, "Dense(3)", "fc2", 7, x);
+  model->layers[3]->policy = (kd_policy){KD_F32, KD_F32};
+  kd_model_add_output(model, NULL, x);
+  finish(model);
+  kd_dtype expected[] = {KD_F32, KD_BF16, KD_BF16, KD_F32};
+  for (int i = 0; i < 4; i++) assert_int_equal(model->calls[i]->output_dtype[0], expected[i]);
+  kd_graph *graph = kd_graph_create();
+  kd_build_spec spec = {.batch = 2, .training = true};
+  kd_built built;
+  assert_ok(kd_model_build(model, graph, &spec, &built));
+  for (int w = 0; w < model->n_weights; w++)
+    if (built.weight[w] != KD_NO_SYM) assert_int_equal(kd_sym_get(graph, built.weight[w])->dtype, KD_F32);
+  int products = 0;
+  for (int n = 0; n < graph->n_nodes; n++) {
+    const kd_node *node = &graph->nodes[n];
+    if (node->op != KD_OP_MATMUL) continue;
+    kd_dtype type = products++ ? KD_F32 : KD_BF16;
+    const kd_matmul_attr *attr = node->attr;
+    assert_int_equal(attr->types.factors, type);
+    assert_int_equal(attr->types.result, type);
+    assert_int_equal(kd_sym_get(graph, node->input[0])->dtype, type);
+    assert_int_equal(kd_sym_get(graph, node->input[1])->role, KD_ROLE_WEIGHT);
+  }
+  assert_int_equal(products, 2);
+  kd_graph_destroy(graph);
+  kd_model_destroy(model);
+}
+
 static void test_weights_and_layout(void **state) {
   (void)state;
   kd_model *model = mlp(5);
@@ -323,6 +360,7 @@ static void test_keras_order(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_policies),
       cmocka_unit_test(test_weights_and_layout),
       cmocka_unit_test(test_hash),
       cmocka_unit_test(test_variable_sizes),

@@ -28,6 +28,7 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
   t->comm = spec->comm;
   assert_ok(kd_device_open("cpu", 0, 1, true, &t->device));
   t->model = kd_model_create("tiny");
+  t->model->policy = spec->policy;
   kd_tap tap = kd_model_add_input(t->model, "x", KD_F32, spec->input, 0, origin);
   for (int i = 0; spec->layers[i]; i++) tap = add_layer(t, tap, spec->layers[i], i);
   kd_model_add_output(t->model, "y", tap);

@@ -29,6 +29,7 @@ typedef struct tiny_spec {
   int64_t batch, micro_batch;
   kd_determinism determinism;
   int micro_shards;
+  kd_policy policy;
   kd_comm *comm; /* shared by several models: MPI starts once in a process */
 } tiny_spec;
 

@@ -28,13 +28,17 @@ static const struct {
   const char *name;
   const char *const *layers;
   const char *optimizer;
+  kd_policy policy;
 } cases[] = {
-    {"dense", dense, "Adam(0.01)"},
-    {"clip", dense, "SGD(0.1, momentum=0.9, global_clipnorm=0.5)"},
-    {"accumulate", dense, "Adam(0.01, gradient_accumulation_steps=2)"},
-    {"conv", conv, "RMSprop(0.01)"},
-    {"sequence", sequence, "Adam(0.01)"},
-    {"spectral", spectral, "Adam(0.01)"},
+    {"dense", dense, "Adam(0.01)", {0}},
+    {"clip", dense, "SGD(0.1, momentum=0.9, global_clipnorm=0.5)", {0}},
+    {"accumulate", dense, "Adam(0.01, gradient_accumulation_steps=2)", {0}},
+    {"conv", conv, "RMSprop(0.01)", {0}},
+    {"sequence", sequence, "Adam(0.01)", {0}},
+    {"spectral", spectral, "Adam(0.01)", {0}},
+    {"bfloat16", dense, "Adam(0.01)", {KD_BF16, KD_F32}},
+    {"bfloat16 conv", conv, "SGD(0.05, momentum=0.9)", {KD_BF16, KD_F32}},
+    {"bfloat16 sequence", sequence, "Adam(0.01)", {KD_BF16, KD_F32}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -46,13 +50,14 @@ static void fill(float *x, uint8_t *y, int64_t rows, uint64_t step) {
   }
 }
 
-static uint64_t train(kd_comm *comm, const char *const *layers, const char *optimizer, double *loss) {
+static uint64_t train(kd_comm *comm, int number, double *loss) {
   tiny t;
   tiny_spec spec = {.input = KD_SHAPE(36),
-                    .layers = layers,
+                    .layers = cases[number].layers,
                     .loss = "SparseCategoricalCrossentropy(from_logits=true)",
                     .metrics = "accuracy",
-                    .optimizer = optimizer,
+                    .optimizer = cases[number].optimizer,
+                    .policy = cases[number].policy,
                     .label_dtype = KD_U8,
                     .batch = BATCH,
                     .determinism = KD_DETERMINISM_WORLD,
@@ -86,9 +91,9 @@ static void same_bits(void **state) {
   (void)state;
   for (int i = 0; i < CASES; i++) {
     double loss, loss_alone;
-    uint64_t hash = train(all_ranks, cases[i].layers, cases[i].optimizer, &loss);
+    uint64_t hash = train(all_ranks, i, &loss);
     kd_comm *self = tiny_alone();
-    uint64_t hash_alone = train(self, cases[i].layers, cases[i].optimizer, &loss_alone);
+    uint64_t hash_alone = train(self, i, &loss_alone);
     kd_comm_close(self);
     if (hash != hash_alone)
       fail_msg("%s: hash %016llx on %d ranks, %016llx alone", cases[i].name, (unsigned long long)hash,
