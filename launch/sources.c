@@ -21,6 +21,12 @@ static kd_source *add(kd_sources *sources, const char *name) {
   return source;
 }
 
+void kd_sources_add_text(kd_sources *sources, const char *name, const char *text) {
+  kd_source *source = add(sources, name);
+  source->data = kd_pool_strdup(sources->pool, text);
+  source->bytes = strlen(text);
+}
+
 const kd_source *kd_sources_file(kd_sources *sources, const char *path) {
   int known = kd_name_find(&sources->index, path);
   if (known >= 0) return &sources->items[known];

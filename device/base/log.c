@@ -13,6 +13,25 @@ static struct {
   kd_log_level level;
 } identity = {.size = 1, .level = KD_LOG_WARNING};
 
+static void write_line(void *context, int level, const char *text) {
+  (void)context;
+  (void)level;
+  char line[KD_STATUS_TEXT + 256];
+  /* One write per message, so that lines of several ranks do not mix. */
+  int used = snprintf(line, sizeof line, "%s\n", text);
+  if (used > 0) fwrite(line, 1, strlen(line), stderr);
+}
+
+static struct {
+  void (*write)(void *context, int level, const char *text);
+  void *context;
+} sink = {write_line, NULL};
+
+void kd_log_set_sink(void (*write)(void *context, int level, const char *text), void *context) {
+  sink.write = write;
+  sink.context = context;
+}
+
 void kd_log_identity(int rank, int size, const char *host) {
   identity.rank = rank;
   identity.size = size;
@@ -24,7 +43,7 @@ void kd_log_set_level(kd_log_level level) {
 }
 
 void kd_log(kd_log_level level, const char *format, ...) {
-  if (level > identity.level || (identity.rank != 0 && level != KD_LOG_ERROR)) return;
+  if (!sink.write || level > identity.level || (identity.rank != 0 && level != KD_LOG_ERROR)) return;
   char body[KD_STATUS_TEXT], text[sizeof body + 128], prefix[112] = "";
   va_list args;
   va_start(args, format);
@@ -35,7 +54,6 @@ void kd_log(kd_log_level level, const char *format, ...) {
   if (identity.size > 1 && level == KD_LOG_ERROR && !named)
     snprintf(prefix, sizeof prefix, "[rank %d @ %s] ", identity.rank, identity.host);
   if (level == KD_LOG_WARNING) snprintf(prefix, sizeof prefix, "warning: ");
-  /* One write per message, so that lines of several ranks do not mix. */
-  int used = snprintf(text, sizeof text, "%s%s\n", prefix, body);
-  if (used > 0) fwrite(text, 1, (size_t)used, stderr);
+  snprintf(text, sizeof text, "%s%s", prefix, body);
+  sink.write(sink.context, level, text);
 }

@@ -6,15 +6,7 @@
 #ifndef KD_BASE_STATUS_H
 #define KD_BASE_STATUS_H
 
-typedef enum kd_status {
-  KD_OK = 0,
-  KD_ERR_USAGE,    /* command line, configuration or data are wrong: exit code 2 */
-  KD_ERR_RUN,      /* the machine refuses (disk full, lost rank, system call): exit code 1 */
-  KD_ERR_NOMEM,    /* not enough memory: exit code 1 */
-  KD_ERR_DIVERGED, /* training produced NaN and the user asked to stop: exit code 3 */
-  KD_ERR_STOPPED,  /* stopped by a signal with a complete checkpoint: exit code 75 */
-  KD_ERR_INTERNAL, /* a broken promise inside kdist: exit code 1 */
-} kd_status;
+#include "kdist_types.h" /* kd_status: the C API has the same */
 
 /* The process exit code of a status (0, 2, 1, 1, 3, 75, 1). */
 int kd_status_exit_code(kd_status status);

@@ -8,25 +8,11 @@
 
 #include "device/base/status.h"
 
-typedef enum kd_dtype {
-  KD_F32,
-  KD_BF16,
-  KD_F16,
-  KD_F64,
-  KD_I32,
-  KD_I64,
-  KD_U8,
-  KD_U32,
-  KD_N_DTYPES
-} kd_dtype;
-
 size_t kd_dtype_size(kd_dtype dtype);
 const char *kd_dtype_name(kd_dtype dtype); /* Keras's names: "float32", "bfloat16", "int32", "uint8" ... */
 bool kd_dtype_parse(const char *name, kd_dtype *dtype);
 bool kd_dtype_is_float(kd_dtype dtype);
 bool kd_dtype_is_half(kd_dtype dtype); /* bfloat16 or float16 */
-
-enum { KD_MAX_RANK = 6 };
 
 /* dim[0] is the batch in layer outputs. Sizes are in elements. Rank 0 is a scalar. */
 typedef struct kd_shape {

@@ -1,0 +1,153 @@
+/* From the net's text to a configuration and a model. */
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/net.h"
+#include "device/base/hash.h"
+#include "device/base/log.h"
+
+enum { MAX_OVERRIDES = 8 };
+
+typedef struct overrides {
+  int count;
+  const char *text[MAX_OVERRIDES];
+} overrides;
+
+static void set_text(kd_net *net, overrides *o, const char *key, const char *value) {
+  if (value) o->text[o->count++] = kd_pool_printf(net->pool, "%s=%s", key, value);
+}
+
+static void set_int(kd_net *net, overrides *o, const char *key, int64_t value) {
+  if (value) o->text[o->count++] = kd_pool_printf(net->pool, "%s=%lld", key, (long long)value);
+}
+
+static int thread_count(const kd_comm *comm, const kd_distributed_options *d) {
+  if (d->threads > 0) return (int)d->threads;
+  if (d->determinism == KD_DETERMINISM_WORLD) return 1;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  int cores = CPU_COUNT(&set);
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  if (comm->local_size > 1 && cores >= online) cores /= comm->local_size;
+  return cores > 0 ? cores : 1;
+}
+
+static kd_status load(kd_net *net, const overrides *o, kd_session *s) {
+  const char *file = net->source ? "model.ini" : net->name;
+  KD_TRY(kd_runtime_join(&s->comm));
+  kd_sources *sources = kd_sources_create(s->pool);
+  kd_sources_add_text(sources, file, kd_net_text(net));
+  kd_ini_request request = {
+      .n_files = 1, .files = &file, .n_overrides = o->count, .overrides = o->text, .use_environment = false};
+  s->config = kd_config_load(&request, sources);
+  KD_TRY(kd_comm_agree(s->comm, "model", kd_config_hash(s->config, &request)));
+  s->model = kd_config_model(s->config);
+  KD_TRY(kd_diag_status(s->config->diag));
+  for (size_t i = 0; i < s->config->diag->n_warnings; i++)
+    kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
+  KD_CHECK(s->model && s->model->n_outputs > 0, KD_ERR_USAGE, "%s: there is no model: add an input and layers",
+           file);
+  KD_CHECK(s->model->n_inputs <= KD_MAX_FIELDS && s->model->n_outputs <= KD_MAX_FIELDS, KD_ERR_USAGE,
+           "%s: more than %d inputs or outputs", file, KD_MAX_FIELDS);
+  const kd_distributed_options *d = &s->config->run.distributed;
+  kd_comm_set_timeout(s->comm, d->timeout);
+  KD_TRY(kd_device_open("cpu", 0, thread_count(s->comm, d), d->determinism != KD_DETERMINISM_OFF, &s->device));
+  s->device_open = true;
+  return KD_OK;
+}
+
+static void close_session(kd_session *s) {
+  kd_replica_destroy(s->replica);
+  kd_model_destroy(s->model);
+  if (s->device_open) kd_device_close(&s->device);
+  kd_config_destroy(s->config);
+  kd_pool_destroy(s->pool);
+  *s = (kd_session){0};
+}
+
+void kd_net_release(kd_net *net) {
+  kd_net_drop_replica(net);
+  close_session(&net->session);
+  kd_pool_destroy(net->data_pool);
+  net->data_pool = NULL;
+  net->labelled = net->compiled = false;
+  net->logs = (kd_net_logs){0};
+}
+
+/* Weights of the old replica into one of the new model, which has the same layers. */
+static kd_status keep_weights(kd_net *net, kd_session *old) {
+  for (int w = 0; w < old->model->n_weights; w++) {
+    float *values = kd_calloc((size_t)old->model->weights[w].count, sizeof *values);
+    kd_status status = kd_replica_get(old->replica, KD_PART_WEIGHT, w, values);
+    if (status == KD_OK) status = kd_replica_put(net->session.replica, KD_PART_WEIGHT, w, values);
+    kd_free(values);
+    KD_TRY(status);
+  }
+  return KD_OK;
+}
+
+static kd_status compile(kd_net *net, const overrides *o) {
+  kd_session made = {.pool = kd_pool_create(), .purpose = KD_FOR_TRAINING};
+  kd_status status = load(net, o, &made);
+  if (status != KD_OK) {
+    close_session(&made);
+    return status;
+  }
+  kd_session old = net->session;
+  net->session = (kd_session){0};
+  kd_net_release(net);
+  net->session = made;
+  net->compiled = true;
+  net->iteration = 0;
+  net->log_room = NULL;
+  net->feed_shape = kd_pool_alloc(made.pool, (size_t)made.model->n_inputs, sizeof *net->feed_shape);
+  if (old.replica) {
+    status = kd_net_prepare(net, NULL, false, 0, false);
+    if (status == KD_OK) status = keep_weights(net, &old);
+  }
+  close_session(&old);
+  return status;
+}
+
+kd_status kd_net_ready(kd_net *net) {
+  KD_CHECK(net, KD_ERR_USAGE, "there is no net (NULL)");
+  KD_TRY(kd_net_status(net));
+  KD_CHECK(!net->running, KD_ERR_USAGE, "net %s is in kd_fit: a callback may not do that", net->name);
+  return net->compiled ? KD_OK : compile(net, &(overrides){0});
+}
+
+kd_status kd_compile_call(kd_compile_args args) {
+  kd_net *net = args.net;
+  KD_CHECK(net, KD_ERR_USAGE, "kd_compile: there is no net (NULL)");
+  KD_TRY(kd_net_status(net));
+  KD_CHECK(!net->running, KD_ERR_USAGE, "net %s is in kd_fit: a callback may not compile it", net->name);
+  overrides o = {0};
+  set_text(net, &o, "train.optimizer", args.optimizer);
+  set_text(net, &o, "train.loss", args.loss);
+  set_text(net, &o, "train.loss_weights", args.loss_weights);
+  set_text(net, &o, "train.metrics", args.metrics);
+  set_int(net, &o, "run.seed", args.seed);
+  set_int(net, &o, "train.micro_batch", args.micro_batch);
+  set_text(net, &o, "distributed.determinism", args.determinism);
+  set_int(net, &o, "distributed.threads", args.threads);
+  return compile(net, &o);
+}
+
+kd_status kd_net_params(kd_net *net, bool trainable, int64_t *count) {
+  KD_TRY(kd_net_ready(net));
+  *count = kd_model_count_params(net->session.model, trainable);
+  return KD_OK;
+}
+
+kd_status kd_net_output_shape(kd_net *net, int output, int *rank, int64_t *shape) {
+  KD_TRY(kd_net_ready(net));
+  const kd_model *model = net->session.model;
+  KD_CHECK(output >= 0 && output < model->n_outputs, KD_ERR_USAGE, "net %s has %d outputs, not output %d",
+           net->name, model->n_outputs, output);
+  kd_tap tap = model->outputs[output].tap;
+  const kd_shape *whole = &model->calls[tap.call]->output_shape[tap.output];
+  *rank = whole->rank - 1;
+  memcpy(shape, whole->dim + 1, (size_t)*rank * sizeof *shape);
+  return KD_OK;
+}
