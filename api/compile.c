@@ -1,10 +1,7 @@
 /* From the net's text to a configuration and a model. */
-#include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api/net.h"
-#include "device/base/hash.h"
 #include "device/base/log.h"
 
 enum { MAX_OVERRIDES = 8 };
@@ -22,17 +19,6 @@ static void set_int(kd_net *net, overrides *o, const char *key, int64_t value) {
   if (value) o->text[o->count++] = kd_pool_printf(net->pool, "%s=%lld", key, (long long)value);
 }
 
-static int thread_count(const kd_comm *comm, const kd_distributed_options *d) {
-  if (d->threads > 0) return (int)d->threads;
-  if (d->determinism == KD_DETERMINISM_WORLD) return 1;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  int cores = CPU_COUNT(&set);
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  if (comm->local_size > 1 && cores >= online) cores /= comm->local_size;
-  return cores > 0 ? cores : 1;
-}
-
 static kd_status load(kd_net *net, const overrides *o, kd_session *s) {
   const char *file = net->source ? "model.ini" : net->name;
   KD_TRY(kd_runtime_join(&s->comm));
@@ -46,13 +32,13 @@ static kd_status load(kd_net *net, const overrides *o, kd_session *s) {
   KD_TRY(kd_diag_status(s->config->diag));
   for (size_t i = 0; i < s->config->diag->n_warnings; i++)
     kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
-  KD_CHECK(s->model && s->model->n_outputs > 0, KD_ERR_USAGE, "%s: there is no model: add an input and layers",
-           file);
+  KD_CHECK(s->model && s->model->n_outputs > 0, KD_ERR_USAGE,
+           "%s: there is no model: add an input and layers", file);
   KD_CHECK(s->model->n_inputs <= KD_MAX_FIELDS && s->model->n_outputs <= KD_MAX_FIELDS, KD_ERR_USAGE,
            "%s: more than %d inputs or outputs", file, KD_MAX_FIELDS);
   const kd_distributed_options *d = &s->config->run.distributed;
   kd_comm_set_timeout(s->comm, d->timeout);
-  KD_TRY(kd_device_open("cpu", 0, thread_count(s->comm, d), d->determinism != KD_DETERMINISM_OFF, &s->device));
+  KD_TRY(kd_device_open("cpu", 0, kd_session_threads(s), d->determinism != KD_DETERMINISM_OFF, &s->device));
   s->device_open = true;
   return KD_OK;
 }
@@ -67,61 +53,48 @@ static void close_session(kd_session *s) {
 }
 
 void kd_net_release(kd_net *net) {
-  kd_net_drop_replica(net);
+  kd_step_release(net);
   close_session(&net->session);
-  kd_pool_destroy(net->data_pool);
-  net->data_pool = NULL;
-  net->labelled = net->compiled = false;
+  kd_pool_destroy(net->feed_pool);
+  kd_pool_destroy(net->goal_pool);
+  net->feed_pool = net->goal_pool = NULL;
+  net->compiled = false;
   net->logs = (kd_net_logs){0};
-}
-
-/* Weights of the old replica into one of the new model, which has the same layers. */
-static kd_status keep_weights(kd_net *net, kd_session *old) {
-  for (int w = 0; w < old->model->n_weights; w++) {
-    float *values = kd_calloc((size_t)old->model->weights[w].count, sizeof *values);
-    kd_status status = kd_replica_get(old->replica, KD_PART_WEIGHT, w, values);
-    if (status == KD_OK) status = kd_replica_put(net->session.replica, KD_PART_WEIGHT, w, values);
-    kd_free(values);
-    KD_TRY(status);
-  }
-  return KD_OK;
 }
 
 static kd_status compile(kd_net *net, const overrides *o) {
   kd_session made = {.pool = kd_pool_create(), .purpose = KD_FOR_TRAINING};
   kd_status status = load(net, o, &made);
+  if (status == KD_OK) status = kd_net_set_aside(net);
   if (status != KD_OK) {
     close_session(&made);
     return status;
   }
-  kd_session old = net->session;
-  net->session = (kd_session){0};
+  net->saved.slots = false;
   kd_net_release(net);
   net->session = made;
   net->compiled = true;
   net->iteration = 0;
-  net->log_room = NULL;
-  net->feed_shape = kd_pool_alloc(made.pool, (size_t)made.model->n_inputs, sizeof *net->feed_shape);
-  if (old.replica) {
-    status = kd_net_prepare(net, NULL, false, 0, false);
-    if (status == KD_OK) status = keep_weights(net, &old);
-  }
-  close_session(&old);
-  return status;
+  net->rate_set = false;
+  return KD_OK;
 }
 
-kd_status kd_net_ready(kd_net *net) {
-  KD_CHECK(net, KD_ERR_USAGE, "there is no net (NULL)");
+static kd_status check_free(const kd_net *net, const char *function) {
+  KD_CHECK(net, KD_ERR_USAGE, "%s: there is no net (NULL)", function);
   KD_TRY(kd_net_status(net));
-  KD_CHECK(!net->running, KD_ERR_USAGE, "net %s is in kd_fit: a callback may not do that", net->name);
+  KD_CHECK(!net->running, KD_ERR_USAGE, "%s: net %s is in kd_fit, whose callbacks may not call this",
+           function, net->name);
+  return KD_OK;
+}
+
+kd_status kd_net_ready(kd_net *net, const char *function) {
+  KD_TRY(check_free(net, function));
   return net->compiled ? KD_OK : compile(net, &(overrides){0});
 }
 
 kd_status kd_compile_call(kd_compile_args args) {
   kd_net *net = args.net;
-  KD_CHECK(net, KD_ERR_USAGE, "kd_compile: there is no net (NULL)");
-  KD_TRY(kd_net_status(net));
-  KD_CHECK(!net->running, KD_ERR_USAGE, "net %s is in kd_fit: a callback may not compile it", net->name);
+  KD_TRY(check_free(net, "kd_compile"));
   overrides o = {0};
   set_text(net, &o, "train.optimizer", args.optimizer);
   set_text(net, &o, "train.loss", args.loss);
@@ -135,13 +108,13 @@ kd_status kd_compile_call(kd_compile_args args) {
 }
 
 kd_status kd_net_params(kd_net *net, bool trainable, int64_t *count) {
-  KD_TRY(kd_net_ready(net));
+  KD_TRY(kd_net_ready(net, "kd_net_params"));
   *count = kd_model_count_params(net->session.model, trainable);
   return KD_OK;
 }
 
 kd_status kd_net_output_shape(kd_net *net, int output, int *rank, int64_t *shape) {
-  KD_TRY(kd_net_ready(net));
+  KD_TRY(kd_net_ready(net, "kd_net_output_shape"));
   const kd_model *model = net->session.model;
   KD_CHECK(output >= 0 && output < model->n_outputs, KD_ERR_USAGE, "net %s has %d outputs, not output %d",
            net->name, model->n_outputs, output);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device/base/text.h"
+#include "launch/config_print.h"
 #include "launch/expand.h"
 
 enum { NAME_LENGTH = 200, TEXT_LIMIT = 16 << 20 };
@@ -62,6 +63,7 @@ static kd_net *create(const char *name) {
 }
 
 kd_status kd_net_create(const char *name, kd_net **net) {
+  KD_CHECK(net, KD_ERR_USAGE, "kd_net_create: net is NULL");
   *net = NULL;
   KD_CHECK(name && strlen(name) <= NAME_LENGTH && kd_valid_name(name), KD_ERR_USAGE,
            "'%s' cannot name a net: use letters, digits and _", kd_quoted(name ? name : ""));
@@ -70,11 +72,12 @@ kd_status kd_net_create(const char *name, kd_net **net) {
 }
 
 kd_status kd_net_from_ini(const char *text, kd_net **net) {
+  KD_CHECK(net, KD_ERR_USAGE, "kd_net_from_ini: net is NULL");
   *net = NULL;
   KD_CHECK(text && strlen(text) < TEXT_LIMIT, KD_ERR_USAGE, "kd_net_from_ini: there is no text, or too much");
   kd_net *made = create("model");
   made->source = kd_pool_strdup(made->pool, text);
-  kd_status status = kd_net_ready(made);
+  kd_status status = kd_net_ready(made, "kd_net_from_ini");
   if (status == KD_OK)
     *net = made;
   else
@@ -83,14 +86,16 @@ kd_status kd_net_from_ini(const char *text, kd_net **net) {
 }
 
 void kd_net_destroy(kd_net *net) {
-  if (!net) return;
+  if (!net || net->running) return;
   kd_net_release(net);
+  kd_net_drop_saved(net);
   kd_pool_destroy(net->history_pool);
   kd_pool_destroy(net->pool);
   kd_runtime_count_nets(-1);
 }
 
 kd_status kd_net_status(const kd_net *net) {
+  KD_CHECK(net, KD_ERR_USAGE, "there is no net (NULL)");
   return net->status == KD_OK ? KD_OK : kd_fail(net->status, "%s", net->failure);
 }
 
@@ -101,8 +106,8 @@ static bool known(const kd_net *net, const char *name) {
 }
 
 static kd_out add_entry(kd_net *net, const char *name, const char *origin) {
-  net->entries = kd_pool_grow(net->pool, net->entries, (size_t)net->n_entries, &net->capacity,
-                              sizeof *net->entries);
+  net->entries =
+      kd_pool_grow(net->pool, net->entries, (size_t)net->n_entries, &net->capacity, sizeof *net->entries);
   net->entries[net->n_entries] = (kd_net_layer_entry){name, origin ? origin : name};
   net->ini = NULL;
   return (kd_out){net, net->n_entries++, 0};
@@ -114,7 +119,8 @@ static const char *automatic_name(kd_net *net, const char *type) {
   size_t n = 0;
   for (const char *c = type; *c && n < sizeof base - 2; c++) {
     bool upper = isupper((unsigned char)*c);
-    bool starts = upper && c > type && (islower((unsigned char)c[-1]) || (c[1] && islower((unsigned char)c[1])));
+    bool starts =
+        upper && c > type && (islower((unsigned char)c[-1]) || (c[1] && islower((unsigned char)c[1])));
     if (starts && !isdigit((unsigned char)c[-1])) base[n++] = '_';
     base[n++] = (char)tolower((unsigned char)*c);
   }
@@ -130,8 +136,9 @@ static const char *automatic_name(kd_net *net, const char *type) {
 static bool building(kd_net *net) {
   if (net->status != KD_OK) return false;
   if (!net->source && !net->compiled) return true;
-  kd_net_fail(net, kd_fail(KD_ERR_USAGE, "net %s: layers are added before kd_compile, to nets of kd_net_create",
-                           net->name));
+  kd_net_fail(net,
+              kd_fail(KD_ERR_USAGE, "net %s: layers are added before kd_compile, to nets of kd_net_create",
+                      net->name));
   return false;
 }
 
@@ -152,11 +159,12 @@ static const char *shape_text(kd_net *net, int rank, const int64_t *shape) {
 }
 
 kd_out kd_net_input(kd_net *net, const char *name, kd_dtype dtype, int rank, const int64_t *shape) {
-  if (!building(net)) return (kd_out){net, -1, 0};
+  if (!net || !building(net)) return (kd_out){net, -1, 0};
   kd_status status = check_name(net, name);
-  if (status == KD_OK && (rank < 0 || rank >= KD_MAX_RANK || (unsigned)dtype >= KD_N_DTYPES))
-    status = kd_fail(KD_ERR_USAGE, "net %s: input %s: a sample has 0 to %d axes and a kd_dtype", net->name, name,
-                     KD_MAX_RANK - 1);
+  if (status == KD_OK &&
+      (rank < 0 || rank >= KD_MAX_RANK || (rank > 0 && !shape) || (unsigned)dtype >= KD_N_DTYPES))
+    status = kd_fail(KD_ERR_USAGE, "net %s: input %s: a sample has 0 to %d axes and a kd_dtype", net->name,
+                     name, KD_MAX_RANK - 1);
   if (status != KD_OK) return fail(net, status);
   append(net, &net->inputs, "[input %s]\nshape = %s\ndtype = %s\n", name, shape_text(net, rank, shape),
          kd_dtype_name(dtype));
@@ -166,6 +174,10 @@ kd_out kd_net_input(kd_net *net, const char *name, kd_dtype dtype, int rank, con
 /* "a, b:1" of inputs; NULL after an error. */
 static const char *input_list(kd_net *net, int n, const kd_out *inputs) {
   const char *list = "";
+  if (n < 1 || !inputs) {
+    kd_net_fail(net, kd_fail(KD_ERR_USAGE, "net %s: a layer needs an input", net->name));
+    return NULL;
+  }
   for (int i = 0; i < n; i++) {
     if (inputs[i].net != net || inputs[i].layer < 0 || inputs[i].layer >= net->n_entries) {
       kd_net_fail(net, kd_fail(KD_ERR_USAGE, "net %s: input %d of a layer belongs to no layer of this net",
@@ -173,30 +185,37 @@ static const char *input_list(kd_net *net, int n, const kd_out *inputs) {
       return NULL;
     }
     const char *name = net->entries[inputs[i].layer].name;
-    list = inputs[i].output ? kd_pool_printf(net->pool, "%s%s%s:%d", list, i ? ", " : "", name, inputs[i].output)
-                            : kd_pool_printf(net->pool, "%s%s%s", list, i ? ", " : "", name);
+    list = inputs[i].output
+               ? kd_pool_printf(net->pool, "%s%s%s:%d", list, i ? ", " : "", name, inputs[i].output)
+               : kd_pool_printf(net->pool, "%s%s%s", list, i ? ", " : "", name);
   }
   return list;
 }
 
+/* The place of "name=" among the arguments, not in those of other objects; NULL: there is none. */
+static const char *find_name(const char *options) {
+  bool begins = true, quoted = false;
+  int depth = 0;
+  for (const char *c = options; *c; c++) {
+    if (begins && depth == 0 && strncmp(c, "name", 4) == 0 && c[4 + strspn(c + 4, " \t")] == '=') return c;
+    if (*c == '"') quoted = !quoted;
+    if (!quoted) depth += (*c == '(' || *c == '[') - (*c == ')' || *c == ']');
+    if (!isspace((unsigned char)*c)) begins = *c == ',' && !quoted;
+  }
+  return NULL;
+}
+
 /* Takes "name=..." out of the options: the name is the key of the layer's line. */
 static const char *take_name(kd_net *net, const char *options, const char **name) {
+  const char *at = find_name(options);
   *name = NULL;
-  const char *at = options;
-  while ((at = strstr(at, "name"))) {
-    const char *before = at, *end = at + strlen("name");
-    while (before > options && isspace((unsigned char)before[-1])) before--;
-    while (isspace((unsigned char)*end)) end++;
-    if (*end == '=' && (before == options || before[-1] == ',')) break;
-    at++;
-  }
   if (!at) return options;
   const char *value = strchr(at, '=') + 1;
-  while (isspace((unsigned char)*value)) value++;
-  size_t length = strcspn(value, ", )\t");
+  value += strspn(value, " \t");
+  size_t length = strcspn(value, ", \t");
   *name = kd_pool_strndup(net->pool, value, length);
   const char *rest = value + length;
-  while (isspace((unsigned char)*rest)) rest++;
+  rest += strspn(rest, " \t");
   if (*rest == ',') rest++;
   return kd_pool_printf(net->pool, "%.*s%s", (int)(at - options), options, rest);
 }
@@ -225,21 +244,24 @@ kd_out kd_net_layer(kd_out x, const char *type, const char *options) {
   return x.net ? add_layer(x.net, type, options, 1, &x) : x;
 }
 
-kd_out kd_net_append(kd_net *net, const char *type, const char *options) {
-  kd_out last = {net, net->n_entries - 1, 0};
-  return add_layer(net, type, options, 1, &last);
+kd_out kd_net_last(kd_net *net) {
+  return (kd_out){net, net ? net->n_entries - 1 : -1, 0};
 }
 
-kd_out kd_merge(const char *type, const char *options, int n, const kd_out *inputs) {
-  if (n < 1 || !inputs || !inputs[0].net) return (kd_out){NULL, -1, 0};
-  return add_layer(inputs[0].net, type, options, n, inputs);
+kd_out kd_net_append(kd_net *net, const char *type, const char *options) {
+  return kd_net_layer(kd_net_last(net), type, options);
+}
+
+kd_out kd_net_merge(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs) {
+  return net ? add_layer(net, type, options, n, inputs) : (kd_out){NULL, -1, 0};
 }
 
 kd_out kd_net_share(kd_out layer, int n, const kd_out *inputs) {
   kd_net *net = layer.net;
   if (!net || !building(net)) return (kd_out){net, -1, 0};
-  const char *list = n > 0 ? input_list(net, n, inputs) : NULL, *own = input_list(net, 1, &layer);
-  if (!list || !own) return fail(net, kd_fail(KD_ERR_USAGE, "net %s: kd_net_share: no such layer", net->name));
+  if (!input_list(net, 1, &layer)) return (kd_out){net, -1, 0};
+  const char *list = input_list(net, n, inputs);
+  if (!list) return (kd_out){net, -1, 0};
   const char *origin = net->entries[layer.layer].origin, *name = automatic_name(net, origin);
   append(net, &net->layers, "%s = share(%s)(%s)\n", name, origin, list);
   return add_entry(net, name, origin);
@@ -264,7 +286,8 @@ kd_status kd_net_output(kd_out out) {
 }
 
 const char *kd_net_ini(kd_net *net) {
-  if (net->source) return net->source;
+  if (!net) return "";
+  if (net->compiled) return kd_config_text(net->session.config, KD_CONFIG_SHORT, false, false);
   if (!net->ini) net->ini = kd_net_text(net);
   return net->ini;
 }

@@ -7,8 +7,10 @@
 #ifndef KD_API_NET_H
 #define KD_API_NET_H
 
-#include "include/kdist.h"
+/* First: the macros of kdist.h would replace names in other headers. */
 #include "launch/session.h"
+
+#include "kdist.h"
 
 /* A growing text in a pool. */
 typedef struct kd_prose {
@@ -28,6 +30,29 @@ typedef struct kd_net_logs {
   const kd_log_entry *entries;
 } kd_net_logs;
 
+/* Weights, slots and kept states on their way from one replica to the next. */
+typedef struct kd_net_saved {
+  float *values; /* NULL: nothing */
+  size_t bytes;
+  int n_parts; /* of each trainable weight: slots, and the accumulated gradient */
+  bool slots;  /* they are still of use: the optimizer is the same */
+} kd_net_saved;
+
+/* What kd_train_step has prepared for data of one layout. */
+typedef struct kd_net_step {
+  kd_pool *pool;     /* NULL: nothing */
+  kd_data layout;    /* types and shapes that it is for */
+  kd_dataset *set;   /* names the fields in messages */
+  int n_feeds;       /* inputs, then labels */
+  const int *fields; /* per feed: its field of `set` */
+  int *place;        /* per field: its number in kd_data.read */
+  void **feed;
+  void **staging; /* per feed: rows that were read, for data without an array */
+  size_t *staging_bytes;
+  int64_t *rows; /* their numbers */
+  int64_t capacity;
+} kd_net_step;
+
 struct kd_net {
   kd_pool *pool;
   const char *name;
@@ -42,60 +67,78 @@ struct kd_net {
   const char *ini;    /* last answer of kd_net_ini */
 
   bool compiled;
-  kd_session session;  /* config, comm, model, device, goals, objective, setup, replica */
-  bool labelled;       /* session.goals and objective are made: the types of the labels are known */
-  kd_shape *feed_shape; /* per input: of one stored sample */
-  void **staging;      /* kd_train_step: this rank's rows, per field */
-  size_t *staging_bytes;
-  int n_staging;
+  kd_session session; /* config, comm, model, device; with a replica: goals, objective, setup, replica */
+  kd_pool *feed_pool; /* types and shapes that the replica is fed with */
+  kd_pool *goal_pool; /* goals, objective, totals, log_room: made of the labels' types */
+  kd_net_saved saved;
   int64_t iteration; /* steps done */
-  kd_trainer *running; /* in kd_fit */
+  bool rate_set;     /* the learning rate is no longer the configuration's */
 
+  kd_trainer *running; /* in kd_fit */
+  kd_net_step step;
+  kd_totals totals; /* of kd_evaluate and kd_train_step */
   kd_net_logs logs;
-  kd_log_entry *log_room; /* memory of logs outside kd_fit */
-  kd_totals totals;       /* of kd_train_step */
-  kd_pool *data_pool;     /* objective, goals, totals: made anew with the labels' types */
+  kd_log_entry *log_room;
   kd_pool *history_pool;
   kd_history history;
 };
 
-/* runtime.c: the ranks of this process. Collective at the first call. */
+/* --- runtime.c --- */
+/* The ranks of this process. Collective at the first call. */
 kd_status kd_runtime_join(kd_comm **comm);
 void kd_runtime_count_nets(int change);
 
-/* net.c */
+/* --- net.c --- */
 void kd_net_fail(kd_net *net, kd_status status);
 const char *kd_net_text(kd_net *net);
 
-/* compile.c: the net has a model; compiles it when nobody has. Collective. */
-kd_status kd_net_ready(kd_net *net);
-/* What follows from the present model is released: replica, device, configuration. */
+/* --- compile.c --- */
+/* The net has a model and no callback runs; compiles it when nobody has. `function` is named in errors.
+ * Collective. */
+kd_status kd_net_ready(kd_net *net, const char *function);
+/* What follows from the present model is released: replica, device, configuration. Collective. */
 void kd_net_release(kd_net *net);
 
-/* data.c */
-typedef struct kd_net_data {
-  kd_dataset *set;
-  kd_stream stream;
-  kd_pool *pool;
-} kd_net_data;
-/* Checks the data against the model and makes a stream of them. labels: those of outputs with a loss too.
- * Close it in every case. */
-kd_status kd_net_data_open(kd_net *net, const kd_data *data, bool labels, int64_t batch, kd_net_data *opened);
-void kd_net_data_close(kd_net_data *opened);
-/* Every label of a sparse loss lies in its range. */
-kd_status kd_net_check_labels(kd_net *net, kd_dataset *set);
-
-/* replica.c: a replica for these types of data and at least this batch. batch 0: any. training: the batch is
- * one of training. Collective. */
-kd_status kd_net_prepare(kd_net *net, const kd_dataset *set, bool labels, int64_t batch, bool training);
-void kd_net_drop_replica(kd_net *net);
-kd_status kd_net_copy_logs(kd_net *net, const kd_log_entry *entries, int count);
-
-/* hooks.c: callbacks of kd_fit. */
-extern const kd_callback_kind kd_hook_callback, kd_history_callback;
-typedef struct kd_hook_options {
+/* --- call.c: what one kd_fit, kd_evaluate or kd_predict works with --- */
+typedef struct kd_net_call {
   kd_net *net;
-  kd_hooks hooks;
-} kd_hook_options;
+  const kd_data *data[3]; /* by kd_part; NULL: none, or that of the configuration */
+  kd_config config;       /* the net's, with the call's own numbers and a list of errors of its own */
+  kd_data_maker maker;
+  kd_session session;
+} kd_net_call;
+/* Nothing is opened yet: config.run may be changed. End it in every case. */
+void kd_call_begin(kd_net *net, kd_purpose purpose, const char *function, kd_net_call *call);
+/* Opens the data, checks them against the model, makes goals and objective. Collective. */
+kd_status kd_call_open(kd_net_call *call);
+void kd_call_end(kd_net_call *call);
+
+/* --- data.c --- */
+/* make of kd_data_maker; the context is the kd_net_call. */
+kd_dataset *kd_data_make(void *call, kd_part part, const kd_data_source *wanted, kd_diag *diag);
+/* The number of a data set's field in kd_data.read, by its name. */
+int kd_data_place(const kd_model *model, const char *name);
+/* kd_data.read of one field, one call of any data at a time. */
+kd_status kd_data_read(const kd_data *data, int place, int64_t count, const int64_t *rows, void *out);
+
+/* --- replica.c --- */
+/* A replica for the call's data and batches; call NULL: any replica, for its weights. training: one that can
+ * train with just this batch size. Collective. */
+kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training);
+/* Puts weights and slots aside and destroys the replica. Collective. */
+kd_status kd_net_set_aside(kd_net *net);
+void kd_net_drop_saved(kd_net *net);
+/* KD_ERR_USAGE when no output has a loss. */
+kd_status kd_net_check_loss(const kd_net *net, const char *function);
+/* The mean over all steps of totals becomes what kd_metric shows. */
+void kd_net_show_totals(kd_net *net);
+
+/* --- step.c --- */
+void kd_step_release(kd_net *net);
+
+/* --- callbacks.c --- */
+/* The callbacks of one kd_fit: those of the text or the configuration, the caller's hooks, the history.
+ * Errors are in call->config.diag. */
+void kd_net_callbacks(kd_net_call *call, const kd_fit_args *args, kd_fit_spec *fit);
 
 #endif

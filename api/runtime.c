@@ -62,5 +62,10 @@ kd_status kd_error_set(kd_status status, const char *text) {
 
 void kd_set_log(void (*sink)(void *context, int level, const char *text), void *context) {
   runtime.sink_set = true;
+  kd_log_set_level(KD_LOG_INFO);
   kd_log_set_sink(sink, context);
+}
+
+const char *kd_version(void) {
+  return KDIST_VERSION;
 }

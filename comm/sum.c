@@ -14,9 +14,13 @@ enum { BLOCK = 1024 };
 #define KD_EACH_ISA
 #endif
 
-KD_EACH_ISA void kd_sum_add(float *to, const float *a, const float *b, int64_t count) {
+static KD_EACH_ISA void add(float *to, const float *a, const float *b, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; i++) to[i] = a[i] + b[i];
+}
+
+void kd_sum_add(float *to, const float *a, const float *b, int64_t count) {
+  add(to, a, b, count);
 }
 
 void kd_sum_copy(float *to, const float *from, int64_t count) {

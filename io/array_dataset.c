@@ -25,13 +25,20 @@ static void destroy(kd_dataset *data) {
   kd_free(data);
 }
 
+typedef struct arrays {
+  const void **array; /* per field; NULL: read */
+  kd_sample_reader reader;
+} arrays;
+
 static kd_status arrays_read(kd_dataset *data, int field, int64_t count, const int64_t *index, void *out) {
-  const char *const *array = data->state;
+  const arrays *a = data->state;
+  const char *array = a->array[field];
   size_t bytes = data->fields[field].bytes;
+  if (!array) return a->reader.read(a->reader.context, field, count, index, out);
   for (int64_t i = 0; i < count; i++) {
     KD_CHECK(index[i] >= 0 && index[i] < data->count, KD_ERR_INTERNAL, "sample %lld of %lld",
              (long long)index[i], (long long)data->count);
-    memcpy((char *)out + (size_t)i * bytes, array[field] + (size_t)index[i] * bytes, bytes);
+    memcpy((char *)out + (size_t)i * bytes, array + (size_t)index[i] * bytes, bytes);
   }
   return KD_OK;
 }
@@ -39,15 +46,19 @@ static kd_status arrays_read(kd_dataset *data, int field, int64_t count, const i
 static const kd_dataset_ops array_ops = {arrays_read, destroy, NULL};
 
 kd_dataset *kd_dataset_arrays(int64_t count, int n_fields, const kd_field *fields,
-                              const void *const *field_data) {
+                              const void *const *field_data, const kd_sample_reader *reader) {
   kd_dataset *data = create(&array_ops, count, n_fields, fields);
-  const void **array = kd_pool_alloc(data->pool, (size_t)n_fields, sizeof *array);
-  memcpy(array, field_data, (size_t)n_fields * sizeof *array);
-  data->state = array;
+  arrays *a = kd_pool_alloc(data->pool, 1, sizeof *a);
+  a->array = kd_pool_alloc(data->pool, (size_t)n_fields, sizeof *a->array);
+  if (reader) a->reader = *reader;
+  data->state = a;
   data->fingerprint = (uint64_t)count;
   for (int i = 0; i < n_fields; i++) {
+    a->array[i] = field_data[i];
     data->fields[i].bytes = (size_t)kd_shape_count(&fields[i].sample) * kd_dtype_size(fields[i].dtype);
-    data->fingerprint = kd_hash(array[i], (size_t)count * data->fields[i].bytes, data->fingerprint);
+    const void *known = field_data[i] ? field_data[i] : &data->fields[i].bytes;
+    size_t bytes = field_data[i] ? (size_t)count * data->fields[i].bytes : sizeof data->fields[i].bytes;
+    data->fingerprint = kd_hash(known, bytes, data->fingerprint);
   }
   return data;
 }

@@ -80,9 +80,15 @@ kd_status kd_dataset_open_manifest(const void *bytes, size_t size, kd_dataset **
 
 /* Samples [begin, end) of another set, which must outlive it. */
 kd_dataset *kd_dataset_slice(kd_dataset *data, int64_t begin, int64_t end);
-/* Arrays in memory; used by the C API and tests. field_data[i]: count samples, not copied. */
+/* Gives samples that are in no array: `read` as in kd_dataset_ops. */
+typedef struct kd_sample_reader {
+  kd_status (*read)(void *context, int field, int64_t count, const int64_t *index, void *out);
+  void *context;
+} kd_sample_reader;
+/* Arrays in memory. field_data[i]: count samples, not copied; NULL: the reader gives them (its `context` must
+ * live as long as the set). reader: NULL when all are arrays. */
 kd_dataset *kd_dataset_arrays(int64_t count, int n_fields, const kd_field *fields,
-                              const void *const *field_data);
+                              const void *const *field_data, const kd_sample_reader *reader);
 
 int kd_dataset_field(const kd_dataset *data, const char *name); /* -1: none */
 /* Reads samples by number, in the order of `index`. Safe from several threads. KD_ERR_USAGE when a file turns
@@ -91,5 +97,8 @@ kd_status kd_dataset_read(kd_dataset *data, int field, int64_t count, const int6
 
 /* Every label of the field lies in [0, classes): KD_ERR_USAGE with label, row and file. Reads in blocks. */
 kd_status kd_dataset_check_labels(kd_dataset *data, int field, int64_t classes);
+/* The same for `rows` labels of the field that lie in memory, the first of which is number `first`. */
+kd_status kd_labels_check(const kd_dataset *data, int field, int64_t first, int64_t rows, const void *values,
+                          int64_t classes);
 
 #endif

@@ -41,8 +41,8 @@ static kd_status bad_label(const kd_dataset *data, int field, int64_t sample, do
                  kd_quoted(file), text, data->fields[field].name, (long long)row, (long long)classes);
 }
 
-static kd_status check_block(const kd_dataset *data, int field, int64_t first, int64_t rows,
-                             const void *values, int64_t classes) {
+kd_status kd_labels_check(const kd_dataset *data, int field, int64_t first, int64_t rows, const void *values,
+                          int64_t classes) {
   int64_t each = kd_shape_count(&data->fields[field].sample);
   for (int64_t i = 0; i < rows * each; i++) {
     double label = element(values, data->fields[field].dtype, i);
@@ -65,7 +65,7 @@ kd_status kd_dataset_check_labels(kd_dataset *data, int field, int64_t classes) 
     int64_t count = data->count - first < rows ? data->count - first : rows;
     for (int64_t i = 0; i < count; i++) index[i] = first + i;
     status = kd_dataset_read(data, field, count, index, values);
-    if (status == KD_OK) status = check_block(data, field, first, count, values, classes);
+    if (status == KD_OK) status = kd_labels_check(data, field, first, count, values, classes);
   }
   kd_free(index);
   kd_free(values);

@@ -6,7 +6,6 @@
 #include "launch/commands.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
-#include "trainer/backup.h"
 
 static volatile sig_atomic_t stop_asked;
 
@@ -27,25 +26,6 @@ static void catch_signals(void) {
 static kd_resume resume_mode(const kd_cli *cli) {
   const char *value = kd_cli_flag(cli, "resume");
   return !value ? KD_RESUME_NO : strcmp(value, "auto") == 0 ? KD_RESUME_AUTO : KD_RESUME_YES;
-}
-
-static void make_callbacks(kd_session *s, kd_fit_spec *fit) {
-  const kd_run_config *c = &s->config->run;
-  fit->callbacks = kd_pool_alloc(s->pool, (size_t)c->n_callbacks, sizeof *fit->callbacks);
-  fit->n_callbacks = c->n_callbacks;
-  for (int i = 0; i < c->n_callbacks; i++) {
-    const kd_callback_config *config = &c->callbacks[i];
-    const kd_callback_kind *kind = (const kd_callback_kind *)config->object.kind;
-    fit->callbacks[i] = (kd_callback){.kind = kind,
-                                      .name = kd_pool_printf(s->pool, "callbacks/%s", config->name),
-                                      .options = config->object.options,
-                                      .pool = s->pool,
-                                      .state = kd_pool_alloc(s->pool, 1, kind->state_size + 1)};
-    if (strcmp(kind->base.name, "BackupAndRestore") != 0) continue;
-    const kd_backup_options *backup = config->object.options;
-    fit->checkpoint_folder = kd_path_join(s->pool, c->run.dir, backup->backup_dir);
-    if (backup->save_freq->type == KD_V_INT) fit->checkpoint_steps = backup->save_freq->integer;
-  }
 }
 
 typedef struct beginning {
@@ -87,7 +67,7 @@ static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
                        .resume = resume != KD_RESUME_NO,
                        .resume_required = resume == KD_RESUME_YES,
                        .stop = &stop_asked};
-  make_callbacks(s, fit);
+  kd_session_callbacks(s, c->n_callbacks, c->callbacks, fit);
   fit->restore_folder =
       newest_folder(fit->checkpoint_folder, kd_path_join(s->pool, c->run.dir, "checkpoints"));
   beginning *b = kd_pool_alloc(s->pool, 1, sizeof *b);

@@ -61,6 +61,7 @@ kd_config *kd_config_load(const kd_ini_request *request, kd_sources *sources) {
   config->diag = kd_diag_create();
   config->sources = sources ? sources : kd_sources_create(config->pool);
   config->ini = kd_ini_load(config->pool, config->diag, config->sources, request);
+  config->file = request->n_files > 0 ? request->files[0] : "the configuration";
   if (request->n_files > 0) {
     kd_ini_section *run = kd_ini_section_find(config->ini, "run", NULL);
     kd_origin origin = {request->files[0], 0};

@@ -8,7 +8,8 @@
 
 typedef struct kd_config {
   kd_pool *pool;
-  kd_diag *diag; /* errors and warnings of everything below */
+  kd_diag *diag;    /* errors and warnings of everything below */
+  const char *file; /* the first one, for messages */
   kd_sources *sources;
   kd_ini *ini;
   kd_interpolation context;

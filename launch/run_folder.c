@@ -31,7 +31,7 @@ kd_status kd_run_folder_check(kd_session *s, kd_resume resume, bool overwrite) {
 }
 
 /* Removes checkpoints of an older run, so that a later --resume cannot find them. */
-static kd_status remove_checkpoints(kd_pool *pool, const char *folder) {
+kd_status kd_run_folder_remove_checkpoints(kd_pool *pool, const char *folder) {
   DIR *dir = opendir(folder);
   if (!dir) return KD_OK;
   kd_status status = KD_OK;
@@ -90,8 +90,8 @@ static kd_status write_environment(kd_session *s) {
 static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
   const kd_texts *saved = &s->config->run.train.save;
   const char *dir = s->config->run.run.dir;
-  KD_TRY(remove_checkpoints(s->pool, kd_path_join(s->pool, dir, "checkpoints")));
-  KD_TRY(remove_checkpoints(s->pool, checkpoints));
+  KD_TRY(kd_run_folder_remove_checkpoints(s->pool, kd_path_join(s->pool, dir, "checkpoints")));
+  KD_TRY(kd_run_folder_remove_checkpoints(s->pool, checkpoints));
   unlink(kd_path_join(s->pool, dir, "command.txt"));
   for (int i = 0; i < saved->count; i++) unlink(kd_path_join(s->pool, dir, saved->v[i]));
   return KD_OK;

@@ -13,6 +13,8 @@ kd_status kd_run_folder_check(kd_session *session, kd_resume resume, bool overwr
  * older one. Writes config.ini and env.txt, adds the command to command.txt. checkpoints: folder of the run's
  * checkpoints. Collective. */
 kd_status kd_run_folder_begin(kd_session *session, const char *checkpoints, bool resumed);
+/* Removes the checkpoints of a folder, which need not exist. */
+kd_status kd_run_folder_remove_checkpoints(kd_pool *pool, const char *folder);
 /* The text that a resumed run must equal: seed, model, optimizer, losses, data. */
 const char *kd_run_identity(kd_session *session);
 

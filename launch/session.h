@@ -20,8 +20,18 @@ typedef struct kd_session_data {
   kd_stream stream;
 } kd_session_data;
 
+typedef enum kd_part { KD_DATA_TRAIN, KD_DATA_VALIDATION, KD_DATA_TEST } kd_part;
+
+/* Data that are in no files of [data]: those of programs that use the library. */
+typedef struct kd_data_maker {
+  bool present[3]; /* by kd_part */
+  /* A data set with the wanted fields, or NULL with errors in diag. Called on all ranks. */
+  kd_dataset *(*make)(void *context, kd_part part, const kd_data_source *wanted, kd_diag *diag);
+  void *context;
+} kd_data_maker;
+
 typedef struct kd_session {
-  kd_cli *cli;
+  kd_cli *cli; /* NULL: no command */
   kd_purpose purpose;
   kd_pool *pool;
   kd_config *config;
@@ -29,7 +39,8 @@ typedef struct kd_session {
   kd_model *model;
   kd_device device;
   bool device_open;
-  kd_dataset *whole; /* the training file when a part of it is the validation set */
+  const kd_data_maker *maker; /* in place of [data]; NULL: none */
+  kd_dataset *whole;          /* the training file when a part of it is the validation set */
   kd_session_data train, validation, test;
   kd_output_goal *goals; /* per output */
   kd_objective objective;
@@ -68,8 +79,6 @@ kd_status kd_session_measure(kd_session *session, int ranks, kd_forecast *foreca
 
 /* session_config.c: stage one. Reads the configuration, the same on all ranks, and makes the model. */
 kd_status kd_session_configure(kd_session *session);
-/* Errors to the configuration's diag when it cannot run on so many ranks. */
-void kd_session_check_ranks(kd_session *session);
 /* session_data.c: stage two. Opens data sets, checks them against the model, makes the objective. */
 kd_status kd_session_open_data(kd_session *session);
 void kd_session_close_data(kd_session *session);
@@ -81,7 +90,24 @@ kd_status kd_session_compare_files(kd_session *session, const kd_dataset *set);
 kd_status kd_session_check_labels(kd_session *session);
 /* The forecast; KD_ERR_USAGE on all ranks when one of them needs more than there is. Collective. */
 kd_status kd_session_check_memory(kd_session *session, kd_forecast *forecast);
-/* Reads a weights file into the replica. Collective. */
+/* session_setup.c: threads of this rank: the cores it is bound to, shared with its neighbours when no one is
+ * bound. Under determinism = world a number of the configuration alone, since it decides the bits of some
+ * sums. */
+int kd_session_threads(const kd_session *session);
+/* Errors to the configuration's diag when it cannot run on so many ranks. */
+void kd_session_check_ranks(kd_session *session);
+/* Whether an output has a loss. */
+bool kd_session_has_loss(const kd_session *session);
+/* Fills session->setup. */
+void kd_session_setup(kd_session *session);
+/* session_weights.c: reads a weights file into the replica; NULL: the files of the layers that have one
+ * ([layer NAME] init_from). Collective. */
 kd_status kd_session_load_weights(kd_session *session, const char *path);
+/* The files that the configuration names, if any. Collective. */
+kd_status kd_session_start_weights(kd_session *session);
+/* session_callbacks.c: fills fit's callbacks, and where BackupAndRestore puts checkpoints. Files lie in the
+ * run folder. */
+void kd_session_callbacks(kd_session *session, int count, const kd_callback_config *callbacks,
+                          kd_fit_spec *fit);
 
 #endif

@@ -52,26 +52,6 @@ static kd_status share_sources(kd_session *s, const kd_ini_request *files) {
   return KD_OK;
 }
 
-void kd_session_check_ranks(kd_session *s) {
-  const kd_run_config *c = &s->config->run;
-  if (s->purpose == KD_FOR_MODEL || s->purpose == KD_FOR_PREDICTION) return;
-  kd_origin origin = {s->cli->files[0], 0};
-  if (c->train.batch_size < s->comm->size)
-    kd_diag_error(s->config->diag, origin,
-                  "[train] batch_size is %lld, less than the %d ranks: every rank needs a row",
-                  (long long)c->train.batch_size, s->comm->size);
-  if (c->distributed.determinism == KD_DETERMINISM_WORLD && c->distributed.micro_shards < s->comm->size)
-    kd_diag_error(s->config->diag, origin,
-                  "[distributed] micro_shards is %lld, less than the %d ranks: determinism = world gives "
-                  "each rank whole "
-                  "micro-shards",
-                  (long long)c->distributed.micro_shards, s->comm->size);
-  if (c->distributed.backend == KD_BACKEND_NCCL)
-    kd_diag_error(s->config->diag, origin,
-                  "[distributed] backend = nccl needs a GPU on every rank, and this build runs on the CPU; "
-                  "use auto or mpi");
-}
-
 kd_status kd_session_configure(kd_session *s) {
   kd_ini_request files = request(s);
   s->config = kd_config_load(&files, NULL);
@@ -81,6 +61,6 @@ kd_status kd_session_configure(kd_session *s) {
   KD_TRY(kd_diag_status(s->config->diag));
   KD_CHECK(s->model && s->model->n_outputs > 0, KD_ERR_USAGE,
            "%s: there is no model: give [input NAME] and [layer NAME] sections, or [layers]",
-           s->cli->files[0]);
+           s->config->file);
   return KD_OK;
 }

@@ -3,7 +3,19 @@
 #include "device/base/hash.h"
 #include "launch/session_fields.h"
 
-static kd_dataset *open_files(kd_session *s, const kd_wanted *w, const kd_texts *paths) {
+static const kd_texts *paths_of(const kd_session *s, kd_part part) {
+  const kd_data_options *data = &s->config->run.data;
+  if (part == KD_DATA_TRAIN) return &data->train;
+  bool test = part == KD_DATA_TEST && data->test.count > 0;
+  return test ? &data->test : &data->validation;
+}
+
+static bool has_part(const kd_session *s, kd_part part) {
+  return s->maker ? s->maker->present[part] : paths_of(s, part)->count > 0;
+}
+
+static kd_dataset *open_files(kd_session *s, const kd_wanted *w, kd_part part) {
+  const kd_texts *paths = paths_of(s, part);
   const kd_data_options *data = &s->config->run.data;
   kd_data_source source = {.format = s->synthetic ? "synthetic" : data->format,
                            .n_paths = paths->count,
@@ -24,20 +36,27 @@ static kd_dataset *open_files(kd_session *s, const kd_wanted *w, const kd_texts 
   if (s->purpose == KD_FOR_PREDICTION && by_position && source.n_paths > w->n) source.n_paths = w->n;
   if (s->synthetic && source.synthetic_count <= 0)
     source.synthetic_count = 4 * s->config->run.train.batch_size;
+  if (s->maker) return s->maker->make(s->maker->context, part, &source, s->config->diag);
   return kd_dataset_open(&source, s->config->diag);
+}
+
+static kd_status open_part(kd_session *s, const kd_wanted *w, kd_part part, kd_dataset **set) {
+  *set = open_files(s, w, part);
+  KD_TRY(kd_diag_status(s->config->diag));
+  KD_CHECK(*set, KD_ERR_USAGE, "the data cannot be opened");
+  return KD_OK;
 }
 
 /* Rank 0 opens and reads headers; the others open from its manifest. An error of rank 0 is an error of all.
  */
-static kd_status open_shared(kd_session *s, const kd_wanted *w, const kd_texts *paths, kd_dataset **set) {
+static kd_status open_shared(kd_session *s, const kd_wanted *w, kd_part part, kd_dataset **set) {
   *set = NULL;
+  if (s->maker) return kd_comm_all_ok(s->comm, open_part(s, w, part, set));
   void *bytes = NULL;
   size_t size = 0;
   kd_status status = KD_OK;
   if (s->comm->rank == 0) {
-    *set = open_files(s, w, paths);
-    status = kd_diag_status(s->config->diag);
-    if (status == KD_OK && !*set) status = kd_fail(KD_ERR_USAGE, "the data cannot be opened");
+    status = open_part(s, w, part, set);
     if (status == KD_OK) status = kd_dataset_manifest(*set, &bytes, &size);
   }
   KD_TRY(kd_comm_all_ok(s->comm, status));
@@ -110,10 +129,10 @@ static int64_t split_row(const kd_session *s, int64_t count) {
 
 static kd_status open_training(kd_session *s, const kd_wanted *w) {
   const kd_run_config *c = &s->config->run;
-  KD_TRY(open_shared(s, w, &c->data.train, &s->whole));
+  KD_TRY(open_shared(s, w, KD_DATA_TRAIN, &s->whole));
   kd_dataset *train = s->whole, *validation = NULL;
-  if (c->data.validation.count > 0) {
-    KD_TRY(open_shared(s, w, &c->data.validation, &validation));
+  if (has_part(s, KD_DATA_VALIDATION)) {
+    KD_TRY(open_shared(s, w, KD_DATA_VALIDATION, &validation));
   } else if (c->data.validation_split > 0 && !s->synthetic) {
     int64_t row = split_row(s, s->whole->count);
     KD_CHECK(row > 0 && row < s->whole->count, KD_ERR_USAGE,
@@ -138,11 +157,10 @@ static kd_status open_training(kd_session *s, const kd_wanted *w) {
 
 static kd_status open_test(kd_session *s, const kd_wanted *w) {
   const kd_run_config *c = &s->config->run;
-  const kd_texts *paths = c->data.test.count > 0 ? &c->data.test : &c->data.validation;
   kd_dataset *set;
-  KD_CHECK(paths->count > 0 || !strcmp(c->data.format, "synthetic"), KD_ERR_USAGE,
+  KD_CHECK(has_part(s, KD_DATA_TEST) || !strcmp(c->data.format, "synthetic"), KD_ERR_USAGE,
            "%s:%d: [data] names no test data: give test = ...", c->data.origin.file, c->data.origin.line);
-  KD_TRY(open_shared(s, w, paths, &set));
+  KD_TRY(open_shared(s, w, KD_DATA_TEST, &set));
   make_stream(s, w, set, c->train.validation_batch_size, &s->test);
   return KD_OK;
 }
@@ -185,8 +203,8 @@ static kd_status open_sets(kd_session *s) {
 
 kd_status kd_session_open_data(kd_session *s) {
   const kd_run_config *c = &s->config->run;
-  KD_CHECK(s->synthetic || c->data.format, KD_ERR_USAGE,
-           "%s: there is no [data] section that says where the data are", s->cli->files[0]);
+  KD_CHECK(s->synthetic || s->maker || c->data.format, KD_ERR_USAGE,
+           "%s: there is no [data] section that says where the data are", s->config->file);
   KD_TRY(open_sets(s));
   if (s->config->needs_steps && s->train.set) {
     kd_config_set_steps(s->config, s->steps_per_epoch);

@@ -31,12 +31,13 @@ allowed() {
     io) echo 'device|layers|io' ;;
     trainer) echo 'device|layers|io|comm|trainer' ;;
     launch) echo 'device|layers|io|comm|trainer|launch' ;;
+    api) echo 'device|layers|io|comm|trainer|launch|api' ;;
   esac
 }
-for folder in device layers comm io trainer launch; do
+for folder in device layers comm io trainer launch api; do
   files=$(printf '%s\n' "$code" | grep "^$folder/")
   [ -n "$files" ] || continue
-  bad=$(printf '%s\n' "$files" | xargs -d '\n' grep -nE '^#include "(device|layers|comm|io|trainer|launch)/' |
+  bad=$(printf '%s\n' "$files" | xargs -d '\n' grep -nE '^#include "(device|layers|comm|io|trainer|launch|api)/' |
     grep -vE "#include \"($(allowed $folder))/")
   report "include against the direction of dependencies" "$bad"
 done

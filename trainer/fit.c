@@ -60,18 +60,23 @@ static void expect_steps(kd_trainer *t) {
   if (t->steps_timed <= LAST) t->steps_timed++;
 }
 
-static kd_status train_step(kd_trainer *t) {
-  kd_step_data data;
+kd_status kd_trainer_step(kd_trainer *t, const kd_step_data *data) {
   const float *tail;
   double penalty;
-  if (t->fit->stop && *t->fit->stop) kd_replica_signal(t->replica);
-  KD_TRY(kd_feeder_next(t->train_feeder, &data));
   kd_comm_set_step(t->comm, t->iteration);
-  KD_TRY(kd_replica_gradients(t->replica, &data, t->iteration, &tail));
+  KD_TRY(kd_replica_gradients(t->replica, data, t->iteration, &tail));
   KD_TRY(kd_replica_penalty(t->replica, &penalty));
-  t->step_loss = kd_totals_add(&t->totals, tail, data.global_rows, penalty);
+  t->step_loss = kd_totals_add(&t->totals, tail, data->global_rows, penalty);
   KD_TRY(kd_replica_update(t->replica, t->iteration, kd_trainer_rate(t)));
   t->iteration++;
+  return KD_OK;
+}
+
+static kd_status train_step(kd_trainer *t) {
+  kd_step_data data;
+  if (t->fit->stop && *t->fit->stop) kd_replica_signal(t->replica);
+  KD_TRY(kd_feeder_next(t->train_feeder, &data));
+  KD_TRY(kd_trainer_step(t, &data));
   t->batch++;
   warn_of_nan(t);
   return KD_OK;

@@ -86,6 +86,10 @@ struct kd_trainer {
  * validation. KD_ERR_STOPPED after a stop with a complete checkpoint. Collective. */
 kd_status kd_trainer_fit(kd_trainer *trainer);
 
+/* One step over given rows: gradients, sums over ranks, update; totals, step_loss and iteration go on. Needs
+ * comm, replica, setup, totals, iteration, rate. Collective. */
+kd_status kd_trainer_step(kd_trainer *trainer, const kd_step_data *data);
+
 /* Mean loss and metrics over a stream; entries: room for kd_totals_count. steps 0: all. Collective. */
 kd_status kd_trainer_evaluate(kd_trainer *trainer, kd_feeder *feeder, int64_t steps, kd_totals *totals);
 

@@ -7,10 +7,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "device/base/log.h"
+
 enum { HUGE_PAGE = 2 << 20, CHUNK = 16 << 10, POOL_ALIGNMENT = 16 };
 
 _Noreturn void kd_out_of_memory(size_t bytes) {
-  fprintf(stderr, "kdist: out of memory while asking for %zu bytes\n", bytes);
+  kd_log(KD_LOG_ERROR, "kdist: out of memory while asking for %zu bytes", bytes);
   fflush(NULL);
   _exit(1);
 }

@@ -39,10 +39,14 @@ void kd_status_clear(void);
     if ((status) != KD_OK) goto label;                                                                       \
   } while (0)
 
-/* Fails with `code` and a text when `condition` does not hold. */
+/* Fails with `code` and a text when `condition` does not hold. (The compiler sees that `code` is returned:
+ * after KD_TRY it knows what is initialised.) */
 #define KD_CHECK(condition, code, ...)                                                                       \
   do {                                                                                                       \
-    if (!(condition)) return kd_fail((code), __VA_ARGS__);                                                   \
+    if (!(condition)) {                                                                                      \
+      kd_fail((code), __VA_ARGS__);                                                                          \
+      return (code);                                                                                         \
+    }                                                                                                        \
   } while (0)
 
 #endif

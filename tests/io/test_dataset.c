@@ -233,7 +233,7 @@ static void slices_and_arrays(void **state) {
   int32_t labels[4] = {0, 1, 2, 5};
   kd_field fields[2] = {{.name = "a", .dtype = KD_F32, .sample = KD_SHAPE(2)},
                         {.name = "b", .dtype = KD_I32}};
-  kd_dataset *arrays = kd_dataset_arrays(4, 2, fields, (const void *[]){rows, labels});
+  kd_dataset *arrays = kd_dataset_arrays(4, 2, fields, (const void *[]){rows, labels}, NULL);
   assert_int_equal(kd_dataset_field(arrays, "b"), 1);
   assert_int_equal(kd_dataset_field(arrays, "c"), -1);
   float got[2];

@@ -15,7 +15,7 @@ static kd_dataset *numbers(void) {
   for (int i = 0; i < COUNT; i++) pair[i][0] = pair[i][1] = (float)(byte[i] = (uint8_t)i);
   kd_field fields[2] = {{.name = "pair", .dtype = KD_F32, .sample = KD_SHAPE(2)},
                         {.name = "byte", .dtype = KD_U8}};
-  return kd_dataset_arrays(COUNT, 2, fields, (const void *[]){pair, byte});
+  return kd_dataset_arrays(COUNT, 2, fields, (const void *[]){pair, byte}, NULL);
 }
 
 static const int both[] = {0, 1};

@@ -51,7 +51,7 @@ static kd_dataset *rows_of(const run *r, int64_t begin, int64_t count) {
   kd_field fields[] = {{.name = "x", .dtype = KD_F32, .sample = KD_SHAPE(FEATURES)},
                        {.name = "y", .dtype = KD_F32, .sample = KD_SHAPE(1)}};
   const void *arrays[] = {r->x + begin * FEATURES, r->y + begin};
-  return kd_dataset_arrays(count, 2, fields, arrays);
+  return kd_dataset_arrays(count, 2, fields, arrays, NULL);
 }
 
 static kd_stream stream_of(kd_dataset *data, int64_t batch_size) {

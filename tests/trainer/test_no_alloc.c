@@ -88,7 +88,7 @@ static double train(const char *const *layers, const char *optimizer, kd_determi
   const void *arrays[] = {pixels, labels};
   static const int chosen[] = {0, 1};
   static const size_t bytes[] = {CELLS * sizeof(float), sizeof(int32_t)};
-  kd_dataset *data = kd_dataset_arrays(ROWS, 2, fields, arrays);
+  kd_dataset *data = kd_dataset_arrays(ROWS, 2, fields, arrays, NULL);
   kd_callback callback = {.kind = &counter, .name = "counter", .pool = t.pool};
   kd_fit_spec fit = {.epochs = EPOCHS, .shuffle = true, .seed = 3, .n_callbacks = 1, .callbacks = &callback};
   kd_reporter silent = {.context = NULL};

@@ -1,0 +1,203 @@
+/* The net's replica: made for types of data and batch sizes, and anew when they change. What training has
+ * made (weights, slots, kept states) goes from one to the next by way of host memory, so that there are never
+ * two. */
+#include <string.h>
+
+#include "api/net.h"
+
+/* --- what is carried over --- */
+
+static int n_parts(const kd_optimizer *optimizer) {
+  return optimizer ? optimizer->n_slots + (optimizer->accumulation > 1) : 0;
+}
+
+static size_t saved_bytes(const kd_model *model, int parts) {
+  int64_t floats = 0;
+  for (int w = 0; w < model->n_weights; w++)
+    floats += model->weights[w].count * (model->weights[w].trainable ? 1 + parts : 1);
+  for (int k = 0; k < model->n_kept; k++) floats += kd_model_batch_size(model) * model->kept[k].width;
+  return (size_t)floats * sizeof(float);
+}
+
+typedef kd_status (*transfer)(kd_replica *replica, int part, int weight, float *values);
+
+static kd_status put(kd_replica *replica, int part, int weight, float *values) {
+  return kd_replica_put(replica, part, weight, values);
+}
+
+/* Walks over all weights and slots in the order in which they lie in `values`; gives the place behind them.
+ */
+static kd_status walk(kd_net *net, const kd_net_saved *saved, transfer move, float **at) {
+  const kd_model *model = net->session.model;
+  *at = saved->values;
+  for (int w = 0; w < model->n_weights; w++) {
+    int last = model->weights[w].trainable ? saved->n_parts : 0;
+    for (int part = KD_PART_WEIGHT; part < last; part++, *at += model->weights[w].count)
+      if (part == KD_PART_WEIGHT || saved->slots) KD_TRY(move(net->session.replica, part, w, *at));
+  }
+  return KD_OK;
+}
+
+static size_t kept_count(const kd_model *model, int number) {
+  return (size_t)(kd_model_batch_size(model) * model->kept[number].width);
+}
+
+static kd_status save(kd_net *net, kd_net_saved *saved) {
+  const kd_model *model = net->session.model;
+  float *at;
+  void *block;
+  saved->bytes = saved_bytes(model, saved->n_parts);
+  KD_TRY(kd_large_alloc(saved->bytes, &block));
+  saved->values = block;
+  KD_TRY(walk(net, saved, kd_replica_get, &at));
+  for (int k = 0; k < model->n_kept; at += kept_count(model, k++)) {
+    KD_TRY(kd_replica_get_kept(net->session.replica, k, at));
+    KD_TRY(kd_comm_broadcast(net->session.comm, at, kept_count(model, k) * sizeof *at));
+  }
+  return KD_OK;
+}
+
+static kd_status restore(kd_net *net) {
+  const kd_model *model = net->session.model;
+  float *at;
+  KD_TRY(walk(net, &net->saved, put, &at));
+  for (int k = 0; k < model->n_kept; at += kept_count(model, k++))
+    kd_replica_put_kept(net->session.replica, k, at);
+  kd_net_drop_saved(net);
+  return KD_OK;
+}
+
+void kd_net_drop_saved(kd_net *net) {
+  kd_large_free(net->saved.values, net->saved.bytes);
+  net->saved = (kd_net_saved){0};
+}
+
+kd_status kd_net_set_aside(kd_net *net) {
+  kd_session *s = &net->session;
+  if (!s->replica) return KD_OK;
+  kd_net_saved saved = {.n_parts = n_parts(s->setup.optimizer), .slots = true};
+  kd_status status = save(net, &saved);
+  if (status != KD_OK) {
+    kd_large_free(saved.values, saved.bytes);
+    return status;
+  }
+  kd_net_drop_saved(net);
+  net->saved = saved;
+  kd_replica_destroy(s->replica);
+  s->replica = NULL;
+  return KD_OK;
+}
+
+/* --- what the replica is made for --- */
+
+static const kd_field *fed_field(const kd_net_call *call, int input) {
+  const kd_session *s = &call->session;
+  const kd_session_data *data = s->train.set ? &s->train : &s->test;
+  return &data->set->fields[data->stream.fields[input]];
+}
+
+static bool same_feed(const kd_net *net, const kd_net_call *call) {
+  const kd_replica_spec *setup = &net->session.setup;
+  if (!setup->feed_sample) return false;
+  for (int i = 0; i < setup->model->n_inputs; i++) {
+    const kd_field *field = fed_field(call, i);
+    if (setup->feed_dtype[i] != field->dtype || !kd_shape_equal(&setup->feed_sample[i], &field->sample))
+      return false;
+  }
+  return true;
+}
+
+static bool same_goals(const kd_net *net, const kd_net_call *call) {
+  const kd_output_goal *a = net->session.goals, *b = call->session.goals;
+  if (!b) return true;
+  for (int o = 0; a && o < net->session.model->n_outputs; o++)
+    if (a[o].label_dtype != b[o].label_dtype || !kd_shape_equal(&a[o].label_sample, &b[o].label_sample))
+      return false;
+  return a != NULL;
+}
+
+static int64_t largest(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+static bool suits(const kd_net *net, const kd_net_call *call, bool training) {
+  const kd_replica_spec *setup = &net->session.setup;
+  if (!net->session.replica) return false;
+  if (!call) return true;
+  const kd_train_options *t = &call->config.run.train;
+  if (!same_feed(net, call) || !same_goals(net, call)) return false;
+  if (training && (!setup->optimizer || setup->batch_size != t->batch_size)) return false;
+  return call->session.purpose == KD_FOR_PREDICTION || setup->largest_batch >= t->validation_batch_size;
+}
+
+static void take_feed(kd_net *net, const kd_net_call *call) {
+  kd_session *s = &net->session;
+  size_t n = (size_t)s->model->n_inputs;
+  kd_pool *pool = kd_pool_create();
+  s->feed_dtype = kd_pool_alloc(pool, n, sizeof *s->feed_dtype);
+  kd_shape *sample = call ? kd_pool_alloc(pool, n, sizeof *sample) : NULL;
+  for (size_t i = 0; i < n; i++) {
+    s->feed_dtype[i] = call ? fed_field(call, (int)i)->dtype : s->model->inputs[i].dtype;
+    if (call) sample[i] = fed_field(call, (int)i)->sample;
+  }
+  kd_pool_destroy(net->feed_pool);
+  net->feed_pool = pool;
+  s->setup.feed_dtype = s->feed_dtype;
+  s->setup.feed_sample = sample;
+}
+
+/* Goals of the call, made once more in memory of the net: the call's goes. */
+static kd_status take_goals(kd_net *net, const kd_net_call *call) {
+  kd_session *s = &net->session;
+  size_t n = (size_t)s->model->n_outputs;
+  if (!call || !call->session.goals) return KD_OK;
+  kd_pool_destroy(net->goal_pool);
+  net->goal_pool = kd_pool_create();
+  net->logs = (kd_net_logs){0};
+  s->goals = kd_pool_alloc(net->goal_pool, n, sizeof *s->goals);
+  memcpy(s->goals, call->session.goals, n * sizeof *s->goals);
+  kd_objective_make(net->goal_pool, call->config.diag, s->model, s->goals, &s->objective);
+  kd_totals_create(net->goal_pool, &s->objective, &net->totals);
+  net->log_room =
+      kd_pool_alloc(net->goal_pool, (size_t)kd_totals_count(&s->objective), sizeof *net->log_room);
+  return kd_diag_status(call->config.diag);
+}
+
+static void set_up(kd_net *net, const kd_net_call *call, bool training) {
+  kd_session *s = &net->session;
+  const kd_replica_spec old = s->setup;
+  s->purpose = s->goals && kd_session_has_loss(s) ? KD_FOR_TRAINING : s->goals ? KD_FOR_EVALUATION : KD_FOR_PREDICTION;
+  kd_session_setup(s);
+  s->setup.feed_sample = old.feed_sample;
+  if (!call) return;
+  const kd_train_options *t = &call->config.run.train;
+  s->setup.batch_size = training || old.batch_size == 0 ? t->batch_size : old.batch_size;
+  s->setup.largest_batch = largest(s->setup.batch_size, largest(old.largest_batch, t->validation_batch_size));
+}
+
+kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training) {
+  kd_session *s = &net->session;
+  kd_forecast forecast;
+  if (suits(net, call, training)) return KD_OK;
+  KD_TRY(kd_net_set_aside(net));
+  kd_step_release(net);
+  take_feed(net, call);
+  KD_TRY(take_goals(net, call));
+  set_up(net, call, training);
+  KD_TRY(kd_session_check_memory(s, &forecast));
+  KD_TRY(kd_comm_all_ok(s->comm, kd_replica_create(&s->setup, &s->replica)));
+  KD_TRY(kd_comm_agree(s->comm, "plan", kd_replica_get_stats(s->replica).plan_hash));
+  return net->saved.values ? restore(net) : kd_session_start_weights(s);
+}
+
+kd_status kd_net_check_loss(const kd_net *net, const char *function) {
+  KD_CHECK(kd_session_has_loss(&net->session), KD_ERR_USAGE,
+           "%s: no output of net %s has a loss: give kd_compile one, as .loss = \"mse\"", function,
+           net->name);
+  return KD_OK;
+}
+
+void kd_net_show_totals(kd_net *net) {
+  kd_totals_logs(&net->totals, net->log_room);
+  net->logs = (kd_net_logs){kd_totals_count(&net->session.objective), net->log_room};
+}
