@@ -14,18 +14,25 @@ void kd_call_begin(kd_net *net, kd_purpose purpose, const char *function, kd_net
                                .model = s->model};
 }
 
-/* Data of the program stand in place of [data], with no split but the program's own. */
-static void use_given_data(kd_net_call *call) {
-  call->maker = (kd_data_maker){.make = kd_data_make, .context = call};
-  for (int part = 0; part < 3; part++) call->maker.present[part] = call->data[part] != NULL;
-  call->session.maker = &call->maker;
-  call->config.run.data.origin = (kd_origin){call->config.file, 0};
+static void adjust(void *context, kd_run_config *config) {
+  kd_net_call *call = context;
+  const kd_data *data = call->data[KD_DATA_TRAIN] ? call->data[KD_DATA_TRAIN] : call->data[KD_DATA_TEST];
+  call->adjust(call->numbers, config);
+  if (!data) return;
+  kd_data_adjust(data, call->session.pool, config);
+  config->data.origin = (kd_origin){call->config.file, 0};
 }
 
 kd_status kd_call_open(kd_net_call *call) {
   kd_session *s = &call->session;
   kd_diag *diag = call->config.diag;
-  if (call->data[KD_DATA_TRAIN] || call->data[KD_DATA_TEST]) use_given_data(call);
+  bool given = call->data[KD_DATA_TRAIN] || call->data[KD_DATA_TEST];
+  call->maker = (kd_data_maker){.make = given ? kd_data_make : NULL, .adjust = adjust, .context = call};
+  for (int part = 0; part < 3; part++) call->maker.present[part] = call->data[part] != NULL;
+  s->maker = &call->maker;
+  adjust(call, &call->config.run);
+  KD_CHECK(given || call->config.run.data.format, KD_ERR_USAGE,
+           "%s: data is NULL, and net %s has no [data] section", call->config.file, call->net->name);
   kd_session_check_ranks(s);
   KD_TRY(kd_diag_status(diag));
   KD_TRY(kd_session_open_data(s));

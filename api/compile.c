@@ -4,7 +4,7 @@
 #include "api/net.h"
 #include "device/base/log.h"
 
-enum { MAX_OVERRIDES = 8 };
+enum { MAX_OVERRIDES = 16 };
 
 typedef struct overrides {
   int count;
@@ -100,6 +100,9 @@ kd_status kd_compile_call(kd_compile_args args) {
   set_text(net, &o, "train.loss", args.loss);
   set_text(net, &o, "train.loss_weights", args.loss_weights);
   set_text(net, &o, "train.metrics", args.metrics);
+  set_text(net, &o, "train.weighted_metrics", args.weighted_metrics);
+  set_text(net, &o, "train.class_weight", args.class_weight);
+  set_text(net, &o, "train.dtype_policy", args.dtype_policy);
   set_int(net, &o, "run.seed", args.seed);
   set_int(net, &o, "train.micro_batch", args.micro_batch);
   set_text(net, &o, "distributed.determinism", args.determinism);

@@ -3,15 +3,18 @@
 
 #include "api/net.h"
 
-static kd_status open_data(kd_net_call *call, const kd_data *data, int64_t batch_size) {
-  kd_train_options *t = &call->config.run.train;
-  const char *function = call->config.file;
-  KD_CHECK(batch_size >= 0, KD_ERR_USAGE, "%s: batch_size = %lld is negative", function,
-           (long long)batch_size);
-  KD_CHECK(data || call->config.run.data.format, KD_ERR_USAGE,
-           "%s: data is NULL, and net %s has no [data] section", function, call->net->name);
-  call->data[KD_DATA_TEST] = data;
+static void adjust(const void *numbers, kd_run_config *config) {
+  int64_t batch_size = *(const int64_t *)numbers;
+  kd_train_options *t = &config->train;
   if (batch_size) t->batch_size = t->validation_batch_size = batch_size;
+}
+
+static kd_status open_data(kd_net_call *call, const kd_data *data, const int64_t *batch_size) {
+  KD_CHECK(*batch_size >= 0, KD_ERR_USAGE, "%s: batch_size = %lld is negative", call->config.file,
+           (long long)*batch_size);
+  call->data[KD_DATA_TEST] = data;
+  call->adjust = adjust;
+  call->numbers = batch_size;
   return kd_call_open(call);
 }
 
@@ -38,7 +41,7 @@ kd_status kd_evaluate(kd_net *net, const kd_data *data, int64_t batch_size) {
   KD_TRY(kd_net_ready(net, "kd_evaluate"));
   KD_TRY(kd_net_check_loss(net, "kd_evaluate"));
   kd_call_begin(net, KD_FOR_EVALUATION, "kd_evaluate", &call);
-  kd_status status = open_data(&call, data, batch_size);
+  kd_status status = open_data(&call, data, &batch_size);
   if (status == KD_OK) status = evaluate(&call);
   kd_call_end(&call);
   return status;
@@ -95,7 +98,7 @@ kd_status kd_predict(kd_net *net, const kd_data *data, int64_t batch_size, float
   KD_TRY(kd_net_ready(net, "kd_predict"));
   KD_CHECK(outputs || net->session.comm->rank != 0, KD_ERR_USAGE, "kd_predict: outputs is NULL on rank 0");
   kd_call_begin(net, KD_FOR_PREDICTION, "kd_predict", &call);
-  kd_status status = open_data(&call, data, batch_size);
+  kd_status status = open_data(&call, data, &batch_size);
   if (status == KD_OK) status = predict(&call, outputs);
   kd_call_end(&call);
   return status;

@@ -31,7 +31,8 @@ static void set(int64_t *number, int64_t given) {
 }
 
 /* The numbers of this call over those of the configuration. */
-static void apply(const kd_fit_args *a, kd_run_config *c) {
+static void adjust(const void *numbers, kd_run_config *c) {
+  const kd_fit_args *a = numbers;
   kd_train_options *t = &c->train;
   bool own = t->validation_batch_size != t->batch_size;
   set(&t->epochs, a->epochs);
@@ -55,18 +56,16 @@ static void take_steps(kd_net *net, kd_net_call *call) {
 }
 
 static kd_status open_data(kd_net_call *call, const kd_fit_args *a) {
-  kd_net *net = call->net;
   call->data[KD_DATA_TRAIN] = a->data;
   call->data[KD_DATA_VALIDATION] = a->validation;
-  apply(a, &call->config.run);
-  KD_CHECK(a->data || call->config.run.data.format, KD_ERR_USAGE,
-           "kd_fit: data is NULL, and net %s has no [data] section", net->name);
-  KD_CHECK(call->config.run.train.initial_epoch < call->config.run.train.epochs, KD_ERR_USAGE,
-           "kd_fit: initial_epoch = %lld leaves nothing of epochs = %lld",
-           (long long)call->config.run.train.initial_epoch, (long long)call->config.run.train.epochs);
+  call->adjust = adjust;
+  call->numbers = a;
   KD_TRY(kd_call_open(call));
-  apply(a, &call->config.run);
-  take_steps(net, call);
+  take_steps(call->net, call);
+  const kd_train_options *t = &call->config.run.train;
+  KD_CHECK(t->initial_epoch < t->epochs, KD_ERR_USAGE,
+           "kd_fit: initial_epoch = %lld leaves nothing of epochs = %lld", (long long)t->initial_epoch,
+           (long long)t->epochs);
   return KD_OK;
 }
 

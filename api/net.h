@@ -103,11 +103,14 @@ void kd_net_release(kd_net *net);
 typedef struct kd_net_call {
   kd_net *net;
   const kd_data *data[3]; /* by kd_part; NULL: none, or that of the configuration */
-  kd_config config;       /* the net's, with the call's own numbers and a list of errors of its own */
+  void (*adjust)(const void *numbers,
+                 kd_run_config *config); /* the call's own numbers over the configuration's */
+  const void *numbers;
+  kd_config config; /* the net's with such numbers, and a list of errors of its own */
   kd_data_maker maker;
   kd_session session;
 } kd_net_call;
-/* Nothing is opened yet: config.run may be changed. End it in every case. */
+/* Fill data, adjust and numbers between begin and open. End it in every case. */
 void kd_call_begin(kd_net *net, kd_purpose purpose, const char *function, kd_net_call *call);
 /* Opens the data, checks them against the model, makes goals and objective. Collective. */
 kd_status kd_call_open(kd_net_call *call);
@@ -116,8 +119,11 @@ void kd_call_end(kd_net_call *call);
 /* --- data.c --- */
 /* make of kd_data_maker; the context is the kd_net_call. */
 kd_dataset *kd_data_make(void *call, kd_part part, const kd_data_source *wanted, kd_diag *diag);
-/* The number of a data set's field in kd_data.read, by its name. */
+/* Outputs get the weights of samples that the data have, in place of [data] sample_weight. */
+void kd_data_adjust(const kd_data *data, kd_pool *pool, kd_run_config *config);
+/* The number of a data set's field in kd_data.read, by its name; its description. */
 int kd_data_place(const kd_model *model, const char *name);
+const kd_array *kd_data_array(const kd_data *data, int place);
 /* kd_data.read of one field, one call of any data at a time. */
 kd_status kd_data_read(const kd_data *data, int place, int64_t count, const int64_t *rows, void *out);
 

@@ -107,12 +107,17 @@ static bool same_feed(const kd_net *net, const kd_net_call *call) {
   return true;
 }
 
+static bool same_goal(const kd_output_goal *a, const kd_output_goal *b) {
+  return a->label_dtype == b->label_dtype && kd_shape_equal(&a->label_sample, &b->label_sample) &&
+         a->sample_weight == b->sample_weight && a->weight_dtype == b->weight_dtype &&
+         kd_shape_equal(&a->weight_sample, &b->weight_sample);
+}
+
 static bool same_goals(const kd_net *net, const kd_net_call *call) {
   const kd_output_goal *a = net->session.goals, *b = call->session.goals;
   if (!b) return true;
   for (int o = 0; a && o < net->session.model->n_outputs; o++)
-    if (a[o].label_dtype != b[o].label_dtype || !kd_shape_equal(&a[o].label_sample, &b[o].label_sample))
-      return false;
+    if (!same_goal(&a[o], &b[o])) return false;
   return a != NULL;
 }
 

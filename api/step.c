@@ -14,14 +14,11 @@ static bool same_array(const kd_array *a, const kd_array *b) {
 }
 
 static bool same_layout(const kd_data *a, const kd_data *b) {
-  if (!a->read != !b->read) return false;
+  if (!a->read != !b->read || a->n_w != b->n_w) return false;
   for (int i = 0; i < KD_MAX_FIELDS; i++)
-    if (!same_array(&a->x[i], &b->x[i]) || !same_array(&a->y[i], &b->y[i])) return false;
+    if (!same_array(&a->x[i], &b->x[i]) || !same_array(&a->y[i], &b->y[i]) || !same_array(&a->w[i], &b->w[i]))
+      return false;
   return true;
-}
-
-static const kd_array *array_of(const kd_data *data, int place) {
-  return place < KD_LABEL(0) ? &data->x[place] : &data->y[place - KD_LABEL(0)];
 }
 
 void kd_step_release(kd_net *net) {
@@ -36,7 +33,7 @@ void kd_step_release(kd_net *net) {
 /* Memory for rows that come from kd_data.read. */
 static kd_status make_staging(kd_net_step *step) {
   for (int i = 0; i < step->n_feeds; i++) {
-    if (array_of(&step->layout, step->place[i])->data) continue;
+    if (kd_data_array(&step->layout, step->place[i])->data) continue;
     step->staging_bytes[i] = (size_t)step->capacity * step->set->fields[step->fields[i]].bytes;
     KD_TRY(kd_large_alloc(step->staging_bytes[i], &step->staging[i]));
   }
@@ -68,15 +65,20 @@ static kd_status keep(kd_net_call *call, const kd_data *batch) {
   return make_staging(step);
 }
 
+static void adjust(const void *numbers, kd_run_config *config) {
+  const kd_data *batch = numbers;
+  config->train.batch_size = config->train.validation_batch_size = batch->count;
+  config->data.validation_split = 0;
+}
+
 static kd_status prepare(kd_net *net, const kd_data *batch) {
   kd_net_call call;
   kd_step_release(net);
   kd_call_begin(net, KD_FOR_TRAINING, "kd_train_step", &call);
   call.data[KD_DATA_TRAIN] = batch;
-  kd_train_options *t = &call.config.run.train;
-  t->batch_size = t->validation_batch_size = batch->count;
-  call.config.run.data.validation_split = 0;
-  call.config.needs_steps = false;
+  call.adjust = adjust;
+  call.numbers = batch;
+  call.config.needs_steps = false; /* a rate that depends on them is that of kd_fit */
   kd_status status = kd_call_open(&call);
   if (status == KD_OK) status = kd_net_prepare(net, &call, false);
   if (status == KD_OK) status = keep(&call, batch);
@@ -91,12 +93,12 @@ static kd_status prepare(kd_net *net, const kd_data *batch) {
 static kd_status find_rows(kd_net_step *step, const kd_data *batch, int feed, int64_t begin, int64_t end) {
   int place = step->place[feed];
   size_t bytes = step->set->fields[step->fields[feed]].bytes;
-  const kd_array *array = array_of(batch, place);
+  const kd_array *array = kd_data_array(batch, place);
   if (array->data) {
     step->feed[feed] = (char *)(uintptr_t)array->data + (size_t)begin * bytes;
     return KD_OK;
   }
-  bool labels = place >= KD_LABEL(0);
+  bool labels = place >= KD_LABEL(0) && place < KD_WEIGHT(0);
   int64_t first = labels ? 0 : begin, count = labels ? batch->count : end - begin;
   if (count > 0) KD_TRY(kd_data_read(batch, place, count, step->rows + first, step->staging[feed]));
   step->feed[feed] = (char *)step->staging[feed] + (size_t)(begin - first) * bytes;
@@ -107,9 +109,10 @@ static kd_status find_rows(kd_net_step *step, const kd_data *batch, int feed, in
 static kd_status check_labels(const kd_net *net, const kd_data *batch, int feed) {
   const kd_net_step *step = &net->step;
   int place = step->place[feed];
-  int64_t classes = place < KD_LABEL(0) ? 0 : net->session.objective.outputs[place - KD_LABEL(0)].classes;
+  if (place < KD_LABEL(0) || place >= KD_WEIGHT(0)) return KD_OK;
+  int64_t classes = net->session.objective.outputs[place - KD_LABEL(0)].classes;
   if (classes == 0) return KD_OK;
-  const void *own = array_of(batch, place)->data;
+  const void *own = kd_data_array(batch, place)->data;
   return kd_labels_check(step->set, step->fields[feed], 0, batch->count, own ? own : step->staging[feed],
                          classes);
 }

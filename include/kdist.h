@@ -133,14 +133,17 @@ const char *kd_net_ini(kd_net *net);
 /* Keras's compile. Zero or NULL: what the configuration of kd_net_from_ini says, else Keras's default. */
 typedef struct kd_compile_args {
   kd_net *net;
-  const char *optimizer;    /* "rmsprop" */
-  const char *loss;         /* several outputs: a list, or "dict(OUTPUT=loss, ...)" */
-  const char *loss_weights; /* "dict(OUTPUT=0.5, ...)" */
-  const char *metrics;      /* "accuracy, Mean()"; several outputs: "dict(OUTPUT=metrics, ...)" */
-  int64_t seed;             /* of all random numbers: weights, order of samples, dropout */
-  int64_t micro_batch;      /* rows of one pass on one rank; 0: no limit */
-  const char *determinism;  /* "off", "run", "world": docs/running.md */
-  int64_t threads;          /* of a rank; 0: the cores it is bound to */
+  const char *optimizer;        /* "rmsprop" */
+  const char *loss;             /* several outputs: a list, or "dict(OUTPUT=loss, ...)" */
+  const char *loss_weights;     /* "dict(OUTPUT=0.5, ...)" */
+  const char *metrics;          /* "accuracy, Mean()"; several outputs: "dict(OUTPUT=metrics, ...)" */
+  const char *weighted_metrics; /* metrics that see the weights of samples */
+  const char *class_weight;     /* weights of classes 0, 1, ... in training: "1, 2.5" */
+  const char *dtype_policy;     /* "float32", "mixed_bfloat16" */
+  int64_t seed;                 /* of all random numbers: weights, order of samples, dropout */
+  int64_t micro_batch;          /* rows of one pass on one rank; 0: no limit */
+  const char *determinism;      /* "off", "run", "world": docs/running.md */
+  int64_t threads;              /* of a rank; 0: the cores it is bound to */
 } kd_compile_args;
 /* Checks the whole model (shapes, options) and sets how it is trained. Called again it keeps the weights and
  * forgets the optimizer's state. KD_ERR_USAGE with all errors of the model, one a line. Collective.
@@ -175,14 +178,17 @@ typedef struct kd_data {
   kd_array y[KD_MAX_FIELDS]; /* labels of the model's outputs, in order; those without loss and metrics need
                                 none. Sparse losses: class numbers (KD_I32, KD_I64, KD_U8, KD_F32), one axis
                                 less than the output */
+  int n_w;                   /* the first n_w outputs have weights of samples; 0: none */
+  kd_array w[KD_MAX_FIELDS]; /* one number for each sample, or for each step of a sequence */
   /* Writes samples rows[0 .. n-1] of a field without an array to out, n * bytes of one sample. field: the
-   * number in x, or KD_LABEL(number in y). Called from a thread of the library while kd_fit computes, one
-   * call of a process at a time. It gives the same values for the same row, whenever it is asked (labels are
-   * checked before training). KD_OK, or an error that ends the call (kd_error_set). */
+   * number in x, KD_LABEL(number in y) or KD_WEIGHT(number in w). Called from a thread of the library while
+   * kd_fit computes, one call of a process at a time. It gives the same values for the same row, whenever it
+   * is asked (labels are checked before training). KD_OK, or an error that ends the call (kd_error_set). */
   kd_status (*read)(void *context, int field, int64_t n, const int64_t *rows, void *out);
   void *context;
 } kd_data;
-#define KD_LABEL(number) (KD_MAX_FIELDS + (number))
+#define KD_LABEL(number)  (KD_MAX_FIELDS + (number))
+#define KD_WEIGHT(number) (2 * KD_MAX_FIELDS + (number))
 
 /* --- training ---------------------------------------------------------------------------------------- */
 

@@ -22,11 +22,14 @@ typedef struct kd_session_data {
 
 typedef enum kd_part { KD_DATA_TRAIN, KD_DATA_VALIDATION, KD_DATA_TEST } kd_part;
 
-/* Data that are in no files of [data]: those of programs that use the library. */
+/* What a program that uses the library puts in place of the configuration's. */
 typedef struct kd_data_maker {
   bool present[3]; /* by kd_part */
-  /* A data set with the wanted fields, or NULL with errors in diag. Called on all ranks. */
+  /* Data that are in no files of [data]: a data set with the wanted fields, or NULL with errors in diag.
+   * Called on all ranks. NULL: the files of [data]. */
   kd_dataset *(*make)(void *context, kd_part part, const kd_data_source *wanted, kd_diag *diag);
+  /* The program's numbers over those of the configuration, when it has been read once more. */
+  void (*adjust)(void *context, kd_run_config *config);
   void *context;
 } kd_data_maker;
 
@@ -39,7 +42,7 @@ typedef struct kd_session {
   kd_model *model;
   kd_device device;
   bool device_open;
-  const kd_data_maker *maker; /* in place of [data]; NULL: none */
+  const kd_data_maker *maker; /* NULL: none */
   kd_dataset *whole;          /* the training file when a part of it is the validation set */
   kd_session_data train, validation, test;
   kd_output_goal *goals; /* per output */

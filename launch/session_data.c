@@ -11,7 +11,7 @@ static const kd_texts *paths_of(const kd_session *s, kd_part part) {
 }
 
 static bool has_part(const kd_session *s, kd_part part) {
-  return s->maker ? s->maker->present[part] : paths_of(s, part)->count > 0;
+  return s->maker && s->maker->make ? s->maker->present[part] : paths_of(s, part)->count > 0;
 }
 
 static kd_dataset *open_files(kd_session *s, const kd_wanted *w, kd_part part) {
@@ -36,7 +36,7 @@ static kd_dataset *open_files(kd_session *s, const kd_wanted *w, kd_part part) {
   if (s->purpose == KD_FOR_PREDICTION && by_position && source.n_paths > w->n) source.n_paths = w->n;
   if (s->synthetic && source.synthetic_count <= 0)
     source.synthetic_count = 4 * s->config->run.train.batch_size;
-  if (s->maker) return s->maker->make(s->maker->context, part, &source, s->config->diag);
+  if (s->maker && s->maker->make) return s->maker->make(s->maker->context, part, &source, s->config->diag);
   return kd_dataset_open(&source, s->config->diag);
 }
 
@@ -51,7 +51,7 @@ static kd_status open_part(kd_session *s, const kd_wanted *w, kd_part part, kd_d
  */
 static kd_status open_shared(kd_session *s, const kd_wanted *w, kd_part part, kd_dataset **set) {
   *set = NULL;
-  if (s->maker) return kd_comm_all_ok(s->comm, open_part(s, w, part, set));
+  if (s->maker && s->maker->make) return kd_comm_all_ok(s->comm, open_part(s, w, part, set));
   void *bytes = NULL;
   size_t size = 0;
   kd_status status = KD_OK;
@@ -95,6 +95,7 @@ static void check_whole_batches(kd_session *s, int64_t count, int64_t batch_size
 
 static void make_stream(kd_session *s, const kd_wanted *w, kd_dataset *set, int64_t batch_size,
                         kd_session_data *data) {
+  data->set = set;
   int *fields = kd_pool_alloc(s->pool, (size_t)w->n_feeds, sizeof *fields), smallest = 0;
   size_t *bytes = kd_pool_alloc(s->pool, (size_t)w->n_feeds, sizeof *bytes);
   for (int f = 0; f < set->n_fields; f++)
@@ -112,7 +113,6 @@ static void make_stream(kd_session *s, const kd_wanted *w, kd_dataset *set, int6
   }
   check_whole_batches(s, set->count, batch_size);
   bool coordinator = s->config->run.distributed.shard == KD_SHARD_COORDINATOR && s->comm->size > 1;
-  data->set = set;
   data->stream = (kd_stream){.data = set,
                              .count = set->count,
                              .chunk = set->chunk,
@@ -203,11 +203,12 @@ static kd_status open_sets(kd_session *s) {
 
 kd_status kd_session_open_data(kd_session *s) {
   const kd_run_config *c = &s->config->run;
-  KD_CHECK(s->synthetic || s->maker || c->data.format, KD_ERR_USAGE,
+  KD_CHECK(s->synthetic || (s->maker && s->maker->make) || c->data.format, KD_ERR_USAGE,
            "%s: there is no [data] section that says where the data are", s->config->file);
   KD_TRY(open_sets(s));
   if (s->config->needs_steps && s->train.set) {
     kd_config_set_steps(s->config, s->steps_per_epoch);
+    if (s->maker) s->maker->adjust(s->maker->context, &s->config->run);
     KD_TRY(kd_diag_status(s->config->diag));
   }
   const kd_session_data *data = s->train.set ? &s->train : &s->test;
