@@ -171,7 +171,9 @@ static kd_status take_goals(kd_net *net, const kd_net_call *call) {
 static void set_up(kd_net *net, const kd_net_call *call, bool training) {
   kd_session *s = &net->session;
   const kd_replica_spec old = s->setup;
-  s->purpose = s->goals && kd_session_has_loss(s) ? KD_FOR_TRAINING : s->goals ? KD_FOR_EVALUATION : KD_FOR_PREDICTION;
+  s->purpose = s->goals && kd_session_has_loss(s) ? KD_FOR_TRAINING
+               : s->goals                         ? KD_FOR_EVALUATION
+                                                  : KD_FOR_PREDICTION;
   kd_session_setup(s);
   s->setup.feed_sample = old.feed_sample;
   if (!call) return;
