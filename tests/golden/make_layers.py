@@ -81,7 +81,7 @@ def single(value):
     return np.asarray(np.asarray(value, "float32"), "float64")
 
 
-def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=False, ties=False,
+def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=False, ties=False, given={},
          **kwargs):
     """shapes: one shape with the batch, or a list for merging layers. ids: inputs are indices below it. ties: inputs are
     rounded, so that some are equal."""
@@ -95,11 +95,12 @@ def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=F
     if ids:
         xs = [x.astype("int32") for x in xs]
     call = (lambda v: list(v)) if merging else (lambda v: v[0])
-    layer(call(xs))
+    layer(call(xs), **given)
     for w in layer.weights:
         w.assign(single(weight_value(rng, w.name, w.shape)))
     items = [text(a) for a in args] + ["%s=%s" % (k, text(v)) for k, v in kwargs.items()]
-    out.lines.append("case %s(%s)" % (name, ", ".join(items)))
+    arguments = "(%s)" % ", ".join("%s=%s" % (k, text(v)) for k, v in given.items()) if given else ""
+    out.lines.append("case %s(%s)%s" % (name, ", ".join(items), arguments))
     if not trainable:
         out.lines.append("frozen")
     for i, x in enumerate(xs):
@@ -108,7 +109,7 @@ def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=F
     others = [w.value for w in layer.non_trainable_variables]
     for w in layer.weights:
         out.array("weight", w.name, w.value)
-    infer, _ = layer.stateless_call(trained, others, call(xs), **training_argument(layer, False))
+    infer, _ = layer.stateless_call(trained, others, call(xs), **given, **training_argument(layer, False))
     out.array("infer", "-", infer)
     if stochastic:  # only inference is compared
         return
@@ -116,7 +117,7 @@ def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=F
     out.array("cotangent", "-", cotangent)
 
     def loss(tv, inputs):
-        y, new = layer.stateless_call(tv, others, call(inputs), **training_argument(layer, True))
+        y, new = layer.stateless_call(tv, others, call(inputs), **given, **training_argument(layer, True))
         return (y * cotangent).sum(), (y, new)
 
     argnums = (0,) if ids else (0, 1)
@@ -321,6 +322,23 @@ def volumes():
     case("SpatialDropout3D", (4, 5, 3, 2, 2), 0.5, stochastic=True)
 
 
+def adaptive():
+    for mode in ("Average", "Max"):
+        name = "Adaptive%sPooling" % mode
+        case(name + "1D", (2, 7, 3), 3)
+        case(name + "1D", (2, 4, 3), 6)
+        case(name + "2D", (2, 7, 5, 3), (3, 2))
+        case(name + "2D", (2, 6, 4, 2), 2)
+        case(name + "3D", (2, 5, 4, 7, 2), (2, 4, 3))
+
+
+def reversible():
+    case("ReversibleEmbedding", (3, 4), 7, 5, ids=7)
+    case("ReversibleEmbedding", (3, 4), 7, 5, False, ids=7, mask_zero=True, embeddings_regularizer="l2")
+    case("ReversibleEmbedding", (3, 4, 5), 7, 5, given={"reverse": True})
+    case("ReversibleEmbedding", (3, 5), 7, 5, tie_weights=False, logit_soft_cap=1.5, given={"reverse": True})
+
+
 def merging():
     for name in ("Add", "Multiply", "Average", "Maximum", "Minimum"):
         case(name, [(2, 3, 4), (2, 3, 4)])
@@ -381,7 +399,7 @@ def orders():
 
 if __name__ == "__main__":
     for group in (dense, activations, activation_layers, moving_layers, random_layers, convolutions, pooling,
-                  normalisation, merging, embedding, volumes):
+                  normalisation, merging, embedding, volumes, adaptive, reversible):
         group()
     out.finish("layers")
     orders()

@@ -186,6 +186,33 @@ metrics = mae
 """, make, {"x": (lambda n: normal(n, 4, 3), "float32")}, {"y": (lambda n: normal(n, 2), "float32")},
     dict(optimizer=optimizers.Adam(0.02), loss="mse", metrics=["mae"]), rows=18, valid=12, batch_size=6)
 
+# --- words in, words out, with one table for both ---
+
+
+def make():
+    x = keras.Input((6,), dtype="int32", name="x")
+    e = layers.ReversibleEmbedding(12, 5, logit_soft_cap=3.0, name="e")
+    h = layers.GRU(5, return_sequences=True, name="r")(e(x))
+    return keras.Model(x, layers.Identity(name="y")(e(h, reverse=True)))
+
+
+run("tied", """
+[input x]
+shape = 6
+dtype = int32
+[layers]
+e = ReversibleEmbedding(12, 5, logit_soft_cap=3.0)
+r = GRU(5, return_sequences=true)
+back = share(e)(r, reverse=true)
+y = Identity()
+""" + TRAIN + """
+optimizer = SGD(learning_rate=0.1, momentum=0.9)
+loss = SparseCategoricalCrossentropy(from_logits=true)
+metrics = accuracy
+""", make, {"x": (lambda n: classes(12, n, 6), "int32")}, {"y": (lambda n: classes(12, n, 6), "int32")},
+    dict(optimizer=optimizers.SGD(0.1, momentum=0.9), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+         metrics=["accuracy"]), valid=6)
+
 # --- kernels that are normalised before each step; TensorFlow's semantics of SpectralNormalization ---
 
 
