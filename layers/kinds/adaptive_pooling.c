@@ -1,6 +1,6 @@
-/* AdaptiveAveragePooling and AdaptiveMaxPooling (keras/src/layers/pooling/base_adaptive_pooling.py): as many windows as
- * output_size asks for. Window i of n over s cells goes from floor(i s / n) to ceil((i + 1) s / n), so windows may overlap.
- * They are boxes, so one axis after the other is pooled. */
+/* AdaptiveAveragePooling and AdaptiveMaxPooling (keras/src/layers/pooling/base_adaptive_pooling.py): as many
+ * windows as output_size asks for. Window i of n over s cells goes from floor(i s / n) to ceil((i + 1) s /
+ * n), so windows may overlap. They are boxes, so one axis after the other is pooled. */
 #include "layers/kinds/kinds.h"
 
 typedef struct adaptive_options {
@@ -49,10 +49,7 @@ static const kd_option options[] = {
     return pool(build, layer, spatial, kind, inputs[0], &outputs[0]);                                        \
   }                                                                                                          \
   const kd_layer_kind kd_layer_##id = {                                                                      \
-      .base = {.name = class,                                                                                \
-               .help = text,                                                                                 \
-               .options = options,                                                                           \
-               .options_size = sizeof(adaptive_options)},                                                    \
+      .base = {.name = class, .help = text, .options = options, .options_size = sizeof(adaptive_options)},   \
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = id##_build,                                                                                   \

@@ -1,5 +1,6 @@
-/* ReversibleEmbedding (keras/src/layers/core/reversible_embedding.py): a row of a table for each index, and with the call
- * argument reverse the way back, from vectors to a number for each index. share(NAME) uses the same weights. */
+/* ReversibleEmbedding (keras/src/layers/core/reversible_embedding.py): a row of a table for each index, and
+ * with the call argument reverse the way back, from vectors to a number for each index. share(NAME) uses the
+ * same weights. */
 #include "layers/kinds/kinds.h"
 
 typedef struct reversible_options {
@@ -54,7 +55,8 @@ static kd_status reversible_build(kd_build *build, const kd_layer *layer, int n_
 static const kd_option options[] = {
     KD_ROW_INT(reversible_options, input_dim, NULL, 1, KD_SIZE_LIMIT, "size of the vocabulary"),
     KD_ROW_INT(reversible_options, output_dim, NULL, 1, KD_SIZE_LIMIT, "size of a vector"),
-    KD_ROW_BOOL(reversible_options, tie_weights, "true", "the way back uses the table, else a kernel of its own"),
+    KD_ROW_BOOL(reversible_options, tie_weights, "true",
+                "the way back uses the table, else a kernel of its own"),
     KD_ROW_INITIALIZER(reversible_options, embeddings_initializer, "uniform"),
     KD_ROW_REGULARIZER(reversible_options, embeddings_regularizer),
     KD_ROW_BOOL(reversible_options, mask_zero, "false", "index 0 means no step: later layers pass over it"),

@@ -170,7 +170,8 @@ static void test_others(void **state) {
   refuse("SinePositionEncoding()", INPUTS(KD_SHAPE(2, 5)), PARTS("SinePositionEncoding", "(None, 5)"));
   refuse("BatchNormalization()(mask=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 3)),
          PARTS("BatchNormalization", "mask", "(None, 3)"));
-  refuse("ReversibleEmbedding(7, 4)(reverse=true)", INPUTS(SEQUENCE), PARTS("output_dim = 4", "(None, 5, 3)"));
+  refuse("ReversibleEmbedding(7, 4)(reverse=true)", INPUTS(SEQUENCE),
+         PARTS("output_dim = 4", "(None, 5, 3)"));
   refuse("ReversibleEmbedding(7, 4)(reverse=1)", INPUTS(SEQUENCE), PARTS("reverse must be true or false"));
   refuse("AdaptiveMaxPooling2D((2, 2, 2))", INPUTS(IMAGE), PARTS("output_size has 3 numbers", "1 or 2"));
   refuse("AdaptiveAveragePooling1D(2)", INPUTS(IMAGE), PARTS("AdaptiveAveragePooling1D", "rank 3"));
