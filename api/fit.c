@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/net.h"
+#include "device/base/file.h"
 #include "device/base/log.h"
 #include "launch/run_folder.h"
 
@@ -121,12 +122,17 @@ static void take_results(kd_net *net, const kd_trainer *t) {
   net->logs = (kd_net_logs){last->count, last->entries};
 }
 
+static kd_status make_folder(const kd_comm *comm, const char *folder) {
+  return folder && comm->rank == 0 ? kd_make_folders(folder) : KD_OK;
+}
+
 static kd_status train(kd_net_call *call, const kd_fit_args *a) {
   kd_net *net = call->net;
   static const kd_reporter reporter = {.message = note};
   kd_fit_spec fit = make_fit(call, a);
   KD_TRY(kd_diag_status(call->config.diag));
   KD_TRY(kd_net_prepare(net, call, true));
+  KD_TRY(kd_comm_all_ok(net->session.comm, make_folder(net->session.comm, a->folder)));
   start_history(net);
   kd_trainer trainer = {.comm = net->session.comm,
                         .replica = net->session.replica,

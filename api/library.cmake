@@ -27,6 +27,7 @@ add_custom_target(kdist_static ALL DEPENDS ${static_library})
 set(KDIST_STATIC_LIBS ${HDF5_LDFLAGS} ${ZIP_LDFLAGS} ${XXHASH_LDFLAGS} ${ZLIB_LIBRARIES} ${DNNL_LIBRARY}
   ${MPI_C_LIBRARIES} ${OpenMP_C_LIBRARIES} -lpthread -lmvec -lm)
 list(JOIN KDIST_STATIC_LIBS " " KDIST_STATIC_LINE)
+file(RELATIVE_PATH KDIST_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the prefix may be moved
 configure_file(${CMAKE_CURRENT_LIST_DIR}/kdist.pc.in ${CMAKE_BINARY_DIR}/kdist.pc @ONLY)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/kdist)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/kdistConfig.cmake.in ${CMAKE_BINARY_DIR}/kdistConfig.cmake

@@ -212,10 +212,10 @@ static const char *take_name(kd_net *net, const char *options, const char **name
   if (!at) return options;
   const char *value = strchr(at, '=') + 1;
   value += strspn(value, " \t");
-  size_t length = strcspn(value, ", \t");
+  const char *rest = value + strcspn(value, ",");
+  size_t length = (size_t)(rest - value);
+  while (length > 0 && isspace((unsigned char)value[length - 1])) length--;
   *name = kd_pool_strndup(net->pool, value, length);
-  const char *rest = value + length;
-  rest += strspn(rest, " \t");
   if (*rest == ',') rest++;
   return kd_pool_printf(net->pool, "%.*s%s", (int)(at - options), options, rest);
 }

@@ -217,7 +217,7 @@ typedef struct kd_fit_args {
   double validation_split; /* in [0, 1): the last part of the rows */
   bool no_shuffle;         /* the order of the data */
   const char *callbacks; /* Keras's, in place of [callbacks]: "EarlyStopping(patience=3), TerminateOnNaN()" */
-  const char *folder;    /* for log.csv and what callbacks write; NULL: no log.csv, files where they say */
+  const char *folder;    /* for log.csv and what callbacks write; made if needed. NULL: no log.csv */
   int n_hooks;
   const kd_hooks *hooks; /* called behind the callbacks, in order */
 } kd_fit_args;

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The committed typed layers are what api/generate.sh makes of the present option tables.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+command -v clang-format >/dev/null || { echo "skipped: no clang-format"; exit 77; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+api/generate.sh "$folder"
+status=0
+for file in include/kdist_layers.h api/layers.def; do
+  [ "$(grep -c 'onv2d' "$folder/$file")" -gt 2 ] || { echo "$file: nothing was generated"; status=1; }
+  diff -u "$file" "$folder/$file" || { echo "$file is old: run api/generate.sh"; status=1; }
+done
+exit $status

@@ -1,0 +1,175 @@
+// ctest: ranks=1,2 timeout=120
+/* What comes out of the C API: predictions, losses and files, against plain loops. */
+#include <math.h>
+
+#include "api/api_unit.h"
+#include "device/base/file.h"
+
+enum { ROWS = 11, IN = 3, OUT = 2 };
+
+static const float kernel[IN][OUT] = {{0.5f, -1}, {0.25f, 2}, {-0.75f, 1}}, bias[OUT] = {0.125f, -0.5f};
+static float points[ROWS][IN], targets[ROWS][OUT];
+
+static double expected(int row, int out) {
+  double sum = (double)bias[out];
+  for (int i = 0; i < IN; i++) sum += (double)points[row][i] * (double)kernel[i][out];
+  return sum;
+}
+
+static int setup(void **state) {
+  (void)state;
+  for (int r = 0; r < ROWS; r++)
+    for (int i = 0; i < IN; i++) {
+      points[r][i] = (float)((r * 5 + i * 3) % 8) / 4;
+      if (i < OUT) targets[r][i] = (float)((r + i) % 4);
+    }
+  return 0;
+}
+
+static kd_net *linear(void) {
+  kd_net *net;
+  assert_ok(kd_net_create("linear", &net));
+  kd_net_input(net, "point", KD_F32, 1, (int64_t[]){IN});
+  kd_net_append(net, "Dense", "units=2, name=out");
+  assert_ok(kd_compile(net, .optimizer = "SGD(0.1)", .loss = "mse", .metrics = "mae"));
+  assert_ok(kd_set_weight(net, "out/kernel", &kernel[0][0]));
+  assert_ok(kd_set_weight(net, "out/bias", bias));
+  return net;
+}
+
+static kd_data all_rows(void) {
+  return (kd_data){.count = ROWS, .x = {{.data = points}}, .y = {{.data = targets}}};
+}
+
+static void predictions(void **state) {
+  (void)state;
+  kd_net *net = linear();
+  kd_data data = all_rows();
+  data.y[0].data = NULL; /* labels are not needed */
+  for (int64_t batch = 2; batch <= ROWS + 1; batch += 3) {
+    float result[ROWS][OUT] = {{0}};
+    assert_ok(kd_predict(net, &data, batch, (float *[]){&result[0][0]}));
+    for (int r = 0; r < ROWS && kd_world_rank() == 0; r++)
+      for (int o = 0; o < OUT; o++) assert_true(fabs((double)result[r][o] - expected(r, o)) < 1e-6);
+  }
+  assert_ok(kd_predict(net, &data, 4, (float *[]){NULL}));
+  int rank;
+  int64_t shape[KD_MAX_RANK], count;
+  assert_ok(kd_net_output_shape(net, 0, &rank, shape));
+  assert_int_equal(rank, 1);
+  assert_int_equal(shape[0], OUT);
+  assert_ok(kd_net_params(net, true, &count));
+  assert_int_equal(count, IN * OUT + OUT);
+  kd_net_destroy(net);
+}
+
+static void losses(void **state) {
+  (void)state;
+  kd_net *net = linear();
+  kd_data data = all_rows();
+  double square = 0, absolute = 0;
+  for (int r = 0; r < ROWS; r++)
+    for (int o = 0; o < OUT; o++) {
+      double difference = expected(r, o) - (double)targets[r][o];
+      square += difference * difference / (ROWS * OUT);
+      absolute += fabs(difference) / (ROWS * OUT);
+    }
+  assert_ok(kd_evaluate(net, &data, 4));
+  assert_true(fabs(api_metric(net, "loss") - square) < 1e-6);
+  assert_true(fabs(api_metric(net, "mae") - absolute) < 1e-6);
+  assert_string_equal(kd_metric_name(net, 0), "loss");
+  assert_string_equal(kd_metric_name(net, 1), "mae");
+  assert_null(kd_metric_name(net, 2));
+  /* One step of gradient descent: w -= rate * dL/dw, with dL/dw = 2 / (rows * outputs) * sum x * difference.
+   */
+  assert_ok(kd_train_step(net, &data));
+  assert_true(fabs(api_metric(net, "loss") - square) < 1e-6);
+  float after[IN][OUT];
+  assert_ok(kd_get_weight(net, "out/kernel", &after[0][0]));
+  for (int i = 0; i < IN; i++)
+    for (int o = 0; o < OUT; o++) {
+      double gradient = 0;
+      for (int r = 0; r < ROWS; r++)
+        gradient += 2 * (double)points[r][i] * (expected(r, o) - (double)targets[r][o]) / (ROWS * OUT);
+      assert_true(fabs((double)after[i][o] - ((double)kernel[i][o] - 0.1 * gradient)) < 1e-6);
+    }
+  kd_net_destroy(net);
+}
+
+/* A name that all ranks agree on, in a folder of the first. */
+static void shared_path(char path[256]) {
+  const char *folder = getenv("TMPDIR");
+  snprintf(path, 256, "%s/kdist-api-%ld.weights.h5", folder ? folder : "/tmp", (long)getsid(0));
+}
+
+static void files(void **state) {
+  (void)state;
+  char path[256];
+  shared_path(path);
+  kd_net *net = linear(), *other, *wide;
+  kd_data data = all_rows();
+  assert_ok(kd_train_step(net, &data));
+  assert_ok(kd_save(net, path));
+  assert_ok(kd_net_from_ini(kd_net_ini(net), &other));
+  assert_ok(kd_load(other, path));
+  api_same(net, other);
+  assert_ok(kd_train_step(other, &data));
+  assert_ok(kd_load(other, path)); /* behind training too */
+  api_same(net, other);
+  assert_ok(
+      kd_net_from_ini("[input point]\nshape = 3\n[layers]\nout = Dense(4)\n[train]\nloss = mse", &wide));
+  assert_fails(kd_load(wide, path), KD_ERR_USAGE, "out/kernel");
+  assert_fails(kd_load(other, "/nonexistent/file"), KD_ERR_USAGE, "/nonexistent/file");
+  assert_fails(kd_save(other, strcat(path, "/file")), KD_ERR_RUN, path); /* in a file */
+  path[strlen(path) - strlen("/file")] = 0;
+  api_same(net, other);
+  kd_net_destroy(net);
+  kd_net_destroy(other);
+  kd_net_destroy(wide);
+  if (kd_world_rank() == 0) unlink(path);
+}
+
+/* Two inputs, a layer used twice, two outputs of which one has no loss. */
+static void functional(void **state) {
+  (void)state;
+  kd_net *net;
+  assert_ok(kd_net_create("pair", &net));
+  kd_out a = kd_net_input(net, "a", KD_F32, 1, (int64_t[]){IN}), b = kd_net_input(net, "b", KD_F32, 0, NULL);
+  kd_out b3 = kd_repeat_vector(kd_reshape(b, {1}), IN);
+  b3 = kd_flatten(b3);
+  kd_out first = kd_dense(a, OUT, .name = "shared"), second = kd_net_share(first, 1, &b3);
+  kd_out sum = kd_add(first, second);
+  assert_ok(kd_net_output(sum));
+  assert_ok(kd_net_output(kd_concatenate(sum, a, b3)));
+  assert_ok(kd_compile(net, .loss = "dict(add=mse)", .metrics = "dict(add=mae)", .optimizer = "sgd"));
+  assert_ok(kd_set_weight(net, "shared/kernel", &kernel[0][0]));
+  assert_ok(kd_set_weight(net, "shared/bias", bias));
+  uint8_t scalar[ROWS];
+  for (int r = 0; r < ROWS; r++) scalar[r] = (uint8_t)r;
+  kd_data data = {
+      .count = ROWS, .x = {{.data = points}, {.data = scalar, .dtype = KD_U8}}, .y = {{.data = targets}}};
+  float sums[ROWS][OUT], joined[ROWS][OUT + 2 * IN];
+  assert_ok(kd_predict(net, &data, 4, (float *[]){&sums[0][0], &joined[0][0]}));
+  for (int r = 0; r < ROWS && kd_world_rank() == 0; r++) {
+    for (int o = 0; o < OUT; o++) {
+      double other = (double)bias[o];
+      for (int i = 0; i < IN; i++) other += r * (double)kernel[i][o];
+      assert_true(fabs((double)sums[r][o] - expected(r, o) - other) < 1e-5);
+      assert_true(joined[r][o] == sums[r][o]);
+    }
+    assert_true(joined[r][OUT] == points[r][0]);
+    assert_true(joined[r][OUT + IN] == (float)r);
+  }
+  assert_ok(kd_fit(net, &data, .epochs = 2, .batch_size = 4));
+  api_metric(net, "add_mae");
+  kd_net_destroy(net);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup(predictions, setup),
+    cmocka_unit_test(losses),
+    cmocka_unit_test(files),
+    cmocka_unit_test(functional),
+};
+
+KD_API_MAIN(tests)
