@@ -47,7 +47,8 @@ typedef struct kd_session {
   kd_session_data train, validation, test;
   kd_output_goal *goals; /* per output */
   kd_objective objective;
-  kd_dtype *feed_dtype; /* per input */
+  kd_dtype *feed_dtype;  /* per input */
+  kd_shape *feed_sample; /* per input: shape of a stored sample */
   int64_t steps_per_epoch;
   bool synthetic;   /* bench --synthetic: made data in place of [data] */
   bool checkpoints; /* the command writes some; set before kd_session_open, as synthetic */

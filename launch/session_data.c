@@ -186,16 +186,40 @@ static void make_goals(kd_session *s, const kd_dataset *set) {
   }
 }
 
+/* The inputs' types and shapes as stored: axes of any length have the data's. */
 static void note_feeds(kd_session *s, const kd_session_data *data) {
-  s->feed_dtype = kd_pool_alloc(s->pool, (size_t)s->model->n_inputs, sizeof *s->feed_dtype);
-  for (int i = 0; i < s->model->n_inputs; i++)
-    s->feed_dtype[i] = data->set->fields[data->stream.fields[i]].dtype;
+  size_t n = (size_t)s->model->n_inputs;
+  s->feed_dtype = kd_pool_alloc(s->pool, n, sizeof *s->feed_dtype);
+  s->feed_sample = kd_pool_alloc(s->pool, n, sizeof *s->feed_sample);
+  for (size_t i = 0; i < n; i++) {
+    const kd_field *stored = &data->set->fields[data->stream.fields[i]];
+    s->feed_dtype[i] = stored->dtype;
+    s->feed_sample[i] = stored->sample;
+  }
+}
+
+/* Plans are made for the training data; those of validation go through them. */
+static void check_alike(kd_session *s) {
+  const kd_session_data *train = &s->train, *other = &s->validation;
+  for (int i = 0; train->set && other->set && i < train->stream.n_fields; i++) {
+    const kd_field *a = &train->set->fields[train->stream.fields[i]],
+                   *b = &other->set->fields[other->stream.fields[i]];
+    char x[KD_SHAPE_TEXT], y[KD_SHAPE_TEXT];
+    if (a->dtype != b->dtype || !kd_shape_equal(&a->sample, &b->sample))
+      kd_diag_error(
+          s->config->diag, s->config->run.data.origin,
+          "%s is %s %s in the training data, but %s %s in those of validation; give them the same length "
+          "and type",
+          a->name, kd_dtype_name(a->dtype), kd_shape_text(&a->sample, x), kd_dtype_name(b->dtype),
+          kd_shape_text(&b->sample, y));
+  }
 }
 
 static kd_status open_sets(kd_session *s) {
   bool predicts = s->purpose == KD_FOR_PREDICTION, trains = s->purpose <= KD_FOR_TRAINING;
   kd_wanted w = kd_wanted_fields(s, !predicts);
   if (trains) KD_TRY(open_training(s, &w));
+  check_alike(s);
   bool tests = !trains || (s->purpose == KD_FOR_CHECK && s->config->run.data.test.count > 0);
   if (tests) KD_TRY(open_test(s, &w));
   return kd_diag_status(s->config->diag);

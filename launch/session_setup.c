@@ -28,6 +28,7 @@ void kd_session_setup(kd_session *s) {
       .objective = s->purpose == KD_FOR_PREDICTION ? NULL : &s->objective,
       .optimizer = trains ? &s->config->optimizer : NULL,
       .feed_dtype = s->feed_dtype,
+      .feed_sample = s->feed_sample,
       .batch_size = batch,
       .largest_batch = batch > validation ? batch : validation,
       .micro_batch = c->train.micro_batch,

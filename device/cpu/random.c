@@ -32,16 +32,20 @@ static void add_run(draw *d, int64_t e, int64_t length, uint64_t sample) {
   d->n_blocks += count;
 }
 
-/* Takes as many of the n elements from `start` on as the counters have room for; returns their number. */
+/* Takes as many of the n elements from `start` on as the counters have room for; returns their number, at
+ * least 1. */
 static int64_t plan_draw(draw *d, int64_t row_elements, int64_t start, int64_t n, uint64_t first_sample) {
   d->n_runs = d->n_blocks = 0;
   int64_t row = start / row_elements, e = start % row_elements, planned = 0;
   while (planned < n) {
+    int64_t room = BLOCK * (KD_MAX_COUNTERS - d->n_blocks) - e % BLOCK;
     int64_t length = row_elements - e < n - planned ? row_elements - e : n - planned;
-    int64_t blocks = (e + length + BLOCK - 1) / BLOCK - e / BLOCK;
-    if (d->n_blocks + blocks > KD_MAX_COUNTERS) break;
+    if (length > room) length = room;
+    if (length <= 0) break;
     add_run(d, e, length, first_sample + (uint64_t)row);
     planned += length;
+    e += length;
+    if (e < row_elements) continue;
     e = 0;
     row++;
   }
