@@ -48,5 +48,6 @@ kd_sym kd_build_kept(kd_build *build, const char *name, kd_sym x, int64_t width,
 }
 
 void kd_build_keep(kd_build *build, int number, kd_sym value) {
-  if (number >= 0 && build->built->kept_after) build->built->kept_after[number] = value;
+  if (number >= 0 && build->built->kept_after)
+    build->built->kept_after[number] = kd_cast(build->graph, value, KD_F32);
 }

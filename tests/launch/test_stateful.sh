@@ -78,6 +78,13 @@ train resumed 3 train.epochs=2 --resume
 train resumed 0 train.epochs=3 --resume
 equal one resumed
 
+# The same with products in bfloat16.
+train half 0 train.dtype_policy=mixed_bfloat16
+train half-resumed 3 train.epochs=1 train.dtype_policy=mixed_bfloat16
+train half-resumed 2 train.epochs=3 --resume train.dtype_policy=mixed_bfloat16
+equal half half-resumed
+cmp -s runs/one/log.csv runs/half/log.csv && fail "dtype_policy makes no difference"
+
 # Passes of a few rows are only other roundings; without world, ranks too.
 train run 0 distributed.determinism=run
 train pieces 2 distributed.determinism=run train.micro_batch=3
