@@ -27,8 +27,8 @@ class Limits:
         self.process = subprocess.Popen(pinned(threads, [sys.executable, ROOT / "bench" / "limits.py", threads]),
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def measure(self, working_set):
-        self.process.stdin.write(f"{working_set}\n")
+    def measure(self, net):
+        self.process.stdin.write(f"{net.update_bytes()} {net.policy}\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
@@ -47,7 +47,7 @@ def rounds(systems, limits, net, options):
     answers = {system.name: [] for system in systems}
     rates = []
     for number in range(options.rounds):
-        rates.append(limits.measure(net.update_bytes()))
+        rates.append(limits.measure(net))
         for system in systems if number % 2 == 0 else systems[::-1]:
             if number > 0 and system.step_s > 3 * best and system.name != "kdist":
                 continue  # far from being the best peer: one round shows it

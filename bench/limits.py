@@ -1,7 +1,7 @@
 """What the machine can do at most: products per second, bytes per second. Measured in the same rounds as the systems.
 
-Reads lines with a working set in bytes; answers with float32 operations a second of products, and bytes a second
-of reading and writing arrays of that size in place.
+Reads lines with a working set in bytes and a policy of types; answers with operations a second of products, and bytes a
+second of reading and writing arrays of that size in place.
 """
 
 import json
@@ -39,6 +39,13 @@ def product_rate():
     return max(2 * size**3 / least_seconds(lambda: np.dot(a, b, out=c)), by_conv)
 
 
+def half_product_rate():
+    """Products of bfloat16 matrices; float32 ones where those are slower."""
+    size = 1024
+    a, b = (torch.rand(size, size).to(torch.bfloat16) for _ in range(2))
+    return max(2 * size**3 / least_seconds(lambda: torch.mm(a, b)), product_rate())
+
+
 def memory_rate(total):
     """y += x: two arrays read, one written."""
     count = max(1024, total // 8)
@@ -47,4 +54,6 @@ def memory_rate(total):
 
 
 for line in sys.stdin:
-    print(json.dumps({"flops_s": product_rate(), "bytes_s": memory_rate(int(line))}), flush=True)
+    total, policy = line.split()
+    rate = product_rate() if policy == "float32" else half_product_rate()
+    print(json.dumps({"flops_s": rate, "bytes_s": memory_rate(int(total))}), flush=True)

@@ -67,6 +67,7 @@ class Net:
     optimizer: str  # adam, sgd (momentum) or nesterov (momentum and weight decay)
     work: Work
     aims: dict  # batch -> ratio to the best peer at one thread
+    policy: str = "float32"  # or mixed_bfloat16: Keras's policy of types
 
     def update_bytes(self):
         """Memory traffic of the optimizer: weight, gradient and moments read, weight and moments written."""
@@ -190,6 +191,10 @@ for net in (
     Net("gru", "bench/nets/gru.ini", REVIEW, (), 2, (32,), "adam", recurrent_work(3, 2, 2), {32: 0.9}),
     Net("transformer", "bench/nets/transformer.ini", TEXT, (), 2, (32,), "adam", transformer_work(), {32: 0.8}),
     Net("language", "bench/nets/language.ini", TEXT, (128,), 8192, (8,), "adam", language_work(), {8: 0.8}),
+    Net("transformer_bf16", "bench/nets/transformer.ini", TEXT, (), 2, (32,), "adam", transformer_work(), {32: 0.8},
+        policy="mixed_bfloat16"),
+    Net("language_bf16", "bench/nets/language.ini", TEXT, (128,), 8192, (8,), "adam", language_work(), {8: 0.8},
+        policy="mixed_bfloat16"),
     Net("recommender", "bench/nets/recommender.ini", (Input((), 100000), Input((), 50000)), (), 5, (1024,), "adam",
         recommender_work(), {1024: 0.9}),
 ):

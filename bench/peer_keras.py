@@ -114,7 +114,8 @@ def recommender(user, item):
 
 
 NETS = {"mlp": mlp, "cnn": cnn, "resnet20": resnet20, "resnet50": resnet50, "lstm": lstm, "gru": gru,
-        "transformer": transformer, "language": language, "recommender": recommender}
+        "transformer": transformer, "transformer_bf16": transformer, "language": language, "language_bf16": language,
+        "recommender": recommender}
 
 
 def make_optimizer(kind):
@@ -130,6 +131,7 @@ def one_or_list(parts):
 
 def make_model(net):
     keras.utils.set_random_seed(7)
+    keras.config.set_dtype_policy(net.policy)
     given = [keras.Input(part.shape, dtype="int32" if part.below else "float32") for part in net.inputs]
     model = keras.Model(one_or_list(given), NETS[net.name](*given))
     check_weights(net, sum(int(np.prod(v.shape)) for v in model.trainable_variables))

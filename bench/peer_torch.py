@@ -137,6 +137,10 @@ class Transformer(nn.Module):
         return self.logits(self.encoder(x).mean(1))
 
 
+def language():
+    return nn.Sequential(Encoder(2, 512, 8, True), nn.Linear(512, 8192))
+
+
 class Recommender(nn.Module):
     def __init__(self):
         super().__init__()
@@ -148,8 +152,8 @@ class Recommender(nn.Module):
 
 
 NETS = {"mlp": Mlp, "cnn": Cnn, "resnet20": resnet20, "resnet50": resnet50, "lstm": partial(Recurrent, nn.LSTM, 1),
-        "gru": partial(Recurrent, nn.GRU, 2), "transformer": Transformer, "recommender": Recommender,
-        "language": lambda: nn.Sequential(Encoder(2, 512, 8, True), nn.Linear(512, 8192))}
+        "gru": partial(Recurrent, nn.GRU, 2), "transformer": Transformer, "transformer_bf16": Transformer,
+        "language": language, "language_bf16": language, "recommender": Recommender}
 
 
 def make_optimizer(kind, parameters, way):
@@ -179,8 +183,9 @@ def make(net, model, layout, way):
     totals = [torch.zeros(()), torch.zeros((), dtype=torch.int64)]
 
     def forward(x, y):
-        logits = model(*x)
-        loss = nn.functional.cross_entropy(logits.flatten(0, -2), y.flatten())
+        with torch.autocast("cpu", torch.bfloat16, enabled=net.policy != "float32"):
+            logits = model(*x)
+            loss = nn.functional.cross_entropy(logits.flatten(0, -2), y.flatten())
         return loss, (logits.detach().argmax(-1) == y).sum()
 
     update = optimizer.step
@@ -211,10 +216,10 @@ def variants(net):
     elif net.name in ("cnn", "resnet20", "resnet50"):
         models.insert(0, ("channels_last", plain, torch.channels_last))
     ways = ["fused", "foreach", "default"]
-    if net.name in ("resnet50", "language"):
+    if net.name.startswith(("resnet50", "language")):
         ways = ways[:1]  # the update is a small part of its step, the search a large one
     if args.mode == "compile":
-        ways = ["fused"] if net.name.startswith("resnet") or net.name == "language" else ["fused", "compiled"]
+        ways = ["fused"] if net.name.startswith(("resnet", "language")) else ["fused", "compiled"]
     return [(f"{layout} {way}", partial(make, net, model, memory, way))
             for (layout, model, memory), way in itertools.product(models, ways)]
 

@@ -44,7 +44,8 @@ class Kdist:
 
     def __init__(self, program, net, batch, threads):
         self.command = pinned(threads, [program, "bench", ROOT / net.config, "--synthetic", "--json",
-                                        f"train.batch_size={batch}", f"distributed.threads={threads}", *SAME_WORK])
+                                        f"train.batch_size={batch}", f"distributed.threads={threads}",
+                                        f"train.dtype_policy={net.policy}", *SAME_WORK])
         self.version = subprocess.run([str(program), "--version"], capture_output=True, text=True).stdout.strip()
         summary = subprocess.run([program, "summary", ROOT / net.config, "--json"], capture_output=True, text=True)
         check_weights(net, last_json(summary.stdout)["trainable_params"])
