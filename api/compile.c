@@ -92,6 +92,10 @@ kd_status kd_net_ready(kd_net *net, const char *function) {
   return net->compiled ? KD_OK : compile(net, &(overrides){0});
 }
 
+kd_status kd_net_look(kd_net *net, const char *function) {
+  return net && net->running ? KD_OK : kd_net_ready(net, function);
+}
+
 kd_status kd_compile_call(kd_compile_args args) {
   kd_net *net = args.net;
   KD_TRY(check_free(net, "kd_compile"));
@@ -111,13 +115,13 @@ kd_status kd_compile_call(kd_compile_args args) {
 }
 
 kd_status kd_net_params(kd_net *net, bool trainable, int64_t *count) {
-  KD_TRY(kd_net_ready(net, "kd_net_params"));
+  KD_TRY(kd_net_look(net, "kd_net_params"));
   *count = kd_model_count_params(net->session.model, trainable);
   return KD_OK;
 }
 
 kd_status kd_net_output_shape(kd_net *net, int output, int *rank, int64_t *shape) {
-  KD_TRY(kd_net_ready(net, "kd_net_output_shape"));
+  KD_TRY(kd_net_look(net, "kd_net_output_shape"));
   const kd_model *model = net->session.model;
   KD_CHECK(output >= 0 && output < model->n_outputs, KD_ERR_USAGE, "net %s has %d outputs, not output %d",
            net->name, model->n_outputs, output);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api/net.h"
+#include "device/base/text.h"
 
 typedef enum field_type { END, NUMBER, NUMBERS, REAL, WORD, SWITCH } field_type;
 
@@ -26,6 +27,12 @@ static const char *numbers_text(kd_pool *pool, const field *f) {
   return n == 1 ? text : kd_pool_printf(pool, "(%s)", text);
 }
 
+static const char *real_text(kd_pool *pool, double value) {
+  char text[32];
+  kd_format_float(value, false, text);
+  return kd_pool_strdup(pool, text);
+}
+
 static const char *field_text(kd_pool *pool, const field *f) {
   switch (f->type) {
   case NUMBER:
@@ -33,7 +40,7 @@ static const char *field_text(kd_pool *pool, const field *f) {
   case NUMBERS:
     return numbers_text(pool, f);
   case REAL:
-    return kd_pool_printf(pool, "%.17g", f->real);
+    return real_text(pool, f->real);
   case WORD:
   case SWITCH:
   case END:

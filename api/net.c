@@ -151,11 +151,13 @@ static kd_status check_name(kd_net *net, const char *name) {
 }
 
 static const char *shape_text(kd_net *net, int rank, const int64_t *shape) {
-  const char *text = "(";
-  for (int i = 0; i < rank; i++)
-    text = shape[i] < 0 ? kd_pool_printf(net->pool, "%snone,", text)
-                        : kd_pool_printf(net->pool, "%s%lld,", text, (long long)shape[i]);
-  return kd_pool_printf(net->pool, "%s)", text);
+  const char *text = rank ? "" : "()";
+  for (int i = 0; i < rank; i++) {
+    const char *comma = i ? ", " : "";
+    text = shape[i] < 0 ? kd_pool_printf(net->pool, "%s%snone", text, comma)
+                        : kd_pool_printf(net->pool, "%s%s%lld", text, comma, (long long)shape[i]);
+  }
+  return text;
 }
 
 kd_out kd_net_input(kd_net *net, const char *name, kd_dtype dtype, int rank, const int64_t *shape) {
@@ -216,8 +218,12 @@ static const char *take_name(kd_net *net, const char *options, const char **name
   size_t length = (size_t)(rest - value);
   while (length > 0 && isspace((unsigned char)value[length - 1])) length--;
   *name = kd_pool_strndup(net->pool, value, length);
-  if (*rest == ',') rest++;
-  return kd_pool_printf(net->pool, "%.*s%s", (int)(at - options), options, rest);
+  size_t before = (size_t)(at - options);
+  if (*rest == ',')
+    rest += 1 + strspn(rest + 1, " \t");
+  else
+    while (before > 0 && strchr(", \t", options[before - 1])) before--;
+  return kd_pool_printf(net->pool, "%.*s%s", (int)before, options, rest);
 }
 
 static bool valid_class(const char *type) {

@@ -96,6 +96,8 @@ const char *kd_net_text(kd_net *net);
 /* The net has a model and no callback runs; compiles it when nobody has. `function` is named in errors.
  * Collective. */
 kd_status kd_net_ready(kd_net *net, const char *function);
+/* The same for functions that hooks may call. */
+kd_status kd_net_look(kd_net *net, const char *function);
 /* What follows from the present model is released: replica, device, configuration. Collective. */
 void kd_net_release(kd_net *net);
 

@@ -14,12 +14,10 @@ static kd_status save(kd_net *net, const char *path) {
   return kd_comm_all_ok(s->comm, kd_trainer_save_weights(&trainer, path, true));
 }
 
-/* A callback saves what it sees. */
+/* The net has weights. */
 static kd_status ready(kd_net *net, const char *function) {
-  KD_CHECK(net, KD_ERR_USAGE, "%s: there is no net (NULL)", function);
-  if (net->running) return KD_OK;
-  KD_TRY(kd_net_ready(net, function));
-  return kd_net_prepare(net, NULL, false);
+  KD_TRY(kd_net_look(net, function));
+  return net->running ? KD_OK : kd_net_prepare(net, NULL, false);
 }
 
 kd_status kd_save(kd_net *net, const char *path) {
@@ -64,7 +62,7 @@ kd_status kd_set_weight(kd_net *net, const char *path, const float *values) {
 }
 
 kd_status kd_net_weight(kd_net *net, int number, const char **path, int *rank, int64_t *shape) {
-  KD_TRY(kd_net_ready(net, "kd_net_weight"));
+  KD_TRY(kd_net_look(net, "kd_net_weight"));
   const kd_model *model = net->session.model;
   KD_CHECK(number >= 0 && number < model->n_weights, KD_ERR_USAGE, "net %s has %d weights, not weight %d",
            net->name, model->n_weights, number);

@@ -26,8 +26,9 @@
  * memory, its read function) should end its process with a code other than 0: mpirun then ends the others,
  * who else wait for the time limit ([distributed] timeout, 600 seconds).
  *
- * Threads. Call the library from one thread of a process. Several nets may live at the same time. Where ranks
- * or loaders share cores, set OMP_WAIT_POLICY=passive before the program starts: spinning threads are slow.
+ * Threads. Call the library from one thread of a process. Several nets may live at the same time. Set
+ * GOMP_SPINCOUNT=1000 before the program starts, as `kdist` does for itself: threads that spin for long slow
+ * down those they wait for.
  *
  * Memory. Texts and kd_data are copied or read during the call; nothing of the caller's is kept. What the
  * library returns by pointer is its own; it says how long it is valid.
@@ -118,7 +119,7 @@ kd_out kd_net_layer(kd_out x, const char *type, const char *options);
 kd_out kd_net_append(kd_net *net, const char *type, const char *options);
 kd_out kd_net_last(kd_net *net);
 /* A layer with n >= 1 inputs: "Concatenate", "Multiply", "Attention", ... In C also kd_add(a, b, ...) and
- * kd_concatenate(a, b, ...), behind the layers in kdist_layers.h's manner. */
+ * kd_concatenate(a, b, ...). */
 kd_out kd_net_merge(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs);
 /* Calls the layer that gave `layer` once more, with the same weights, on n other inputs. */
 kd_out kd_net_share(kd_out layer, int n, const kd_out *inputs);

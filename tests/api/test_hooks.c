@@ -84,6 +84,16 @@ static kd_status epoch_end(void *context, kd_net *net, int64_t epoch) {
 
 static kd_status train_end(void *context, kd_net *net) {
   kd_data data = rows();
+  int64_t count, shape[KD_MAX_RANK];
+  int rank;
+  float bias, before, other = 5;
+  assert_ok(kd_net_params(net, true, &count));
+  assert_ok(kd_net_output_shape(net, 0, &rank, shape));
+  assert_ok(kd_get_weight(net, "dense_1/bias", &before));
+  assert_ok(kd_set_weight(net, "dense_1/bias", &other));
+  assert_ok(kd_get_weight(net, "dense_1/bias", &bias));
+  assert_true(bias == other);
+  assert_ok(kd_set_weight(net, "dense_1/bias", &before));
   assert_fails(kd_fit(net, &data), KD_ERR_USAGE, "callbacks");
   kd_net_destroy(net); /* does nothing here */
   say(context, "done", 0);

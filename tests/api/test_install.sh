@@ -76,6 +76,17 @@ by_cmake() {
   LD_LIBRARY_PATH= run "waves by CMake, static" cmake_static/waves
 }
 
+# The program in the README is complete but for its data.
+readme() {
+  {
+    sed -n '/^```c$/,/^```$/p' "$source/README.md" | grep '^#include'
+    printf '#include <stdio.h>\nstatic unsigned char images[60000 * 784], labels[60000];\nint main(void) {\n'
+    sed -n '/^```c$/,/^```$/p' "$source/README.md" | grep -v '^#include\|^```' | sed 's/60000/600/; s/epochs = 5/epochs = 1/'
+    printf 'int trained = kd_history_length(net) == 1;\nkd_net_destroy(net);\nreturn !trained;\n}\n'
+  } >readme.c
+  run "the README's program" cc -std=c11 $flags readme.c $(pkg-config --cflags --libs kdist) -o readme && run "it runs" ./readme
+}
+
 cplusplus() {
   command -v c++ >/dev/null || { echo "skipped C++: no c++"; return; }
   cat >plain.cpp <<'CPP'
@@ -131,5 +142,6 @@ files
 names
 by_pkg_config
 by_cmake
+readme
 cplusplus
 finish
