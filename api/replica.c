@@ -140,15 +140,13 @@ static void take_feed(kd_net *net, const kd_net_call *call) {
   size_t n = (size_t)s->model->n_inputs;
   kd_pool *pool = kd_pool_create();
   s->feed_dtype = kd_pool_alloc(pool, n, sizeof *s->feed_dtype);
-  kd_shape *sample = call ? kd_pool_alloc(pool, n, sizeof *sample) : NULL;
+  s->feed_sample = call ? kd_pool_alloc(pool, n, sizeof *s->feed_sample) : NULL;
   for (size_t i = 0; i < n; i++) {
     s->feed_dtype[i] = call ? fed_field(call, (int)i)->dtype : s->model->inputs[i].dtype;
-    if (call) sample[i] = fed_field(call, (int)i)->sample;
+    if (call) s->feed_sample[i] = fed_field(call, (int)i)->sample;
   }
   kd_pool_destroy(net->feed_pool);
   net->feed_pool = pool;
-  s->setup.feed_dtype = s->feed_dtype;
-  s->setup.feed_sample = sample;
 }
 
 /* Goals of the call, made once more in memory of the net: the call's goes. */
@@ -175,7 +173,6 @@ static void set_up(kd_net *net, const kd_net_call *call, bool training) {
                : s->goals                         ? KD_FOR_EVALUATION
                                                   : KD_FOR_PREDICTION;
   kd_session_setup(s);
-  s->setup.feed_sample = old.feed_sample;
   if (!call) return;
   const kd_train_options *t = &call->config.run.train;
   s->setup.batch_size = training || old.batch_size == 0 ? t->batch_size : old.batch_size;

@@ -231,6 +231,10 @@ static void number_errors(void **state) {
   assert_fails(kd_fit(net, &data, .n_hooks = 1), KD_ERR_USAGE, "hooks");
   assert_fails(kd_fit(net, NULL), KD_ERR_USAGE, "no [data]");
   assert_fails(kd_fit(net, NULL, .validation = &data), KD_ERR_USAGE, "validation");
+  double points64[ROWS][FEATURES] = {{0}};
+  kd_data other = data;
+  other.x[0] = (kd_array){.data = points64, .dtype = KD_F64};
+  assert_fails(kd_fit(net, &data, .validation = &other), KD_ERR_USAGE, "float64");
   assert_fails(kd_evaluate(net, &data, -1), KD_ERR_USAGE, "batch_size");
   assert_fails(kd_predict(net, &data, 0, NULL), KD_ERR_USAGE, "outputs");
   assert_fails(kd_train_step(net, NULL), KD_ERR_USAGE, "NULL");
