@@ -218,6 +218,7 @@ static kd_status train(kd_trainer *t) {
   if (t->comm->rank == 0 && t->reporter->train_begin)
     t->reporter->train_begin(t->reporter->context, t->fit->epochs, t->steps);
   while (t->epoch < t->fit->epochs && !t->stop_training) KD_TRY(run_epoch(t));
+  if (t->fit->epochs > 0) KD_TRY(kd_replica_finalize(t->replica));
   HOOK(t, train_end);
   KD_TRY(save_results(t));
   KD_CHECK(!t->diverged, KD_ERR_DIVERGED, "the loss is not finite: training stopped in epoch %lld",

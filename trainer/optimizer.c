@@ -33,7 +33,8 @@ bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_o
   optimizer->common = object.options;
   const kd_optimizer_common *common = optimizer->common;
   if (!check_clipping(common, diag, value->origin)) return false;
-  optimizer->n_slots = optimizer->kind->slots(object.options, optimizer->slot_name);
+  optimizer->n_slots = optimizer->n_rule_slots = optimizer->kind->slots(object.options, optimizer->slot_name);
+  if (common->use_ema) optimizer->slot_name[optimizer->n_slots++] = "average";
   optimizer->accumulation = common->accumulation == KD_UNSET_INT ? 1 : common->accumulation;
   return kd_rate_make(pool, diag, common->learning_rate, &optimizer->rate);
 }

@@ -14,6 +14,9 @@ typedef struct kd_optimizer_common {
   double weight_decay, clipnorm, clipvalue, global_clipnorm; /* KD_UNSET_FLOAT: off */
   double loss_scale_factor;                                  /* KD_UNSET_FLOAT: off */
   int64_t accumulation; /* gradient_accumulation_steps; KD_UNSET_INT: 1 */
+  bool use_ema;         /* keep moving averages of the weights, and end with them */
+  double ema_momentum;
+  int64_t ema_overwrite_frequency; /* KD_UNSET_INT: at the end only */
   const char *name;
 } kd_optimizer_common;
 
@@ -65,6 +68,28 @@ typedef struct kd_optimizer_common {
        .initial = "none",                                                                                    \
        .help = "batches whose mean gradient makes one update",                                               \
        .min = 2,                                                                                             \
+       .max = 1e9,                                                                                           \
+       .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                           \
+      {.name = "use_ema",                                                                                    \
+       .type = KD_OPT_BOOL,                                                                                  \
+       .offset = offsetof(S, common.use_ema),                                                                \
+       .initial = "false",                                                                                   \
+       .help = "keep moving averages of the weights; training ends with them as weights",                    \
+       .flags = KD_OPT_KEY_ONLY},                                                                            \
+      {.name = "ema_momentum",                                                                               \
+       .type = KD_OPT_FLOAT,                                                                                 \
+       .offset = offsetof(S, common.ema_momentum),                                                           \
+       .initial = "0.99",                                                                                    \
+       .help = "part of the old average in the new one",                                                     \
+       .min = 0,                                                                                             \
+       .max = 1,                                                                                             \
+       .flags = KD_OPT_KEY_ONLY},                                                                            \
+      {.name = "ema_overwrite_frequency",                                                                    \
+       .type = KD_OPT_INT,                                                                                   \
+       .offset = offsetof(S, common.ema_overwrite_frequency),                                                \
+       .initial = "none",                                                                                    \
+       .help = "updates after which the averages become the weights; none: at the end only",                 \
+       .min = 1,                                                                                             \
        .max = 1e9,                                                                                           \
        .flags = KD_OPT_NONE_OK | KD_OPT_KEY_ONLY},                                                           \
   {                                                                                                          \
@@ -122,8 +147,9 @@ typedef struct kd_optimizer {
   const kd_optimizer_kind *kind;
   const kd_optimizer_common *common; /* = the options */
   kd_rate rate;
-  int n_slots;
-  const char *slot_name[KD_MAX_SLOTS];
+  int n_slots;      /* of the rule, and the averages behind them */
+  int n_rule_slots; /* of the rule alone */
+  const char *slot_name[KD_MAX_SLOTS + 1];
   int64_t accumulation; /* at least 1 */
 } kd_optimizer;
 

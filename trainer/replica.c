@@ -139,7 +139,8 @@ static kd_status allocate(kd_replica *r) {
 static kd_status start_slots(kd_replica *r, int w, float *values) {
   const kd_optimizer *optimizer = r->spec.optimizer;
   for (int s = 0; s < optimizer->n_slots; s++) {
-    float start = (float)optimizer->kind->slot_start(optimizer->common, s);
+    bool average = s >= optimizer->n_rule_slots;
+    float start = average ? 0.0f : (float)optimizer->kind->slot_start(optimizer->common, s);
     for (int64_t i = 0; i < r->spec.model->weights[w].count; i++) values[i] = start;
     KD_TRY(kd_replica_put(r, s, w, values));
   }

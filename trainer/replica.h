@@ -80,6 +80,8 @@ bool kd_replica_stop_agreed(const kd_replica *replica);
  * that step. iteration: micro-steps done before this one, as Keras counts. rate: the present learning rate.
  * Local; the same bits on all ranks. */
 kd_status kd_replica_update(kd_replica *replica, int64_t iteration, double rate);
+/* The end of training: moving averages (use_ema) become the weights. Local; the same bits on all ranks. */
+kd_status kd_replica_finalize(kd_replica *replica);
 /* Forward only, with losses and metrics: the tail summed over all ranks. Collective. */
 kd_status kd_replica_evaluate(kd_replica *replica, const kd_step_data *data, const float **tail);
 /* Forward only: output[o] points to `rows` rows of output o. Local. */

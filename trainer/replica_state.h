@@ -28,6 +28,7 @@ typedef struct kd_step_values {
   float rate;
   float update[KD_MAX_UPDATE_VALUES];
   float penalty;
+  float momentum, overwrite; /* of the averages: 0 in the first step; 1 when they become the weights */
 } kd_step_values;
 
 /* A trainable table of whose gradient only the used rows are written (used_rows.c). */
@@ -39,7 +40,8 @@ typedef struct kd_table {
 enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
 
 typedef struct kd_updates {
-  kd_plan *prepare, *moving, *accumulate, *finish, *adjust, *update, *penalty; /* NULL: nothing to do */
+  kd_plan *prepare, *moving, *accumulate, *finish, *adjust, *update, *penalty, *average,
+      *finalize; /* NULL: nothing to do */
 } kd_updates;
 
 struct kd_replica {

@@ -258,40 +258,46 @@ kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
   return kd_comm_agree(t->comm, "checkpoint that is continued", (uint64_t)t->iteration);
 }
 
-/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule, the
- * accumulators, then the slots, interleaved or in blocks, then the optimizer's own scalar. */
+/* The parts first..last of each trainable weight, weight by weight. */
+static kd_status add_parts(kd_trainer *t, kd_pool *pool, const int *order, int first, int last,
+                           kd_optimizer_vars *vars) {
+  const kd_model *model = t->setup->model;
+  for (int i = 0; i < model->n_weights; i++) {
+    const kd_weight *weight = &model->weights[order[i]];
+    for (int part = first; weight->trainable && part <= last; part++) {
+      float *values = kd_pool_alloc(pool, (size_t)weight->count, sizeof *values);
+      KD_TRY(kd_replica_get(t->replica, part, order[i], values));
+      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = weight->shape};
+    }
+  }
+  return KD_OK;
+}
+
+static void add_scalar(kd_pool *pool, double value, kd_optimizer_vars *vars) {
+  float *scalar = kd_pool_alloc(pool, 1, sizeof *scalar);
+  *scalar = (float)value;
+  vars->var[vars->count++] = (kd_optimizer_var){.data = scalar};
+}
+
+/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule,
+ * averages of weights, accumulators, then the slots, interleaved or in blocks, then the optimizer's own
+ * scalar. */
 static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
   const kd_optimizer *o = t->setup->optimizer;
   const kd_model *model = t->setup->model;
+  int interleaved = o->kind->interleaved;
   vars->name = o->common->name ? o->common->name : o->kind->keras_name;
   vars->var = kd_pool_alloc(pool, 3 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
   vars->var[vars->count++] = (kd_optimizer_var){.integer = t->iteration};
-  if (!o->rate.schedule.kind) {
-    float *rate = kd_pool_alloc(pool, 1, sizeof *rate);
-    *rate = (float)t->rate;
-    vars->var[vars->count++] = (kd_optimizer_var){.data = rate};
-  }
+  if (!o->rate.schedule.kind) add_scalar(pool, t->rate, vars);
   int *order = kd_pool_alloc(pool, (size_t)model->n_weights, sizeof *order);
   kd_weights_keras_order(model, order);
-  for (int block = o->accumulation > 1 ? -1 : 0; block < o->n_slots; block++) {
-    bool together = block >= 0 && block < o->kind->interleaved;
-    for (int i = 0; i < model->n_weights; i++) {
-      int w = order[i];
-      if (!model->weights[w].trainable) continue;
-      int first = block < 0 ? o->n_slots : block, last = together ? o->kind->interleaved - 1 : first;
-      for (int part = first; part <= last; part++) {
-        float *values = kd_pool_alloc(pool, (size_t)model->weights[w].count, sizeof *values);
-        KD_TRY(kd_replica_get(t->replica, part, w, values));
-        vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = model->weights[w].shape};
-      }
-    }
-    if (together) block = o->kind->interleaved - 1;
-  }
-  if (o->kind->scalar) {
-    float *scalar = kd_pool_alloc(pool, 1, sizeof *scalar);
-    *scalar = (float)o->kind->scalar(o->common, t->iteration / o->accumulation);
-    vars->var[vars->count++] = (kd_optimizer_var){.data = scalar};
-  }
+  if (o->common->use_ema) KD_TRY(add_parts(t, pool, order, o->n_rule_slots, o->n_rule_slots, vars));
+  if (o->accumulation > 1) KD_TRY(add_parts(t, pool, order, o->n_slots, o->n_slots, vars));
+  if (interleaved > 0) KD_TRY(add_parts(t, pool, order, 0, interleaved - 1, vars));
+  for (int slot = interleaved; slot < o->n_rule_slots; slot++)
+    KD_TRY(add_parts(t, pool, order, slot, slot, vars));
+  if (o->kind->scalar) add_scalar(pool, o->kind->scalar(o->common, t->iteration / o->accumulation), vars);
   return KD_OK;
 }
 

@@ -159,12 +159,12 @@ static void emit_rule(update_builder *b, int64_t at, kd_shape shape, const kd_up
   kd_graph *g = b->graph;
   kd_update u = *common;
   u.w = fed(b, shape, r->weights + at, "weights");
-  for (int s = 0; s < optimizer->n_slots; s++)
+  for (int s = 0; s < optimizer->n_rule_slots; s++)
     u.slot[s] = fed(b, shape, r->slots + s * r->n_weight + at, optimizer->slot_name[s]);
   if (decay != KD_UNSET_FLOAT && decay != 0) u.w = kd_sub(g, u.w, kd_mul(g, kd_scale(g, u.w, decay), rate));
   optimizer->kind->update(g, optimizer->common, &u);
   result(b, u.w, r->weights + at);
-  for (int s = 0; s < optimizer->n_slots; s++) result(b, u.slot[s], r->slots + s * r->n_weight + at);
+  for (int s = 0; s < optimizer->n_rule_slots; s++) result(b, u.slot[s], r->slots + s * r->n_weight + at);
 }
 
 /* One range, or each weight alone. */
@@ -225,6 +225,34 @@ static kd_status compile_rule(kd_replica *r) {
   return builder_finish(&b, &r->updates.update);
 }
 
+static float *averages(const kd_replica *r) {
+  return r->slots + r->spec.optimizer->n_rule_slots * r->n_weight;
+}
+
+/* Moving averages of the weights, after each batch: average = momentum * average + (1 - momentum) * weight,
+ * and the average as the weight when it is time. Keras: Optimizer._update_model_variables_moving_average. */
+static kd_status compile_averages(kd_replica *r) {
+  const kd_optimizer_common *common = r->spec.optimizer->common;
+  if (!common->use_ema) return KD_OK;
+  update_builder b;
+  builder_start(&b, r, "averages");
+  kd_graph *g = b.graph;
+  kd_sym momentum = fed(&b, KD_SCALAR, &r->values->momentum, "momentum");
+  kd_sym weights = fed(&b, range_shape(r), r->weights, "weights");
+  kd_sym old = fed(&b, range_shape(r), averages(r), "average");
+  kd_sym seen = kd_mul(g, weights, kd_sub(g, kd_const(g, 1), momentum));
+  kd_sym average = kd_add(g, kd_mul(g, old, momentum), seen);
+  result(&b, average, averages(r));
+  if (common->ema_overwrite_frequency != KD_UNSET_INT) {
+    kd_sym overwrite = fed(&b, KD_SCALAR, &r->values->overwrite, "overwrite");
+    result(&b, kd_select(g, overwrite, average, weights), r->weights);
+  }
+  KD_TRY(builder_finish(&b, &r->updates.average));
+  builder_start(&b, r, "averages");
+  result(&b, kd_unary(b.graph, KD_PW_COPY, fed(&b, range_shape(r), averages(r), "average")), r->weights);
+  return builder_finish(&b, &r->updates.finalize);
+}
+
 static kd_status compile_penalty(kd_replica *r) {
   update_builder b;
   builder_start(&b, r, "penalty");
@@ -262,12 +290,14 @@ kd_status kd_updates_compile(kd_replica *r) {
   if (r->n_weight == 0) return KD_OK;
   KD_TRY(compile_accumulation(r));
   KD_TRY(compile_adjust(r));
+  KD_TRY(compile_averages(r));
   return compile_rule(r);
 }
 
 void kd_updates_free(kd_replica *r) {
   kd_updates *u = &r->updates;
-  kd_plan *plans[] = {u->prepare, u->moving, u->accumulate, u->finish, u->adjust, u->update, u->penalty};
+  kd_plan *plans[] = {u->prepare, u->moving,  u->accumulate, u->finish,  u->adjust,
+                      u->update,  u->penalty, u->average,    u->finalize};
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
 }
 
@@ -300,13 +330,36 @@ static kd_status set_values(kd_replica *r, int64_t t, double rate) {
   return device->backend->upload(device, r->values->update, values, sizeof values);
 }
 
+/* iterations: updates before this one, as Keras's optimizer counts them. */
+static kd_status run_averages(kd_replica *r, int64_t iterations) {
+  const kd_optimizer_common *common = r->spec.optimizer->common;
+  if (!r->updates.average) return KD_OK;
+  int64_t every = common->ema_overwrite_frequency;
+  float momentum = iterations == 0 ? 0.0f : (float)common->ema_momentum;
+  float overwrite = every != KD_UNSET_INT && (iterations + 1) % every == 0;
+  kd_device *device = r->spec.device;
+  KD_TRY(device->backend->upload(device, &r->values->momentum, &momentum, sizeof momentum));
+  KD_TRY(device->backend->upload(device, &r->values->overwrite, &overwrite, sizeof overwrite));
+  return run(r->updates.average);
+}
+
+static kd_status run_rule(kd_replica *r, int64_t t, double rate) {
+  KD_TRY(set_values(r, t, rate));
+  KD_TRY(run(r->updates.finish));
+  KD_TRY(run(r->updates.adjust));
+  return run(r->updates.update);
+}
+
 kd_status kd_replica_update(kd_replica *r, int64_t iteration, double rate) {
   int64_t n = r->spec.optimizer->accumulation;
   r->version++;
   KD_TRY(run(r->updates.moving));
-  if ((iteration + 1) % n != 0) return run(r->updates.accumulate);
-  KD_TRY(set_values(r, iteration / n + 1, rate));
-  KD_TRY(run(r->updates.finish));
-  KD_TRY(run(r->updates.adjust));
-  return run(r->updates.update);
+  KD_TRY((iteration + 1) % n != 0 ? run(r->updates.accumulate) : run_rule(r, iteration / n + 1, rate));
+  return run_averages(r, iteration / n);
+}
+
+kd_status kd_replica_finalize(kd_replica *r) {
+  if (!r->updates.finalize) return KD_OK;
+  r->version++;
+  return run(r->updates.finalize);
 }

@@ -67,6 +67,12 @@ CASES = {
     "Ftrl(0.05, l1_regularization_strength=0.01)": lambda: optimizers.Ftrl(0.05, l1_regularization_strength=0.01),
     "Lion(0.001)": lambda: optimizers.Lion(0.001),
     "Lamb(0.01)": lambda: optimizers.Lamb(0.01),
+    "Adam(0.05, use_ema=true, ema_momentum=0.8)": lambda: optimizers.Adam(0.05, use_ema=True, ema_momentum=0.8),
+    "SGD(0.05, momentum=0.9, use_ema=true, ema_momentum=0.5, ema_overwrite_frequency=3)":
+        lambda: optimizers.SGD(0.05, momentum=0.9, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
+    "Adam(0.05, gradient_accumulation_steps=2, use_ema=true, ema_momentum=0.7, ema_overwrite_frequency=2)":
+        lambda: optimizers.Adam(0.05, gradient_accumulation_steps=2, use_ema=True, ema_momentum=0.7,
+                                ema_overwrite_frequency=2),
 }
 
 

@@ -158,7 +158,9 @@ static const char *const observers[] = {
     NULL};
 
 static const char *const optimizers[] = {
-    "Adam(0.02)", "SGD(ExponentialDecay(0.1, 4, 0.5), momentum=0.9, gradient_accumulation_steps=3)"};
+    "Adam(0.02)",
+    "SGD(ExponentialDecay(0.1, 4, 0.5), momentum=0.9, gradient_accumulation_steps=3, use_ema=true, "
+    "ema_momentum=0.8, ema_overwrite_frequency=2)"};
 
 /* Stops a run after `every` steps again and again, each time with a new trainer, until it is complete. */
 static void in_pieces(run *r, const char *name, int o, int every) {
