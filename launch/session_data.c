@@ -36,6 +36,8 @@ static kd_dataset *open_files(kd_session *s, const kd_wanted *w, kd_part part) {
   if (s->purpose == KD_FOR_PREDICTION && by_position && source.n_paths > w->n) source.n_paths = w->n;
   if (s->synthetic && source.synthetic_count <= 0)
     source.synthetic_count = 4 * s->config->run.train.batch_size;
+  int64_t fixed = s->synthetic && s->model->n_kept > 0 ? kd_model_batch_size(s->model) : 1;
+  source.synthetic_count = (source.synthetic_count + fixed - 1) / fixed * fixed; /* whole batches */
   if (s->maker && s->maker->make) return s->maker->make(s->maker->context, part, &source, s->config->diag);
   return kd_dataset_open(&source, s->config->diag);
 }

@@ -20,7 +20,7 @@ typedef struct kd_call {
   const char *name;                  /* shown in summaries; the layer's name for its first call */
   kd_origin origin;
   int n_outputs;
-  kd_shape *output_shape; /* set by kd_model_finish; dim[0] is -1 */
+  kd_shape *output_shape; /* set by kd_model_finish; dim[0] is -1, or the fixed batch size */
   kd_dtype *output_dtype;
   bool *output_masked; /* whether the output carries a mask; set by kd_model_finish */
 } kd_call;

@@ -30,7 +30,7 @@ static void report(kd_model *model, int index, kd_diag *diag) {
 }
 
 static void record_shapes(kd_call *call, const kd_graph *graph, const kd_sym *outputs, const kd_sym *masks,
-                          int probe) {
+                          int probe, bool fixed) {
   for (int i = 0; i < call->n_outputs; i++) {
     call->output_masked[i] = masks[i] != KD_NO_SYM;
     if (outputs[i] == KD_NO_SYM) continue;
@@ -41,7 +41,7 @@ static void record_shapes(kd_call *call, const kd_graph *graph, const kd_sym *ou
       call->output_dtype[i] = info->dtype;
     }
     for (int axis = 0; axis < shape->rank; axis++)
-      if (axis == 0 || shape->dim[axis] != info->shape.dim[axis]) shape->dim[axis] = -1;
+      if ((axis == 0 && !fixed) || shape->dim[axis] != info->shape.dim[axis]) shape->dim[axis] = -1;
   }
 }
 
@@ -64,7 +64,8 @@ static void probe_model(kd_model *model, int probe, kd_diag *diag) {
       graph->status = KD_OK; /* the layers that do not depend on this one are still checked */
       graph->failure = NULL;
     }
-    record_shapes(model->calls[i], graph, pass.taps[i], pass.masks[i], probe);
+    record_shapes(model->calls[i], graph, pass.taps[i], pass.masks[i], probe,
+                  kd_model_batch_size(model) > 0);
   }
   kd_graph_destroy(graph);
 }

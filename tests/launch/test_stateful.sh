@@ -105,6 +105,12 @@ has evaluated.0 "loss"
 same <(grep -o 'loss.*' evaluated.0) <(grep -o 'loss.*' evaluated.3) "evaluations"
 same predicted.0.npy predicted.3.npy
 
+# The fixed batch stands in the summary; made data fill whole batches.
+expect 0 "summary" 0 summary words.ini
+has out "(14, 6, 7)"
+grep -q "unknown" out && fail "summary: $(grep unknown out)"
+expect 0 "bench" 0 bench words.ini --synthetic
+
 # What does not fit.
 expect 2 "another batch" 0 fit words.ini run.dir=runs/x train.batch_size=28 --progress=none
 has err "layers are stateful and [input x] fixes batch_size = 14, but steps of 28 rows are asked for"
