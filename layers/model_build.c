@@ -64,8 +64,7 @@ static void probe_model(kd_model *model, int probe, kd_diag *diag) {
       graph->status = KD_OK; /* the layers that do not depend on this one are still checked */
       graph->failure = NULL;
     }
-    record_shapes(model->calls[i], graph, pass.taps[i], pass.masks[i], probe,
-                  kd_model_batch_size(model) > 0);
+    record_shapes(model->calls[i], graph, pass.taps[i], pass.masks[i], probe, kd_model_batch_size(model) > 0);
   }
   kd_graph_destroy(graph);
 }
