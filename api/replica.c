@@ -169,9 +169,7 @@ static kd_status take_goals(kd_net *net, const kd_net_call *call) {
 static void set_up(kd_net *net, const kd_net_call *call, bool training) {
   kd_session *s = &net->session;
   const kd_replica_spec old = s->setup;
-  s->purpose = s->goals && kd_session_has_loss(s) ? KD_FOR_TRAINING
-               : s->goals                         ? KD_FOR_EVALUATION
-                                                  : KD_FOR_PREDICTION;
+  s->purpose = s->goals ? KD_FOR_TRAINING : KD_FOR_PREDICTION; /* goals come with a loss */
   kd_session_setup(s);
   if (!call) return;
   const kd_train_options *t = &call->config.run.train;

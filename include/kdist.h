@@ -98,8 +98,10 @@ typedef struct kd_out {
 /* An empty model; name: letters, digits and _. The caller destroys it. KD_ERR_USAGE: the name. Local. */
 kd_status kd_net_create(const char *name, kd_net **net);
 /* A model from the text of a configuration (docs/language.md), complete with [train], [callbacks],
- * [distributed] and, if there is one, [data]: it needs no kd_compile. Relative paths are the process's. All
- * errors of the text are returned here, with their lines, as those of "model.ini". Collective. */
+ * [distributed] and, if there is one, [data]: it needs no kd_compile. ([run] dir, [train] save and [log]
+ * belong to the command `kdist`; KDIST_SET and the files of the system and the user are not read.) Relative
+ * paths are the process's. All errors of the text are returned here, with their lines, as those of
+ * "model.ini". Collective. */
 kd_status kd_net_from_ini(const char *text, kd_net **net);
 /* NULL is allowed; in a hook of this net it does nothing. Collective. */
 void kd_net_destroy(kd_net *net);
