@@ -46,13 +46,17 @@ extern const kd_family kd_loss_family;
 /* Metrics add to a state of `n_state` numbers, summed over passes, ranks and batches (the last in double). */
 typedef struct kd_metric_kind {
   kd_kind base; /* first option of every metric struct is kd_metric_common */
-  int (*n_state)(const void *options, const kd_shape *y_pred);
+  int64_t (*n_state)(const void *options, const kd_shape *y_pred);
+  /* How many values it has; NULL: one. Several are logged as NAME.0, NAME.1 ... */
+  int (*n_results)(const void *options, const kd_shape *y_pred);
   /* The state's contribution of one pass as a float32 vector (n_state). weight: per-sample weights (rows) or
    * KD_NO_SYM. */
   kd_sym (*update)(kd_graph *graph, const void *options, kd_sym y_true, const kd_prediction *prediction,
                    kd_sym weight);
-  /* The metric's value from the summed state. */
-  double (*result)(const void *options, int n_state, const double *state);
+  /* The metric's value of that number from the summed state. */
+  double (*result)(const void *options, int n_state, const double *state, int number);
+  bool ignores_mask; /* counts masked steps too: Keras's metrics that are no mean of a function do */
+  bool numbered;     /* unnamed objects are counted over the whole model: "auc", "auc_1" */
   int direction;        /* +1: larger is better, -1: smaller, 0: unknown */
   const char *log_name; /* default name */
 } kd_metric_kind;

@@ -19,9 +19,12 @@ const kd_family kd_callback_family = {"callback", kinds, sizeof kinds / sizeof *
 /* A metric's own direction, by its log name; a loss goes down. */
 static int natural_direction(const kd_trainer *t, const char *name) {
   const kd_objective *objective = t->setup->objective;
-  for (int i = 0; i < objective->n_metrics; i++)
-    if (strcmp(objective->metrics[i].log_name, name) == 0)
-      return ((const kd_metric_kind *)objective->metrics[i].metric.kind)->direction;
+  for (int i = 0; i < objective->n_metrics; i++) {
+    const kd_metric_slot *slot = &objective->metrics[i];
+    for (int r = 0; r < slot->n_results; r++)
+      if (strcmp(slot->result_name[r], name) == 0)
+        return ((const kd_metric_kind *)slot->metric.kind)->direction;
+  }
   size_t length = strlen(name);
   return length >= 4 && strcmp(name + length - 4, "loss") == 0 ? -1 : 0;
 }

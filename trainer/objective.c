@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { STATE_LIMIT = 1 << 22 }; /* numbers of one metric: a matrix of 2048 classes */
+
 static const kd_shape *output_shape(const kd_model *model, int output) {
   kd_tap tap = model->outputs[output].tap;
   return &model->calls[tap.call]->output_shape[tap.output];
@@ -70,12 +72,18 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
   return check_class_weights(diag, model, number, goal, output);
 }
 
-/* The name that logs show: the text as typed, the object's own name, or the class's default (keras.md 4.3).
- */
-static const char *metric_name(const kd_value *value, const kd_metric_slot *slot) {
+/* The name that logs show: the text as typed, the object's own name, or the class's default (keras.md 4.3),
+ * which Keras counts for some: "auc", "auc_1". */
+static const char *metric_name(kd_pool *pool, const kd_objective *objective, const kd_value *value,
+                               const kd_metric_slot *slot) {
   const kd_metric_common *common = slot->metric.options;
+  const kd_metric_kind *kind = metric_kind(slot);
   if (common->name) return common->name;
-  return value->type == KD_V_TEXT ? value->text : metric_kind(slot)->log_name;
+  if (value->type == KD_V_TEXT) return value->text;
+  int before = 0;
+  for (int i = 0; kind->numbered && i < objective->n_metrics; i++)
+    before += objective->metrics[i].metric.kind == slot->metric.kind && objective->metrics[i].counted;
+  return before ? kd_pool_printf(pool, "%s_%d", kind->log_name, before) : kind->log_name;
 }
 
 static bool name_taken(const kd_objective *objective, const char *name) {
@@ -96,6 +104,26 @@ static const char *output_name(kd_pool *pool, const kd_model *model, int output,
   return kd_pool_printf(pool, "%s%s%s", front, prefix, name);
 }
 
+/* How many numbers it keeps and gives. */
+static bool size_metric(kd_pool *pool, kd_diag *diag, const kd_shape *prediction, const kd_value *value,
+                        kd_metric_slot *slot) {
+  const kd_metric_kind *kind = metric_kind(slot);
+  int64_t n_state = kind->n_state(slot->metric.options, prediction);
+  char text[KD_SHAPE_TEXT];
+  if (n_state < 1 || n_state > STATE_LIMIT) {
+    kd_diag_error(diag, value->origin, "metric %s keeps between 1 and %d numbers, not %lld, of shape %s",
+                  kind->base.name, STATE_LIMIT, (long long)n_state, kd_shape_text(prediction, text));
+    return false;
+  }
+  slot->n_state = (int)n_state;
+  slot->n_results = kind->n_results ? kind->n_results(slot->metric.options, prediction) : 1;
+  slot->result_name = kd_pool_alloc(pool, (size_t)slot->n_results, sizeof *slot->result_name);
+  for (int i = 0; i < slot->n_results; i++)
+    slot->result_name[i] =
+        slot->n_results == 1 ? slot->log_name : kd_pool_printf(pool, "%s.%d", slot->log_name, i);
+  return true;
+}
+
 static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int output,
                         const kd_output_goal *goal, const kd_value *value, bool weighted,
                         kd_objective *objective) {
@@ -109,11 +137,12 @@ static bool make_metric(kd_pool *pool, kd_diag *diag, const kd_model *model, int
     resolved = text;
   }
   if (!kd_object_make(pool, diag, &kd_metric_family, resolved, &slot.metric)) return false;
-  const char *name = metric_name(value, &slot);
+  const char *name = metric_name(pool, objective, value, &slot);
+  slot.counted = value->type != KD_V_TEXT && !((const kd_metric_common *)slot.metric.options)->name;
   const char *shown = output_name(pool, model, output, "", name);
   if (weighted && name_taken(objective, shown)) shown = output_name(pool, model, output, "weighted_", name);
   slot.log_name = unique_name(pool, objective, shown);
-  slot.n_state = metric_kind(&slot)->n_state(slot.metric.options, prediction);
+  if (!size_metric(pool, diag, prediction, value, &slot)) return false;
   objective->n_tail += slot.n_state;
   objective->metrics[objective->n_metrics++] = slot;
   return true;

@@ -45,9 +45,12 @@ typedef struct kd_output_loss {
 
 typedef struct kd_metric_slot {
   const char *log_name;
+  int n_results;
+  const char **result_name; /* the log name, or NAME.0, NAME.1 ... */
   kd_object metric;
   int output;
   bool weighted;     /* sees sample weights */
+  bool counted;      /* an object without a name, for the numbers of Keras's names */
   int tail, n_state; /* place in the tail */
 } kd_metric_slot;
 

@@ -114,19 +114,24 @@ static kd_sym emit_added(kd_graph *g, const kd_objective *objective, const kd_bu
   return kd_mul(g, added, inv_rows);
 }
 
-static void emit_metrics(const kd_objective *objective, kd_graph *g, const output_syms *syms,
-                         kd_emitted *emitted) {
+static kd_status emit_metrics(const kd_objective *objective, kd_graph *g, const kd_model *model,
+                              const output_syms *syms, kd_emitted *emitted) {
   for (int m = 0; m < objective->n_metrics; m++) {
     const kd_metric_slot *slot = &objective->metrics[m];
     const kd_metric_kind *kind = (const kd_metric_kind *)slot->metric.kind;
     const output_syms *output = &syms[slot->output];
     kd_graph_scope(g, slot->log_name);
     kd_sym weight = slot->weighted ? output->weight : KD_NO_SYM;
-    if (output->mask != KD_NO_SYM && weight != KD_NO_SYM) weight = spread(g, weight, output->mask);
-    weight = times(g, output->mask, weight);
+    kd_sym mask = kind->ignores_mask ? KD_NO_SYM : output->mask;
+    if (mask != KD_NO_SYM && weight != KD_NO_SYM) weight = spread(g, weight, mask);
+    weight = times(g, mask, weight);
     put_tail(emitted, kind->update(g, slot->metric.options, output->label, &output->prediction, weight),
              slot->tail);
+    kd_status status = kd_graph_status(g);
+    if (status != KD_OK)
+      return kd_fail_context(status, "output %s, metric %s", model->outputs[slot->output].name, kind->base.name);
   }
+  return KD_OK;
 }
 
 static void prepare(const kd_objective *objective, kd_graph *g, kd_emitted *emitted) {
@@ -158,6 +163,6 @@ kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd
   if (counts_only) return kd_graph_status(g);
   kd_graph_scope(g, "loss");
   emitted->loss = plus(g, emitted->loss, emit_added(g, objective, built, inv_rows, emitted));
-  emit_metrics(objective, g, syms, emitted);
-  return kd_graph_status(g);
+  KD_TRY(kd_graph_status(g));
+  return emit_metrics(objective, g, model, syms, emitted);
 }

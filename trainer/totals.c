@@ -37,7 +37,8 @@ double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double 
 }
 
 int kd_totals_count(const kd_objective *objective) {
-  int count = 1 + objective->n_metrics;
+  int count = 1;
+  for (int m = 0; m < objective->n_metrics; m++) count += objective->metrics[m].n_results;
   for (int i = 0; i < objective->n_outputs; i++) count += objective->outputs[i].log_name != NULL;
   return count;
 }
@@ -57,8 +58,10 @@ void kd_totals_logs(const kd_totals *totals, kd_log_entry *entries) {
   for (int m = 0; m < objective->n_metrics; m++) {
     const kd_metric_slot *slot = &objective->metrics[m];
     const kd_metric_kind *kind = (const kd_metric_kind *)slot->metric.kind;
-    entries[n++] = (kd_log_entry){
-        slot->log_name, kind->result(slot->metric.options, slot->n_state, totals->state + slot->tail)};
+    const double *state = totals->state + slot->tail;
+    for (int i = 0; i < slot->n_results; i++)
+      entries[n++] = (kd_log_entry){slot->result_name[i],
+                                    kind->result(slot->metric.options, slot->n_state, state, i)};
   }
   qsort(entries, (size_t)n, sizeof *entries, by_name);
 }

@@ -2,23 +2,23 @@
 
 #include <math.h>
 
-int kd_mean_n_state(const void *options, const kd_shape *y_pred) {
+int64_t kd_mean_n_state(const void *options, const kd_shape *y_pred) {
   (void)options, (void)y_pred;
   return 2;
 }
 
-double kd_mean_result(const void *options, int n_state, const double *state) {
-  (void)options, (void)n_state;
+double kd_mean_result(const void *options, int n_state, const double *state, int number) {
+  (void)options, (void)n_state, (void)number;
   return state[1] != 0 ? state[0] / state[1] : 0;
 }
 
-static double root_result(const void *options, int n_state, const double *state) {
-  return sqrt(kd_mean_result(options, n_state, state));
+static double root_result(const void *options, int n_state, const double *state, int number) {
+  return sqrt(kd_mean_result(options, n_state, state, number));
 }
 
 /* The similarity is better when larger, its loss when smaller. */
-static double negative_result(const void *options, int n_state, const double *state) {
-  return -kd_mean_result(options, n_state, state);
+static double negative_result(const void *options, int n_state, const double *state, int number) {
+  return -kd_mean_result(options, n_state, state, number);
 }
 
 /* Axes behind the first `kept` ones are averaged. */

@@ -267,4 +267,118 @@ for weighted in [False, True]:
         metric(name, {}, batches(lambda n: x(n, 3), lambda n: y(n, 3), weighted=weighted))
         metric(name, {}, batches(lambda n: x(n, 2, 3), lambda n: y(n, 2, 3), weighted=weighted))
     metric("CategoricalHinge", {}, batches(lambda n: normal(n, 3), lambda n: one_hot(3, n), weighted=weighted))
+# Metrics of decisions at thresholds. Predictions lie beside thresholds, so that float32 decides as float64.
+def decided(*shape, low=0.0, high=1.0):
+    return np.float32((random.randint(0, 400, size=shape) + 0.3) / 400 * (high - low) + low)
+
+
+def yes_or_no(name, options, *shape, activation="linear", x=decided, y=bits, dtype="float32"):
+    for weighted in [False, True]:
+        given = [[x(n, *shape), y(n, *shape)] + [np.float32(random.uniform(size=(n,) + shape[:-1]))] * weighted
+                 for n in (5, 3, 1)]
+        metric(name, options, given, activation, dtype)
+
+
+THRESHOLDS = [None, 0.3, [0.9, 0.2, 0.5, 0.5], [0.0, 0.25, 0.5, 0.75, 1.0], [0.0, 1.0]]
+for name in ["TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives", "Precision", "Recall"]:
+    for thresholds in THRESHOLDS:
+        options = {} if thresholds is None else {"thresholds": thresholds}
+        yes_or_no(name, options, 1)
+        yes_or_no(name, options, 3, dtype="uint8")
+        yes_or_no(name, options, 3, x=lambda *s: decided(*s, low=-0.5, high=1.5))
+    yes_or_no(name, {}, 1, activation="sigmoid", x=normal)
+    yes_or_no(name, {}, 2, 3)
+    metric(name, {}, batches(lambda n: decided(n, 1), lambda n: bits(n), weighted=True))
+    exact = lambda *s: np.float32(random.randint(0, 5, size=s) / 4)
+    yes_or_no(name, {}, 3, x=exact)
+    yes_or_no(name, {"thresholds": [0.0, 0.25, 0.5, 0.75, 1.0]}, 3, x=exact)
+for name in ["Precision", "Recall"]:
+    for options in [{"top_k": 2}, {"top_k": 1, "thresholds": 0.6}, {"class_id": 2}, {"class_id": 0, "thresholds": [0.3, 0.7]},
+                    {"top_k": 2, "class_id": 1}, {"top_k": 3, "thresholds": [0.0, 0.5, 1.0]}]:
+        yes_or_no(name, options, 4)
+        yes_or_no(name, options, 4, x=quantized)
+    yes_or_no(name, {"top_k": 2}, 3, 4)
+    yes_or_no(name, {"class_id": 1}, 3, 4, activation="softmax", x=normal)
+for name, option in [("SensitivityAtSpecificity", "specificity"), ("SpecificityAtSensitivity", "sensitivity"),
+                     ("PrecisionAtRecall", "recall"), ("RecallAtPrecision", "precision")]:
+    for least in [0.0, 0.37, 0.61, 0.93, 1.0]:
+        yes_or_no(name, {option: least}, 1)
+        yes_or_no(name, {option: least, "num_thresholds": 7}, 3)
+    for n in [1, 2, 3]:
+        yes_or_no(name, {option: 0.41, "num_thresholds": n}, 3)
+    yes_or_no(name, {option: 0.41, "class_id": 1}, 3)
+for curve in ["ROC", "PR", "PRGAIN", "roc", "pr", "prgain"]:
+    for summation in ["interpolation", "majoring", "minoring"]:
+        options = {"curve": curve, "summation_method": summation}
+        yes_or_no("AUC", options, 1)
+        yes_or_no("AUC", dict(options, num_thresholds=11), 3)
+        yes_or_no("AUC", dict(options, multi_label=True, num_thresholds=20), 3)
+        yes_or_no("AUC", dict(options, thresholds=[0.8, 0.1, 0.35]), 3)
+        yes_or_no("AUC", dict(options, thresholds=[0.25, 0.75, 0.5]), 3, x=lambda *s: decided(*s, low=-0.5, high=1.5))
+yes_or_no("AUC", {}, 1, activation="sigmoid", x=normal)
+yes_or_no("AUC", {"from_logits": True}, 1, x=normal)
+yes_or_no("AUC", {"from_logits": True}, 2, 3, x=normal, dtype="uint8")
+yes_or_no("AUC", {"label_weights": [0.5, 2.0, 0.0]}, 3)
+yes_or_no("AUC", {"multi_label": True, "num_labels": 3, "label_weights": [0.5, 2.0, 1.0]}, 3)
+yes_or_no("AUC", {"multi_label": True, "curve": "PR", "label_weights": [0.5, 2.0, 1.0]}, 3)
+yes_or_no("AUC", {"multi_label": True, "thresholds": [0.2, 0.7]}, 3)
+for y in [lambda *s: np.zeros(s), lambda *s: np.ones(s)]:
+    for curve in ["ROC", "PR"]:
+        yes_or_no("AUC", {"curve": curve}, 1, y=y)
+    for name in ["Precision", "Recall"]:
+        yes_or_no(name, {}, 1, y=y)
+for options in [{}, {"average": "micro"}, {"average": "macro"}, {"average": "weighted"}]:
+    for threshold in [{}, {"threshold": 0.4}]:
+        yes_or_no("F1Score", dict(options, **threshold), 3)
+        for beta in [0.5, 2.0]:
+            yes_or_no("FBetaScore", dict(options, beta=beta, **threshold), 4)
+    yes_or_no("F1Score", options, 3, x=quantized, y=lambda n, c: one_hot(c, n))
+    yes_or_no("FBetaScore", options, 3, x=lambda *s: np.zeros(s))
+yes_or_no("F1Score", {}, 3, activation="softmax", x=normal)
+
+
+# Metrics of class numbers: weights are whole numbers, as Keras's matrix is.
+def numbers(name, options, x, y, activation="linear", dtype="int32"):
+    for weighted in [False, True]:
+        given = [[x(n), y(n)] + [random.randint(0, 3, size=y(n).shape if name[:6] != "OneHot" else (n,))] * weighted
+                 for n in (5, 3)]
+        metric(name, options, given, activation, dtype)
+
+
+for options in [{"num_classes": 4}, {"num_classes": 4, "ignore_class": 1}, {"num_classes": 3, "axis": -1}]:
+    for name, more in [("MeanIoU", {}), ("IoU", {"target_class_ids": [0, 2]})]:
+        options = dict(options, **more)
+        numbers(name, options, lambda n: classes(5, n), lambda n: classes(5, n) - 1)
+        numbers(name, options, lambda n: classes(5, n, 3) + 0.7, lambda n: classes(4, n, 3))
+        dense = dict(options, sparse_y_pred=False)
+        numbers(name, dense, lambda n: normal(n, 2, options["num_classes"]), lambda n: classes(4, n, 2))
+numbers("MeanIoU", {"num_classes": 5}, lambda n: classes(2, n), lambda n: classes(2, n))
+dense = {"num_classes": 4, "sparse_y_true": False}
+for name, more in [("MeanIoU", {}), ("IoU", {"target_class_ids": [1]})]:
+    for given in (False, True):
+        metric(name, dict(dense, sparse_y_pred=given, **more),
+               batches(lambda n: classes(4, n) if given else normal(n, 4), lambda n: one_hot(4, n)), dtype="float32")
+for name, more in [("OneHotMeanIoU", {}), ("OneHotIoU", {"target_class_ids": [0, 3]})]:
+    for options in [{}, {"ignore_class": 2}, {"axis": -1}]:
+        numbers(name, dict({"num_classes": 4}, **more, **options), lambda n: normal(n, 4), lambda n: one_hot(4, n))
+    numbers(name, dict({"num_classes": 4, "sparse_y_pred": True}, **more), lambda n: classes(4, n), lambda n: one_hot(4, n))
+for options in [{}, {"threshold": 0.3}, {"target_class_ids": [1]}]:
+    numbers("BinaryIoU", options, lambda n: decided(n, 3), lambda n: bits(n, 3))
+    numbers("BinaryIoU", options, lambda n: decided(n, 1), lambda n: bits(n, 1))
+
+# Metrics of numbers.
+for columns in [1, 3]:
+    for options in [{}, {"class_aggregation": "uniform_average"}, {"class_aggregation": "variance_weighted_average"},
+                    {"class_aggregation": None}, {"num_regressors": 2}, {"num_regressors": 2, "class_aggregation": None},
+                    {"num_regressors": 300}]:
+        yes_or_no("R2Score", options, columns, x=normal, y=normal)
+yes_or_no("R2Score", {}, 2, x=normal, y=lambda *s: np.ones(s))
+for name in ["PearsonCorrelation", "ConcordanceCorrelation"]:
+    for options in [{}, {"axis": -1}]:
+        yes_or_no(name, options, 4, x=normal, y=normal)
+        yes_or_no(name, options, 2, 5, x=normal, y=normal)
+for name in ["Mean", "Sum"]:
+    for shape in [(1,), (3,), (2, 3)]:
+        metric(name, {}, batches(lambda n: positive(n, *shape), lambda n: normal(n, *shape)))
+
 writer.save("losses")

@@ -383,4 +383,91 @@ run("two_weights", TWO.replace(", mse]", ", SparseCategoricalAccuracy()]") % ("s
     two_outputs, SMALL_INPUT, TWO_LABELS, compile_two(),
     weights={"a": (positive, "float32"), "b": (positive, "float32")}, valid=7)
 
+# --- metrics of decisions: their names, several values, steps that are masked, weights ---
+
+
+def multi_label():
+    x = keras.Input((6,), name="x")
+    return model_of(x, layers.Dense(3, activation="sigmoid", name="y")(layers.Dense(5, activation="tanh", name="d1")(x)))
+
+
+LABELS = {"y": (lambda n: classes(2, n, 3), "float32")}
+keras.utils.clear_session()
+run("decisions", CLASSIFIER.replace("softmax", "sigmoid") + """
+loss = binary_crossentropy
+metrics = AUC(), AUC(curve=PR), Precision(thresholds=[0.3, 0.6]), Recall, BinaryIoU(), F1Score(), TruePositives(name=hits), PrecisionAtRecall(0.5), R2Score(), AUC(multi_label=true), recall
+weighted_metrics = AUC(), Precision(), FBetaScore(average=macro, beta=2.0), Recall, R2Score()
+""", multi_label, SMALL_INPUT, LABELS,
+    dict(optimizer=optimizers.Adam(0.03), loss="binary_crossentropy",
+         metrics=[metrics.AUC(), metrics.AUC(curve="PR"), metrics.Precision(thresholds=[0.3, 0.6]), "Recall",
+                  metrics.BinaryIoU(), metrics.F1Score(), metrics.TruePositives(name="hits"), metrics.PrecisionAtRecall(0.5),
+                  metrics.R2Score(), metrics.AUC(multi_label=True), "recall"],
+         weighted_metrics=[metrics.AUC(), metrics.Precision(), metrics.FBetaScore(average="macro", beta=2.0), "Recall",
+                           metrics.R2Score()]),
+    weights={"w": (positive, "float32")}, data="sample_weight = w", valid=10)
+
+
+def masked():
+    x = keras.Input((4, 3), name="x")
+    return model_of(x, layers.Dense(1, activation="sigmoid", name="y")(layers.Masking(name="m")(x)))
+
+
+keras.utils.clear_session()
+run("masked_decisions", """
+[input x]
+shape = 4, 3
+[layers]
+m = Masking()
+y = Dense(1, sigmoid)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = SGD(learning_rate=0.1)
+loss = binary_crossentropy
+metrics = Precision(), AUC(), TrueNegatives()
+""", masked,
+    {"x": (lambda n: normal(n, 4, 3) * classes(2, n, 4, 1), "float32")}, {"y": (lambda n: classes(2, n, 4, 1), "float32")},
+    dict(optimizer=optimizers.SGD(0.1), loss="binary_crossentropy",
+         metrics=[metrics.Precision(), metrics.AUC(), metrics.TrueNegatives()]), valid=9)
+
+
+def two_decisions():
+    x = keras.Input((6,), name="x")
+    h = layers.Dense(5, activation="tanh", name="d1")(x)
+    return model_of(x, [layers.Dense(1, activation="sigmoid", name="kind")(h),
+                        layers.Dense(2, activation="sigmoid", name="size")(h)])
+
+
+keras.utils.clear_session()
+run("two_decisions", """
+[input x]
+shape = 6
+[layers]
+d1 = Dense(5, tanh)
+[layer kind]
+type = Dense
+units = 1
+activation = sigmoid
+[layer size]
+type = Dense
+input = d1
+units = 2
+activation = sigmoid
+[output kind]
+[output size]
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = SGD(learning_rate=0.1)
+loss = dict(kind=binary_crossentropy, size=binary_crossentropy)
+metrics = dict(kind=[AUC(), AUC], size=[AUC(), Recall(), F1Score(average=micro)])
+weighted_metrics = dict(kind=Recall(), size=AUC())
+""", two_decisions, SMALL_INPUT,
+    {"kind": (lambda n: classes(2, n, 1), "float32"), "size": (lambda n: classes(2, n, 2), "float32")},
+    dict(optimizer=optimizers.SGD(0.1), loss={"kind": "binary_crossentropy", "size": "binary_crossentropy"},
+         metrics={"kind": [metrics.AUC(), "AUC"], "size": [metrics.AUC(), metrics.Recall(), metrics.F1Score(average="micro")]},
+         weighted_metrics={"kind": [metrics.Recall()], "size": [metrics.AUC()]}), valid=7)
+
 writer.save("training")

@@ -36,16 +36,25 @@ def one_hot(n, *shape):
     return np.float32(np.eye(n)[classes(n, *shape)])
 
 
+def flat(logs):
+    """Values of a list as NAME.0, NAME.1 ..."""
+    given = {}
+    for key, value in logs.items():
+        many = np.ndim(value) == 1
+        given.update({"%s.%d" % (key, i): float(v) for i, v in enumerate(value)} if many else {key: float(value)})
+    return given
+
+
 class Recorder(keras.callbacks.Callback):
     def __init__(self):
         self.steps, self.epochs = {}, []
 
     def on_train_batch_end(self, batch, logs=None):
-        for key, value in logs.items():
-            self.steps.setdefault(key, []).append(float(value))
+        for key, value in flat(logs).items():
+            self.steps.setdefault(key, []).append(value)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.epochs.append(dict(logs))
+        self.epochs.append(flat(logs))
 
 
 def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", weights={}, **fit):

@@ -5,7 +5,7 @@
 
 #include "device/base/tensor.h"
 
-enum { GOLDEN_ARRAYS = 64 };
+enum { GOLDEN_ARRAYS = 128 };
 
 /* One line "key name dtype dims offset"; integers are stored as float32 too. */
 typedef struct golden_array {

@@ -10,6 +10,8 @@
 #include "support/parity.h"
 #include "trainer/objective.h"
 
+enum { STATE = 4096 };
+
 static golden_file *golden;
 
 static int open_golden(void **state) {
@@ -126,8 +128,9 @@ static void add_batch(trial *t, const kd_object *metric, int batch, compute_engi
   kd_prediction prediction = kd_find_logits(g, built.output[0]);
   kd_sym update = kind->update(g, metric->options, label, &prediction, weight);
   assert_ok(kd_graph_status(g));
-  int n = kind->n_state(metric->options, kd_sym_shape(g, built.output[0]));
+  int n = (int)kind->n_state(metric->options, kd_sym_shape(g, built.output[0]));
   assert_int_equal(kd_shape_count(kd_sym_shape(g, update)), n);
+  assert_in_range(n, 1, STATE);
   const float **fed = kd_calloc((size_t)g->n_syms, sizeof *fed);
   fed[built.input[0]] = x->values;
   fed[label] = y->values;
@@ -146,12 +149,20 @@ static void check_metric(const golden_case *c) {
   kd_object metric;
   if (!kd_object_make(t.pool, t.diag, &kd_metric_family, t.value, &metric)) assert_ok(kd_diag_status(t.diag));
   for (int engine = 0; engine < 2; engine++) {
-    double state[8] = {0};
+    double *state = kd_calloc(STATE, sizeof *state);
     for (int i = 0; golden_at(c, "x", i); i++)
       add_batch(&t, &metric, i, engine ? COMPUTE_PLAN : COMPUTE_REFERENCE, state);
     const kd_metric_kind *kind = (const kd_metric_kind *)metric.kind;
-    float value = (float)kind->result(metric.options, 2, state);
-    assert_values(c, "metric", &value, golden_at(c, "value", 0));
+    const kd_shape *shape = &golden_at(c, "x", 0)->shape;
+    const golden_array *truth = golden_at(c, "value", 0);
+    int n = (int)kind->n_state(metric.options, shape);
+    assert_int_equal(kind->n_results ? kind->n_results(metric.options, shape) : 1, truth->count);
+    float *values = kd_calloc(truth->count, sizeof *values);
+    for (size_t i = 0; i < truth->count; i++)
+      values[i] = (float)kind->result(metric.options, n, state, (int)i);
+    assert_values(c, "metric", values, truth);
+    kd_free(values);
+    kd_free(state);
   }
   trial_close(&t);
 }
@@ -223,6 +234,18 @@ static void refused(void **state) {
       {&kd_loss_family, "MeanSquaredErorr()", "MeanSquaredError"},
       {&kd_metric_family, "BinaryAccuracy(threshold=1)", "threshold"},
       {&kd_metric_family, "TopKCategoricalAccuracy(k=0)", "k"},
+      {&kd_metric_family, "Precision(thresholds=[0.5, 1.5])", "thresholds"},
+      {&kd_metric_family, "Recall(top_k=0)", "top_k"},
+      {&kd_metric_family, "AUC(num_thresholds=1)", "num_thresholds"},
+      {&kd_metric_family, "AUC(num_labels=3)", "multi_label"},
+      {&kd_metric_family, "AUC(multi_label=true, num_labels=3, label_weights=[1, 2])", "2 label_weights for 3"},
+      {&kd_metric_family, "AUC(curve=RCO)", "ROC"},
+      {&kd_metric_family, "SensitivityAtSpecificity()", "specificity"},
+      {&kd_metric_family, "PrecisionAtRecall(1.1)", "recall"},
+      {&kd_metric_family, "IoU(2, [0, 2])", "2 is no class of [0, 2)"},
+      {&kd_metric_family, "MeanIoU()", "num_classes"},
+      {&kd_metric_family, "FBetaScore(beta=0)", "beta"},
+      {&kd_metric_family, "F1Score(average=all)", "average"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     kd_pool *pool = kd_pool_create();
