@@ -30,7 +30,7 @@ epochs = 5
 batch_size = 14
 optimizer = Adam(learning_rate=0.01, global_clipnorm=1.0, gradient_accumulation_steps=2)
 loss = SparseCategoricalCrossentropy(from_logits=true)
-metrics = accuracy
+metrics = accuracy, MeanIoU(4, sparse_y_pred=false)
 [callbacks]
 lr = ReduceLROnPlateau(monitor=loss, factor=0.5, patience=1, min_delta=0.1)
 stop = EarlyStopping(monitor=val_loss, patience=200, restore_best_weights=true)

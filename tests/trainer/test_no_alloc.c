@@ -76,7 +76,7 @@ static double train(const char *const *layers, const char *optimizer, kd_determi
   tiny_spec spec = {.input = KD_SHAPE(CELLS),
                     .layers = layers,
                     .loss = "SparseCategoricalCrossentropy(from_logits=true)",
-                    .metrics = "accuracy",
+                    .metrics = "[accuracy, MeanIoU(4, sparse_y_pred=false)]",
                     .optimizer = optimizer,
                     .label_dtype = KD_I32,
                     .batch = BATCH,

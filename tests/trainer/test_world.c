@@ -55,7 +55,7 @@ static uint64_t train(kd_comm *comm, int number, double *loss) {
   tiny_spec spec = {.input = KD_SHAPE(36),
                     .layers = cases[number].layers,
                     .loss = "SparseCategoricalCrossentropy(from_logits=true)",
-                    .metrics = "accuracy",
+                    .metrics = "[accuracy, MeanIoU(4, sparse_y_pred=false)]",
                     .optimizer = cases[number].optimizer,
                     .policy = cases[number].policy,
                     .label_dtype = KD_U8,
