@@ -55,8 +55,8 @@ typedef struct kd_metric_kind {
                    kd_sym weight);
   /* The metric's value of that number from the summed state. */
   double (*result)(const void *options, int n_state, const double *state, int number);
-  bool ignores_mask; /* counts masked steps too: Keras's metrics that are no mean of a function do */
-  bool numbered;     /* unnamed objects are counted over the whole model: "auc", "auc_1" */
+  bool ignores_mask;    /* counts masked steps too: Keras's metrics that are no mean of a function do */
+  bool numbered;        /* unnamed objects are counted over the whole model: "auc", "auc_1" */
   int direction;        /* +1: larger is better, -1: smaller, 0: unknown */
   const char *log_name; /* default name */
 } kd_metric_kind;

@@ -129,7 +129,8 @@ static kd_status emit_metrics(const kd_objective *objective, kd_graph *g, const 
              slot->tail);
     kd_status status = kd_graph_status(g);
     if (status != KD_OK)
-      return kd_fail_context(status, "output %s, metric %s", model->outputs[slot->output].name, kind->base.name);
+      return kd_fail_context(status, "output %s, metric %s", model->outputs[slot->output].name,
+                             kind->base.name);
   }
   return KD_OK;
 }

@@ -60,8 +60,8 @@ void kd_totals_logs(const kd_totals *totals, kd_log_entry *entries) {
     const kd_metric_kind *kind = (const kd_metric_kind *)slot->metric.kind;
     const double *state = totals->state + slot->tail;
     for (int i = 0; i < slot->n_results; i++)
-      entries[n++] = (kd_log_entry){slot->result_name[i],
-                                    kind->result(slot->metric.options, slot->n_state, state, i)};
+      entries[n++] =
+          (kd_log_entry){slot->result_name[i], kind->result(slot->metric.options, slot->n_state, state, i)};
   }
   qsort(entries, (size_t)n, sizeof *entries, by_name);
 }
