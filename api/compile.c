@@ -24,8 +24,11 @@ static kd_status load(kd_net *net, const overrides *o, kd_session *s) {
   KD_TRY(kd_runtime_join(&s->comm));
   kd_sources *sources = kd_sources_create(s->pool);
   kd_sources_add_text(sources, file, kd_net_text(net));
-  kd_ini_request request = {
-      .n_files = 1, .files = &file, .n_overrides = o->count, .overrides = o->text, .use_environment = false};
+  kd_ini_request request = {.n_files = 1,
+                            .files = &file,
+                            .n_overrides = o->count,
+                            .overrides = o->text,
+                            .overrides_name = "kd_compile"};
   s->config = kd_config_load(&request, sources);
   KD_TRY(kd_comm_agree(s->comm, "model", kd_config_hash(s->config, &request)));
   s->model = kd_config_model(s->config);

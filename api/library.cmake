@@ -4,6 +4,7 @@ include(CMakePackageConfigHelpers)
 
 add_library(kdist_shared SHARED $<TARGET_OBJECTS:kdist_api>)
 target_link_libraries(kdist_shared PRIVATE kdist_launch)
+target_link_options(kdist_shared PRIVATE -Wl,--no-undefined)
 target_include_directories(kdist_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 set_target_properties(kdist_shared PROPERTIES OUTPUT_NAME kdist EXPORT_NAME kdist
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})

@@ -6,16 +6,18 @@
 extern "C" {
 #endif
 
+/* What a function returns, and in brackets the exit code that the command `kdist` makes of it. */
 typedef enum kd_status {
-  KD_OK = 0,
-  KD_ERR_USAGE,    /* command line, configuration or data are wrong: exit code 2 */
-  KD_ERR_RUN,      /* the machine refuses (disk full, lost rank, system call): exit code 1 */
-  KD_ERR_NOMEM,    /* not enough memory: exit code 1 */
-  KD_ERR_DIVERGED, /* training produced NaN and the user asked to stop: exit code 3 */
-  KD_ERR_STOPPED,  /* stopped by a signal with a complete checkpoint: exit code 75 */
-  KD_ERR_INTERNAL, /* a broken promise inside kdist: exit code 1 */
+  KD_OK = 0,       /* (0) */
+  KD_ERR_USAGE,    /* arguments, configuration or data are wrong (2) */
+  KD_ERR_RUN,      /* the machine refuses: disk full, lost rank, system call (1) */
+  KD_ERR_NOMEM,    /* not enough memory (1) */
+  KD_ERR_DIVERGED, /* training gave NaN, and the user asked to stop then (3) */
+  KD_ERR_STOPPED,  /* stopped by a signal, with a complete checkpoint: of the command alone (75) */
+  KD_ERR_INTERNAL, /* a broken promise inside kdist (1) */
 } kd_status;
 
+/* Types of numbers. */
 typedef enum kd_dtype {
   KD_F32,
   KD_BF16,
@@ -25,10 +27,10 @@ typedef enum kd_dtype {
   KD_I64,
   KD_U8,
   KD_U32,
-  KD_N_DTYPES
+  KD_N_DTYPES /* their number */
 } kd_dtype;
 
-enum { KD_MAX_RANK = 6 }; /* axes of a tensor */
+enum { KD_MAX_RANK = 6 }; /* axes of a tensor, the batch among them */
 
 #ifdef __cplusplus
 }

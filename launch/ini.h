@@ -74,6 +74,7 @@ typedef struct kd_ini_request {
   const char *const *files; /* later ones override earlier ones */
   int n_overrides;
   const char *const *overrides; /* "section.key=value" */
+  const char *overrides_name;   /* where they come from; NULL: "command line" */
   bool use_environment;         /* KDIST_SET */
 } kd_ini_request;
 

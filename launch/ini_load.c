@@ -153,7 +153,8 @@ kd_ini *kd_ini_load(kd_pool *pool, kd_diag *diag, kd_sources *sources, const kd_
   const kd_source *set = request->use_environment ? kd_sources_env(sources, "KDIST_SET") : NULL;
   if (set && set->data) kd_ini_override_all(l.ini, diag, (kd_origin){"KDIST_SET", 0}, set->data, ++l.source);
   l.source++;
+  const char *name = request->overrides_name ? request->overrides_name : "command line";
   for (int i = 0; i < request->n_overrides; i++)
-    kd_ini_override(l.ini, diag, (kd_origin){"command line", 0}, request->overrides[i], l.source);
+    kd_ini_override(l.ini, diag, (kd_origin){name, 0}, request->overrides[i], l.source);
   return l.ini;
 }

@@ -267,7 +267,7 @@ static void goal_errors(void **state) {
   kd_data data = good();
   assert_ok(kd_predict(net, &data, 0, (float *[]){result})); /* compiled by the way */
   assert_fails(kd_fit(net, &data), KD_ERR_USAGE, "has a loss");
-  assert_fails(kd_compile(net, .loss = "msee"), KD_ERR_USAGE, "mse");
+  assert_fails(kd_compile(net, .loss = "msee"), KD_ERR_USAGE, "kd_compile: unknown loss 'msee'");
   assert_fails(kd_compile(net, .loss = "mse", .metrics = "accurracy"), KD_ERR_USAGE, "Accuracy");
   assert_fails(kd_compile(net, .loss = "mse", .optimizer = "Adam(lr=oops)"), KD_ERR_USAGE, "learning_rate");
   assert_fails(kd_compile(net, .loss = "mse", .determinism = "always"), KD_ERR_USAGE, "determinism");
