@@ -470,4 +470,14 @@ weighted_metrics = dict(kind=Recall(), size=AUC())
          metrics={"kind": [metrics.AUC(), "AUC"], "size": [metrics.AUC(), metrics.Recall(), metrics.F1Score(average="micro")]},
          weighted_metrics={"kind": [metrics.Recall()], "size": [metrics.AUC()]}), valid=7)
 
+# --- moving averages of the weights: at the end, and after every third step ---
+
+for name, options in (("averaged", dict(ema_momentum=0.8)), ("averaged_often", dict(ema_momentum=0.5,
+                                                                                    ema_overwrite_frequency=3))):
+    words = "".join(", %s=%s" % item for item in options.items())
+    run(name, SMALL + "optimizer = SGD(learning_rate=0.05, momentum=0.9, use_ema=true%s)\nloss = mse\n" % words, make,
+        SMALL_INPUT, SMALL_LABEL,
+        dict(optimizer=optimizers.SGD(0.05, momentum=0.9, use_ema=True, **options), loss="mse"), valid=8, epochs=5,
+        batch_size=6)
+
 writer.save("training")
