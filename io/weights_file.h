@@ -14,6 +14,10 @@ typedef struct kd_optimizer_vars {
   int count;
   kd_optimizer_var *var;
   const char *name; /* of the optimizer in Keras ("adam"); NULL: "optimizer" */
+  /* An optimizer around another one: the first n_outer variables are its own, and the others are written again
+   * to optimizer/inner_optimizer/vars/N. 0: none. */
+  int n_outer;
+  const char *inner_name;
 } kd_optimizer_vars;
 
 /* Weight numbers in the order of Keras's model.variables by layer: layers as kd_model_keras_order gives them,

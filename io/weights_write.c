@@ -57,17 +57,25 @@ static kd_status write_weights(hid_t file, kd_pool *pool, const kd_model *model,
   return KD_OK;
 }
 
-static kd_status write_optimizer(hid_t file, kd_pool *pool, const kd_optimizer_vars *optimizer) {
-  KD_TRY(write_group(file, pool, "optimizer", optimizer->name ? optimizer->name : "optimizer"));
-  for (int i = 0; i < optimizer->count; i++) {
-    const kd_optimizer_var *var = &optimizer->var[i];
-    const char *path = kd_pool_printf(pool, "optimizer/vars/%d", i);
+static kd_status write_variables(hid_t file, kd_pool *pool, const char *group, const char *name, int count,
+                                 const kd_optimizer_var *vars) {
+  KD_TRY(write_group(file, pool, group, name ? name : "optimizer"));
+  for (int i = 0; i < count; i++) {
+    const kd_optimizer_var *var = &vars[i];
+    const char *path = kd_pool_printf(pool, "%s/vars/%d", group, i);
     if (var->data)
       KD_TRY(kd_h5_write(file, path, KD_F32, var->shape.rank, var->shape.dim, var->data));
     else
       KD_TRY(kd_h5_write(file, path, KD_I64, 0, NULL, &var->integer));
   }
   return KD_OK;
+}
+
+static kd_status write_optimizer(hid_t file, kd_pool *pool, const kd_optimizer_vars *o) {
+  KD_TRY(write_variables(file, pool, "optimizer", o->name, o->count, o->var));
+  if (o->n_outer == 0) return KD_OK;
+  return write_variables(file, pool, "optimizer/inner_optimizer", o->inner_name, o->count - o->n_outer,
+                         o->var + o->n_outer);
 }
 
 static kd_status write_file(const char *path, kd_pool *pool, const kd_model *model,

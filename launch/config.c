@@ -38,14 +38,24 @@ static void check_objective(kd_config *config) {
   }
 }
 
+/* Keras wraps the optimizer under mixed_float16 alone: with variables in float16 it leaves it to the user. */
+static void make_optimizer(kd_config *config) {
+  const kd_train_options *train = &config->run.train;
+  if (!train->optimizer ||
+      !kd_optimizer_make(config->pool, config->diag, train->optimizer, &config->optimizer))
+    return;
+  kd_policy policy = kd_policy_get(train->dtype_policy);
+  if (policy.compute == KD_F16 && policy.variable == KD_F32 && train->auto_scale_loss)
+    kd_optimizer_scale_loss(&config->optimizer);
+}
+
 static void read_run(kd_config *config, const char *steps) {
   kd_fact *fact = kd_pool_alloc(config->pool, 1, sizeof *fact);
   *fact = (kd_fact){.name = "steps_per_epoch", .text = steps};
   config->context.facts = fact;
   config->context.n_facts = 1;
   kd_run_config_make(&config->context, config->spec, &config->run);
-  if (config->run.train.optimizer)
-    kd_optimizer_make(config->pool, config->diag, config->run.train.optimizer, &config->optimizer);
+  make_optimizer(config);
   config->needs_steps = config->context.facts_used;
 }
 

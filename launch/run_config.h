@@ -51,9 +51,10 @@ typedef struct kd_train_options {
   const kd_value *loss, *loss_weights, *metrics, *weighted_metrics; /* as written; see outputs */
   const kd_value *class_weight;
   const kd_value *save_value;
-  kd_texts save;    /* weights files written at the end, relative to the run folder; may be none */
-  int dtype_policy; /* number in KD_POLICY_CHOICES */
-  int64_t keep;     /* checkpoints that are kept */
+  kd_texts save;        /* weights files written at the end, relative to the run folder; may be none */
+  bool auto_scale_loss; /* a LossScaleOptimizer under mixed_float16 */
+  int dtype_policy;     /* number in KD_POLICY_CHOICES */
+  int64_t keep;         /* checkpoints that are kept */
 } kd_train_options;
 
 /* [distributed]; the enums have the order of the choices */

@@ -144,6 +144,7 @@ const char *kd_run_identity(kd_session *s) {
   const char *text = kd_pool_printf(pool, "seed: %lld\nbatch_size: %lld\nshuffle: %d\noptimizer: %s\n",
                                     (long long)c->run.seed, (long long)c->train.batch_size, c->train.shuffle,
                                     kd_value_print(pool, c->train.optimizer));
+  if (s->config->optimizer.scaling.dynamic) text = kd_pool_printf(pool, "%sloss scale: dynamic\n", text);
   for (int o = 0; o < c->n_outputs; o++)
     text = kd_pool_printf(pool, "%soutput %s: loss %s * %g, metrics %s\n", text, c->outputs[o].name,
                           c->outputs[o].loss ? kd_value_print(pool, c->outputs[o].loss) : "none",

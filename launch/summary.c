@@ -20,7 +20,8 @@ int kd_terminal_columns(void) {
 int64_t kd_optimizer_params(const kd_model *model, const kd_optimizer *optimizer) {
   if (!optimizer) return 0;
   int64_t slots = optimizer->n_slots + (optimizer->accumulation > 1);
-  int64_t scalars = (optimizer->rate.schedule.kind ? 1 : 2) + (optimizer->kind->scalar != NULL);
+  int64_t scale = optimizer->scaling.dynamic ? 4 : 0; /* iteration, rate, step_counter, dynamic_scale */
+  int64_t scalars = scale + (optimizer->rate.schedule.kind ? 1 : 2) + (optimizer->kind->scalar != NULL);
   return slots * kd_model_count_params(model, true) + scalars;
 }
 

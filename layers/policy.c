@@ -10,6 +10,7 @@ static const struct {
 } policies[] = {
     {"float32", {KD_F32, KD_F32}},
     {"mixed_bfloat16", {KD_BF16, KD_F32}},
+    {"mixed_float16", {KD_F16, KD_F32}},
 };
 enum { N_POLICIES = sizeof policies / sizeof *policies };
 

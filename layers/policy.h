@@ -11,7 +11,7 @@ typedef struct kd_policy {
   kd_dtype compute, variable; /* KD_F32, KD_BF16 or KD_F16 */
 } kd_policy;
 
-#define KD_POLICY_CHOICES "float32|mixed_bfloat16"
+#define KD_POLICY_CHOICES "float32|mixed_bfloat16|mixed_float16"
 
 /* By number in KD_POLICY_CHOICES. */
 kd_policy kd_policy_get(int number);

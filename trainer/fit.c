@@ -17,9 +17,13 @@
     }                                                                                                        \
   } while (0)
 
+int64_t kd_trainer_updates(const kd_trainer *t) {
+  return t->iteration - kd_replica_loss_scale(t->replica).skipped;
+}
+
 double kd_trainer_rate(const kd_trainer *t) {
   const kd_rate *rate = &t->setup->optimizer->rate;
-  return rate->schedule.kind ? kd_rate_at(rate, t->iteration) : t->rate;
+  return rate->schedule.kind ? kd_rate_at(rate, kd_trainer_updates(t)) : t->rate;
 }
 
 void kd_report_message(const kd_trainer *t, const char *format, ...) {

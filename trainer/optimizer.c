@@ -7,8 +7,8 @@ extern const kd_optimizer_kind kd_optimizer_adadelta, kd_optimizer_adagrad, kd_o
 static const kd_kind *const kinds[] = {
     &kd_optimizer_adadelta.base, &kd_optimizer_adagrad.base, &kd_optimizer_adam.base,
     &kd_optimizer_adamax.base,   &kd_optimizer_adamw.base,   &kd_optimizer_ftrl.base,
-    &kd_optimizer_lamb.base,     &kd_optimizer_lion.base,    &kd_optimizer_nadam.base,
-    &kd_optimizer_rmsprop.base,  &kd_optimizer_sgd.base};
+    &kd_optimizer_lamb.base,     &kd_optimizer_lion.base,    &kd_optimizer_loss_scale.base,
+    &kd_optimizer_nadam.base,    &kd_optimizer_rmsprop.base, &kd_optimizer_sgd.base};
 
 const kd_family kd_optimizer_family = {"optimizer", kinds, sizeof kinds / sizeof *kinds};
 
@@ -28,6 +28,13 @@ bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_o
   if (!object.kind) {
     kd_diag_error(diag, value->origin, "an optimizer is needed, but none is given");
     return false;
+  }
+  if (object.kind == &kd_optimizer_loss_scale.base) {
+    object = kd_loss_scaling_open(object.options, &optimizer->scaling);
+    if (object.kind == &kd_optimizer_loss_scale.base) {
+      kd_diag_error(diag, value->origin, "a LossScaleOptimizer cannot be inside another one");
+      return false;
+    }
   }
   optimizer->kind = (const kd_optimizer_kind *)object.kind;
   optimizer->common = object.options;

@@ -142,6 +142,14 @@ typedef struct kd_optimizer_kind {
 
 extern const kd_family kd_optimizer_family;
 
+/* How the loss is scaled (Keras's LossScaleOptimizer). */
+typedef struct kd_loss_scaling {
+  bool dynamic; /* false: not at all, or by the fixed loss_scale_factor */
+  double initial_scale;
+  int64_t growth_steps;
+  const char *name; /* in files */
+} kd_loss_scaling;
+
 /* An optimizer with its resolved rate. */
 typedef struct kd_optimizer {
   const kd_optimizer_kind *kind;
@@ -151,9 +159,16 @@ typedef struct kd_optimizer {
   int n_rule_slots; /* of the rule alone */
   const char *slot_name[KD_MAX_SLOTS + 1];
   int64_t accumulation; /* at least 1 */
+  kd_loss_scaling scaling;
 } kd_optimizer;
 
 /* From a configuration value ("adam", Adam(0.001, clipnorm=1.0)). Errors go to diag. */
 bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_optimizer *optimizer);
+/* Puts a LossScaleOptimizer with Keras's defaults around it, unless there is one. */
+void kd_optimizer_scale_loss(kd_optimizer *optimizer);
+
+/* loss_scale_optimizer.c: the inner optimizer of a LossScaleOptimizer with these options. */
+extern const kd_optimizer_kind kd_optimizer_loss_scale;
+kd_object kd_loss_scaling_open(const void *options, kd_loss_scaling *scaling);
 
 #endif

@@ -10,7 +10,7 @@ typedef struct pass_graph {
   kd_graph *graph;
   kd_built built;
   kd_emitted emitted;
-  kd_sym inv_rows, share;
+  kd_sym inv_rows, share, loss_scale;
   kd_sym *gradient;   /* per weight; KD_NO_SYM: none */
   kd_sym *old, *used; /* per table: see kd_used_rows_emit */
 } pass_graph;
@@ -27,7 +27,12 @@ static kd_status differentiate(const kd_replica *r, pass_graph *p) {
     wanted[n] = p->built.weight[w];
     number[n++] = w;
   }
-  KD_TRY(kd_autodiff(p->graph, p->emitted.loss, n, wanted, grads));
+  kd_sym loss = p->emitted.loss;
+  if (r->scaled) {
+    p->loss_scale = kd_value_sym(p->graph, KD_F32, KD_SCALAR, KD_VALUE_LOSS_SCALE, "loss_scale");
+    loss = kd_mul(p->graph, loss, p->loss_scale);
+  }
+  KD_TRY(kd_autodiff(p->graph, loss, n, wanted, grads));
   for (int i = 0; i < n; i++) p->gradient[number[i]] = grads[i];
   return KD_OK;
 }
@@ -84,7 +89,8 @@ static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_gra
 }
 
 static kd_status graph_create(const kd_replica *r, kd_mode mode, int64_t rows, pass_graph *p) {
-  *p = (pass_graph){.graph = kd_graph_create(), .inv_rows = KD_NO_SYM, .share = KD_NO_SYM};
+  *p = (pass_graph){
+      .graph = kd_graph_create(), .inv_rows = KD_NO_SYM, .share = KD_NO_SYM, .loss_scale = KD_NO_SYM};
   kd_status status = build(r, mode, rows, p);
   if (status != KD_OK) kd_graph_destroy(p->graph);
   return status;
@@ -255,6 +261,7 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   kd_step_values *values = r->values;
   bind(&b, p->built.rng, r->dry ? NULL : values->rng);
   bind(&b, p->inv_rows, r->dry ? NULL : &values->inv_rows);
+  bind(&b, p->loss_scale, r->dry ? NULL : &values->loss_scale);
   bind(&b, p->share, r->dry ? NULL : &values->share);
   for (int o = 0; plan->mode == KD_MODE_TRAIN && o < model->n_outputs; o++)
     bind(&b, p->emitted.inv_count[o], r->dry ? NULL : &r->inv_count[o]);

@@ -226,12 +226,14 @@ static kd_status connect_exchange(kd_replica *r) {
 }
 
 static kd_status start(kd_replica *r) {
+  kd_loss_scale_start(r);
   KD_TRY(lay_out(r));
   KD_TRY(connect_exchange(r));
   KD_TRY(kd_kept_create(r));
   if (r->dry) return KD_OK;
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
+  KD_TRY(kd_loss_scale_upload(r));
   if (r->n_reduce > 0) KD_TRY(create_reducers(r));
   return kd_updates_compile(r);
 }

@@ -62,6 +62,15 @@ kd_status kd_replica_put(kd_replica *replica, int part, int weight, const float 
 kd_status kd_replica_get_kept(kd_replica *replica, int number, float *values);
 void kd_replica_put_kept(kd_replica *replica, int number, const float *values);
 
+/* The state of a scaled loss (LossScaleOptimizer): the present factor, finite steps since it changed, and
+ * steps that changed no weight because gradients were not finite. */
+typedef struct kd_loss_scale {
+  double scale;
+  int64_t good_steps, skipped;
+} kd_loss_scale;
+kd_loss_scale kd_replica_loss_scale(const kd_replica *replica);
+kd_status kd_replica_set_loss_scale(kd_replica *replica, kd_loss_scale scale);
+
 /* A step's data on this rank: inputs, then labels, then sample weights, `rows` samples each. */
 typedef struct kd_step_data {
   int64_t rows, first, global_rows;
@@ -77,7 +86,7 @@ kd_status kd_replica_gradients(kd_replica *replica, const kd_step_data *data, in
 void kd_replica_signal(kd_replica *replica);
 bool kd_replica_stop_agreed(const kd_replica *replica);
 /* Moves statistics, accumulates, and every `accumulation` steps clips, decays and updates with the rate of
- * that step. iteration: micro-steps done before this one, as Keras counts. rate: the present learning rate.
+ * that step. iteration: micro-steps done before this one, also skipped ones. rate: the present learning rate.
  * Local; the same bits on all ranks. */
 kd_status kd_replica_update(kd_replica *replica, int64_t iteration, double rate);
 /* The end of training: moving averages (use_ema) become the weights. Local; the same bits on all ranks. */

@@ -24,7 +24,9 @@ typedef struct kd_pass_plan {
 typedef struct kd_step_values {
   uint32_t rng[KD_RNG_WORDS];
   float inv_rows, share;
-  float padding[10];
+  float padding[8];
+  float loss_scale;
+  float finite; /* 1: all gradients are */
   float rate;
   float update[KD_MAX_UPDATE_VALUES];
   float penalty;
@@ -38,9 +40,10 @@ typedef struct kd_table {
 } kd_table;
 
 enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
+enum { KD_VALUE_LOSS_SCALE = 1 << 20 };
 
 typedef struct kd_updates {
-  kd_plan *prepare, *moving, *accumulate, *finish, *adjust, *update, *penalty, *average,
+  kd_plan *prepare, *moving, *unscale, *accumulate, *finish, *adjust, *update, *penalty, *average,
       *finalize; /* NULL: nothing to do */
 } kd_updates;
 
@@ -69,6 +72,8 @@ struct kd_replica {
   kd_updates updates;
   float **kept; /* by kd_model.kept: this rank's rows; host memory */
   int64_t kept_first, kept_rows;
+  bool scaled; /* the loss is multiplied by scale.scale */
+  kd_loss_scale scale;
   float signal;     /* this rank's wish to stop, summed with the tail */
   uint64_t version; /* of the weights */
   uint64_t plan_hash;
@@ -101,6 +106,12 @@ kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *
 kd_status kd_updates_compile(kd_replica *replica);
 kd_status kd_updates_prepare(kd_replica *replica); /* weights that change before a training step */
 void kd_updates_free(kd_replica *replica);
+
+/* loss_scale.c. unscale: divides the sum of the gradients by the scale; *apply is false when they are not
+ * finite and the step must change nothing. */
+void kd_loss_scale_start(kd_replica *replica);
+kd_status kd_loss_scale_upload(kd_replica *replica);
+kd_status kd_loss_scale_unscale(kd_replica *replica, bool *apply);
 
 /* kept.c. begin: first row of the pass, counted from this rank's first. */
 kd_status kd_kept_create(kd_replica *replica);

@@ -149,6 +149,24 @@ static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
   kd_history_save(&t->history, s);
 }
 
+static void save_loss_scale(kd_trainer *t, kd_snapshot *s) {
+  kd_loss_scale scale = kd_replica_loss_scale(t->replica);
+  if (!t->setup->optimizer->scaling.dynamic) return;
+  kd_snapshot_number(s, "loss_scale", "scale", scale.scale);
+  kd_snapshot_number(s, "loss_scale", "good_steps", (double)scale.good_steps);
+  kd_snapshot_number(s, "loss_scale", "skipped", (double)scale.skipped);
+}
+
+static kd_status load_loss_scale(kd_trainer *t, const kd_snapshot *s) {
+  double scale, good, skipped;
+  if (!t->setup->optimizer->scaling.dynamic) return KD_OK;
+  KD_TRY(kd_snapshot_get_number(s, "loss_scale", "scale", &scale));
+  KD_TRY(kd_snapshot_get_number(s, "loss_scale", "good_steps", &good));
+  KD_TRY(kd_snapshot_get_number(s, "loss_scale", "skipped", &skipped));
+  return kd_replica_set_loss_scale(
+      t->replica, (kd_loss_scale){.scale = scale, .good_steps = (int64_t)good, .skipped = (int64_t)skipped});
+}
+
 static kd_status load_doubles(const kd_snapshot *s, const char *name, double *values, int64_t count) {
   const kd_tensor *tensor = kd_snapshot_get_array(s, "state", name);
   KD_CHECK(tensor && tensor->dtype == KD_F64 && kd_shape_count(&tensor->shape) == count, KD_ERR_USAGE,
@@ -190,6 +208,7 @@ static kd_status fill(kd_trainer *t, kd_snapshot *s, bool complete) {
   s->checkpoint.step = t->iteration;
   KD_TRY(save_weights(t, s));
   save_progress(t, s, complete);
+  save_loss_scale(t, s);
   kd_snapshot_note(s, "run", "identity", t->fit->identity);
   for (int i = 0; i < t->fit->n_callbacks; i++) {
     kd_callback *callback = &t->fit->callbacks[i];
@@ -231,6 +250,7 @@ static kd_status restore(kd_trainer *t, kd_snapshot *s, bool *complete) {
   KD_TRY(load_weights(t, s));
   KD_TRY(load_kept(t, s));
   KD_TRY(load_progress(t, s, complete));
+  KD_TRY(load_loss_scale(t, s));
   for (int i = 0; i < t->fit->n_callbacks; i++) {
     kd_callback *callback = &t->fit->callbacks[i];
     if (callback->kind->load) KD_TRY(callback->kind->load(callback, t, s));
@@ -273,10 +293,28 @@ static kd_status add_parts(kd_trainer *t, kd_pool *pool, const int *order, int f
   return KD_OK;
 }
 
+static void add_count(int64_t value, kd_optimizer_vars *vars) {
+  vars->var[vars->count++] = (kd_optimizer_var){.integer = value};
+}
+
 static void add_scalar(kd_pool *pool, double value, kd_optimizer_vars *vars) {
   float *scalar = kd_pool_alloc(pool, 1, sizeof *scalar);
   *scalar = (float)value;
   vars->var[vars->count++] = (kd_optimizer_var){.data = scalar};
+}
+
+/* A LossScaleOptimizer's own variables: an iteration and a rate that it does not use, then its state. */
+static void add_scale(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
+  const kd_optimizer *o = t->setup->optimizer;
+  kd_loss_scale scale = kd_replica_loss_scale(t->replica);
+  if (!o->scaling.dynamic) return;
+  vars->inner_name = vars->name;
+  vars->name = o->scaling.name;
+  add_count(0, vars);
+  add_scalar(pool, 0, vars);
+  add_count(scale.good_steps, vars);
+  add_scalar(pool, scale.scale, vars);
+  vars->n_outer = vars->count;
 }
 
 /* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule,
@@ -287,8 +325,9 @@ static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars 
   const kd_model *model = t->setup->model;
   int interleaved = o->kind->interleaved;
   vars->name = o->common->name ? o->common->name : o->kind->keras_name;
-  vars->var = kd_pool_alloc(pool, 3 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
-  vars->var[vars->count++] = (kd_optimizer_var){.integer = t->iteration};
+  vars->var = kd_pool_alloc(pool, 7 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
+  add_scale(t, pool, vars);
+  add_count(kd_trainer_updates(t), vars);
   if (!o->rate.schedule.kind) add_scalar(pool, t->rate, vars);
   int *order = kd_pool_alloc(pool, (size_t)model->n_weights, sizeof *order);
   kd_weights_keras_order(model, order);
@@ -297,7 +336,8 @@ static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars 
   if (interleaved > 0) KD_TRY(add_parts(t, pool, order, 0, interleaved - 1, vars));
   for (int slot = interleaved; slot < o->n_rule_slots; slot++)
     KD_TRY(add_parts(t, pool, order, slot, slot, vars));
-  if (o->kind->scalar) add_scalar(pool, o->kind->scalar(o->common, t->iteration / o->accumulation), vars);
+  if (o->kind->scalar)
+    add_scalar(pool, o->kind->scalar(o->common, kd_trainer_updates(t) / o->accumulation), vars);
   return KD_OK;
 }
 

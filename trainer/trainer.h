@@ -100,6 +100,8 @@ kd_status kd_trainer_predict(kd_trainer *trainer, const kd_stream *stream, kd_ro
 
 /* The learning rate of the coming step. */
 double kd_trainer_rate(const kd_trainer *trainer);
+/* Steps that updated weights: Keras's optimizer.iterations. */
+int64_t kd_trainer_updates(const kd_trainer *trainer);
 /* A line for the user, on rank 0. */
 void kd_report_message(const kd_trainer *trainer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

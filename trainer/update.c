@@ -2,10 +2,10 @@
 
 #include "trainer/replica_state.h"
 
-/* The update of a step as plans over whole ranges, in Keras's order: statistics move; accumulated gradients
- * are joined; weight penalties and per-weight clipping adjust gradients; global clipping, decay
- * and the optimizer's rule replace weights and slots. Ranges are padded with zeros, which every rule keeps at
- * zero. */
+/* The update of a step as plans over whole ranges, in Keras's order: statistics move; the scale of the loss
+ * is divided out; accumulated gradients are joined; weight penalties and per-weight clipping adjust
+ * gradients; global clipping, decay and the optimizer's rule replace weights and slots. Ranges are padded
+ * with zeros, which every rule keeps at zero. */
 
 typedef struct update_builder {
   kd_replica *replica;
@@ -80,6 +80,21 @@ static kd_status compile_prepared(kd_replica *r, const kd_graph *graph, const kd
   return kd_plan_compile(&spec, &r->updates.prepare);
 }
 
+/* gradients / scale in place, and whether all of them are finite: then their extremes are. */
+static kd_status compile_unscale(kd_replica *r) {
+  if (!r->scaled) return KD_OK;
+  update_builder b;
+  builder_start(&b, r, "loss scale");
+  kd_graph *g = b.graph;
+  kd_sym scale = fed(&b, KD_SCALAR, &r->values->loss_scale, "loss_scale");
+  kd_sym gradient = fed(&b, range_shape(r), gradients(r), "gradients");
+  kd_sym most = kd_unary(g, KD_PW_FINITE, kd_reduce_all(g, KD_REDUCE_MAX, gradient));
+  kd_sym least = kd_unary(g, KD_PW_FINITE, kd_reduce_all(g, KD_REDUCE_MIN, gradient));
+  result(&b, kd_mul(g, most, least), &r->values->finite);
+  result(&b, kd_div(g, gradient, scale), gradients(r));
+  return builder_finish(&b, &r->updates.unscale);
+}
+
 /* Micro-steps of gradient accumulation: sums, and at the last one the mean (Keras: (sum + gradient) / n). */
 static kd_status compile_accumulation(kd_replica *r) {
   if (r->spec.optimizer->accumulation == 1) return KD_OK;
@@ -99,9 +114,7 @@ static kd_status compile_accumulation(kd_replica *r) {
   return builder_finish(&b, &r->updates.finish);
 }
 
-/* The gradient of one weight after its penalty and clipnorm; KD_NO_SYM when nothing changes it. Keras
- * multiplies the loss by loss_scale_factor and divides gradients by it; in float32 that is no change, so
- * neither is done. */
+/* The gradient of one weight after its penalty and clipnorm; KD_NO_SYM when nothing changes it. */
 static kd_status adjusted(update_builder *b, int w, kd_sym *gradient) {
   kd_replica *r = b->replica;
   const kd_weight *weight = &r->spec.model->weights[w];
@@ -288,6 +301,7 @@ kd_status kd_updates_compile(kd_replica *r) {
   kd_graph_destroy(graph);
   KD_TRY(status);
   if (r->n_weight == 0) return KD_OK;
+  KD_TRY(compile_unscale(r));
   KD_TRY(compile_accumulation(r));
   KD_TRY(compile_adjust(r));
   KD_TRY(compile_averages(r));
@@ -296,8 +310,8 @@ kd_status kd_updates_compile(kd_replica *r) {
 
 void kd_updates_free(kd_replica *r) {
   kd_updates *u = &r->updates;
-  kd_plan *plans[] = {u->prepare, u->moving,  u->accumulate, u->finish,  u->adjust,
-                      u->update,  u->penalty, u->average,    u->finalize};
+  kd_plan *plans[] = {u->prepare, u->moving, u->unscale, u->accumulate, u->finish,
+                      u->adjust,  u->update, u->penalty, u->average,    u->finalize};
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
 }
 
@@ -352,8 +366,12 @@ static kd_status run_rule(kd_replica *r, int64_t t, double rate) {
 
 kd_status kd_replica_update(kd_replica *r, int64_t iteration, double rate) {
   int64_t n = r->spec.optimizer->accumulation;
+  bool apply;
   r->version++;
   KD_TRY(run(r->updates.moving));
+  iteration -= r->scale.skipped;
+  KD_TRY(kd_loss_scale_unscale(r, &apply));
+  if (!apply) return KD_OK;
   KD_TRY((iteration + 1) % n != 0 ? run(r->updates.accumulate) : run_rule(r, iteration / n + 1, rate));
   return run_averages(r, iteration / n);
 }

@@ -8,7 +8,7 @@
 static bool update_alone_reads(const kd_replica *r, const kd_weight *weight) {
   const kd_optimizer *optimizer = r->spec.optimizer;
   const kd_optimizer_common *common = optimizer->common;
-  return r->spec.comm->size == 1 && !r->own_leaf && optimizer->accumulation == 1 &&
+  return r->spec.comm->size == 1 && !r->own_leaf && !r->scaled && optimizer->accumulation == 1 &&
          !optimizer->kind->per_weight && common->clipnorm == KD_UNSET_FLOAT &&
          common->clipvalue == KD_UNSET_FLOAT && common->global_clipnorm == KD_UNSET_FLOAT &&
          !weight->regularizer.kind;

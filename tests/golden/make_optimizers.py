@@ -36,7 +36,8 @@ class Call:
         return call(self.name, self.options)
 
     def make(self):
-        return getattr(self.module, self.name)(**self.options)
+        made = {k: v.make() if isinstance(v, Call) else v for k, v in self.options.items()}
+        return getattr(self.module, self.name)(**made)
 
 
 def schedule(name, **options):
@@ -76,7 +77,25 @@ def slots_of(optimizer):
     return found
 
 
-def optimizer(name, options, penalties=(None, None, None, None), scale=1.0):
+class Inner(Call):
+    """An optimizer in call form."""
+
+    def __init__(self, name, **options):
+        super().__init__(keras.optimizers, name, **options)
+
+
+def apply(tool, grads, variables):
+    """One update. Keras decides inside of a traced function whether a LossScaleOptimizer skips: without state there."""
+    if not hasattr(tool, "inner_optimizer"):
+        tool.apply(grads)
+        return
+    new, state = tool.stateless_apply([v.value for v in tool.variables], grads, [v.value for v in variables])
+    for variable, value in zip(variables + tool.variables, new + state):
+        variable.assign(value)
+
+
+def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, broken=()):
+    """broken: steps with gradients that are not finite."""
     random = np.random.RandomState(len(writer.lines))
     made = {k: v.make() if isinstance(v, Call) else v for k, v in options.items()}
     tool = getattr(keras.optimizers, name)(**made)
@@ -94,6 +113,8 @@ def optimizer(name, options, penalties=(None, None, None, None), scale=1.0):
     grads = [np.float32(random.normal(size=(STEPS,) + shape) * scale) for shape in SHAPES]
     grads[1][3:6] = 0
     grads[2][2] *= 1e-4
+    for i, step in enumerate(broken):
+        grads[i % len(grads)][step].flat[i % 2] = [np.inf, np.nan, -np.inf][i % 3]
     variables = [keras.Variable(w, dtype="float64") for w in weights]
     tool.build(variables)
     slopes = [None if p is None else jax.grad(p.make()) for p in penalties]
@@ -101,13 +122,18 @@ def optimizer(name, options, penalties=(None, None, None, None), scale=1.0):
         now = [np.float64(g[step]) for g in grads]
         for i, slope in enumerate(slopes):
             if slope:
-                now[i] = now[i] + np.asarray(slope(variables[i].value))
-        tool.apply(now)
+                # The penalty is a part of the loss, which is scaled.
+                scale_now = float(getattr(tool, "dynamic_scale", 1.0))
+                now[i] = now[i] + scale_now * np.asarray(slope(variables[i].value))
+        apply(tool, now, variables)
     for i, weight in enumerate(weights):
         writer.array("weight", str(i), weight)
         writer.array("grad", str(i), grads[i])
         writer.array("final", str(i), variables[i].value)
-    for slot, values in slots_of(tool).items():
+    if name == "LossScaleOptimizer":
+        state = [tool.dynamic_scale, tool.step_counter, tool.iterations]
+        writer.array("state", "scale", [float(v) for v in state])
+    for slot, values in slots_of(getattr(tool, "inner_optimizer", tool)).items():
         for i, value in enumerate(values):
             writer.array("slot" + str(i), slot, value.value)
 
@@ -167,6 +193,14 @@ for name, sets in MORE.items():
     for options in COMMON:
         optimizer(name, dict(sets[-1], **options))
 optimizer("Lamb", {}, (L1, L2, BOTH, None))
+
+optimizer("LossScaleOptimizer", {"inner_optimizer": Inner("Adam", learning_rate=0.1)}, scale=1e4, broken=[0, 1, 2, 7])
+optimizer("LossScaleOptimizer", {"inner_optimizer": Inner("SGD", learning_rate=0.1, momentum=0.9), "initial_scale": 16.0,
+                                 "dynamic_growth_steps": 3}, broken=[4])
+optimizer("LossScaleOptimizer", {"inner_optimizer": Inner("SGD", learning_rate=DECAY, gradient_accumulation_steps=2),
+                                 "initial_scale": 4.0, "dynamic_growth_steps": 2}, broken=[1, 6])
+optimizer("LossScaleOptimizer", {"inner_optimizer": Inner("Adam", learning_rate=0.1, global_clipnorm=0.7)}, (L1, L2, BOTH, None),
+          scale=1e5, broken=[5, 8])
 
 writer.save("optimizers")
 

@@ -70,7 +70,7 @@ static const char *const cases[][2] = {
     {GOOD "[layers]\nb = Dense(4, dtype=mixed_bfloat)\n",
      "a.ini:8: layer b: dtype = mixed_bfloat is unknown; did you mean 'mixed_bfloat16'?"},
     {GOOD "[layers]\nb = Dense(4, dtype=int8)\n",
-     "a.ini:8: layer b: dtype = int8 is unknown; known are: float32, mixed_bfloat16"},
+     "a.ini:8: layer b: dtype = int8 is unknown; known are: float32, mixed_bfloat16, mixed_float16"},
     {GOOD "[layers]\nb = Dense(4, dtype=4)\n", "a.ini:8: layer b: dtype must be one name, not '4'"},
     {GOOD "[layers]\nb = share(fc, dtype=float32)(x)\n",
      "layer b: a shared layer has the dtype of the layer that it shares, not 'float32'"},

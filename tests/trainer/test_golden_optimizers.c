@@ -61,6 +61,15 @@ static const char *slot_name(const tiny *t, int slot) {
   return slot < t->optimizer.n_slots ? t->optimizer.slot_name[slot] : "accumulated";
 }
 
+/* Keras: the factor, finite steps since it changed, updates. */
+static void check_scale(const golden_case *c, kd_loss_scale scale, int64_t accumulation) {
+  const golden_array *state = golden_at(c, "state", 0);
+  if (!state) return;
+  assert_true(scale.scale == (double)state->values[0]);
+  assert_int_equal(scale.good_steps, (int64_t)state->values[1]);
+  assert_int_equal((STEPS - scale.skipped) / accumulation, (int64_t)state->values[2]);
+}
+
 static void check_case(const golden_case *c) {
   tiny t;
   open_case(c, &t);
@@ -74,8 +83,10 @@ static void check_case(const golden_case *c) {
       memcpy(kd_replica_gradient(r, r->reduce, w), golden_at(c, "grad", w)->values + (size_t)step * count,
              count * sizeof(float));
     }
-    assert_ok(kd_replica_update(r, step, kd_rate_at(&t.optimizer.rate, step)));
+    double rate = kd_rate_at(&t.optimizer.rate, step - kd_replica_loss_scale(r).skipped);
+    assert_ok(kd_replica_update(r, step, rate));
   }
+  check_scale(c, kd_replica_loss_scale(r), t.optimizer.accumulation);
   int slots = t.optimizer.n_slots + (t.optimizer.accumulation > 1), compared = 0;
   for (int w = 0; w < n; w++) {
     char key[16];
@@ -140,6 +151,10 @@ static void refused(void **state) {
       {"Adam(beta_1=1.0)", "beta_1"},
       {"Adam(betta_1=0.5)", "beta_1"},
       {"Adagrd()", "optimizer"},
+      {"LossScaleOptimizer()", "inner_optimizer"},
+      {"LossScaleOptimizer(Adm())", "did you mean 'Adam'"},
+      {"LossScaleOptimizer(LossScaleOptimizer(Adam()))", "cannot be inside another one"},
+      {"LossScaleOptimizer(Adam(), dynamic_growth_steps=0)", "dynamic_growth_steps = 0 is out of range"},
       {"Adam(learning_rate=ExponentialDecay(0.1))", "decay_steps"},
       {"Adam(learning_rate=PiecewiseConstantDecay([1, 2], [0.1, 0.2]))", "values"},
       {"Adam(learning_rate=PiecewiseConstantDecay([2, 1], [0.1, 0.2, 0.3]))", "increase"},

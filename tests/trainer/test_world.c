@@ -36,6 +36,7 @@ static const struct {
     {"conv", conv, "RMSprop(0.01)", {0}},
     {"sequence", sequence, "Adam(0.01)", {0}},
     {"spectral", spectral, "Adam(0.01)", {0}},
+    {"float16", dense, "LossScaleOptimizer(Adam(0.01), initial_scale=1e6)", {KD_F16, KD_F32}},
     {"bfloat16", dense, "Adam(0.01)", {KD_BF16, KD_F32}},
     {"bfloat16 conv", conv, "SGD(0.05, momentum=0.9)", {KD_BF16, KD_F32}},
     {"bfloat16 sequence", sequence, "Adam(0.01)", {KD_BF16, KD_F32}},
