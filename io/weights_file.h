@@ -14,8 +14,8 @@ typedef struct kd_optimizer_vars {
   int count;
   kd_optimizer_var *var;
   const char *name; /* of the optimizer in Keras ("adam"); NULL: "optimizer" */
-  /* An optimizer around another one: the first n_outer variables are its own, and the others are written again
-   * to optimizer/inner_optimizer/vars/N. 0: none. */
+  /* An optimizer around another one: the first n_outer variables are its own, and the others are written
+   * again to optimizer/inner_optimizer/vars/N. 0: none. */
   int n_outer;
   const char *inner_name;
 } kd_optimizer_vars;
