@@ -96,12 +96,19 @@ static const kd_field *fed_field(const kd_net_call *call, int input) {
   return &data->set->fields[data->stream.fields[input]];
 }
 
+/* The same in evaluation: that of the validation data in a call of fit. */
+static const kd_field *tested_field(const kd_net_call *call, int input) {
+  const kd_session_data *data = &call->session.validation;
+  return data->set ? &data->set->fields[data->stream.fields[input]] : fed_field(call, input);
+}
+
 static bool same_feed(const kd_net *net, const kd_net_call *call) {
   const kd_replica_spec *setup = &net->session.setup;
   if (!setup->feed_sample) return false;
   for (int i = 0; i < setup->model->n_inputs; i++) {
-    const kd_field *field = fed_field(call, i);
-    if (setup->feed_dtype[i] != field->dtype || !kd_shape_equal(&setup->feed_sample[i], &field->sample))
+    const kd_field *field = fed_field(call, i), *tested = tested_field(call, i);
+    if (setup->feed_dtype[i] != field->dtype || !kd_shape_equal(&setup->feed_sample[i], &field->sample) ||
+        !kd_shape_equal(&setup->test_sample[i], &tested->sample))
       return false;
   }
   return true;
@@ -141,9 +148,12 @@ static void take_feed(kd_net *net, const kd_net_call *call) {
   kd_pool *pool = kd_pool_create();
   s->feed_dtype = kd_pool_alloc(pool, n, sizeof *s->feed_dtype);
   s->feed_sample = call ? kd_pool_alloc(pool, n, sizeof *s->feed_sample) : NULL;
+  s->test_sample = call ? kd_pool_alloc(pool, n, sizeof *s->test_sample) : NULL;
   for (size_t i = 0; i < n; i++) {
     s->feed_dtype[i] = call ? fed_field(call, (int)i)->dtype : s->model->inputs[i].dtype;
-    if (call) s->feed_sample[i] = fed_field(call, (int)i)->sample;
+    if (!call) continue;
+    s->feed_sample[i] = fed_field(call, (int)i)->sample;
+    s->test_sample[i] = tested_field(call, (int)i)->sample;
   }
   kd_pool_destroy(net->feed_pool);
   net->feed_pool = pool;

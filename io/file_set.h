@@ -28,6 +28,9 @@ typedef struct kd_piece {
   int64_t rows;
   int64_t offset;   /* ROWS: of the first row in the file; others: as the format likes */
   int64_t file_row; /* number of the first row in its file, for messages */
+  /* Rows have lengths of their own and end in zeros. Until kd_file_set_finish, `sample` is the length of the
+   * longest and `offset` divides all lengths. */
+  bool ragged;
   const char *item; /* name of a data set, archive member, list of columns ...; may be NULL */
   void *memory;     /* WHOLE, and ROWS of small samples: the rows, converted, once loaded */
   size_t memory_bytes;

@@ -64,6 +64,49 @@ static bool adapt_shape(kd_shape *sample, const kd_shape *want) {
   return false;
 }
 
+/* The piece with the longest row. */
+static const kd_piece *longest_piece(const kd_column *column) {
+  const kd_piece *longest = &column->piece[0];
+  for (size_t i = 1; i < column->count; i++)
+    if (column->piece[i].sample.dim[0] > longest->sample.dim[0]) longest = &column->piece[i];
+  return longest;
+}
+
+/* Rows with lengths of their own get one shape: what is wanted, with the longest row's steps where any number
+ * is. False when they do not fit into it. */
+static bool settle_ragged(const kd_column *column, int64_t longest, const kd_shape *want) {
+  kd_shape shape = kd_shape_make(1, (int64_t[]){-1});
+  if (want && want->rank >= 1) shape = *want;
+  int64_t step = 1, bytes;
+  for (int i = 1; i < shape.rank; i++) {
+    if (shape.dim[i] < 1) return false; /* only the first axis may be of any length */
+    step *= shape.dim[i];
+  }
+  if (shape.dim[0] < 1) shape.dim[0] = longest / step;
+  if (kd_shape_count(&shape) < longest) return false;
+  for (size_t i = 0; i < column->count; i++) {
+    kd_piece *piece = &column->piece[i];
+    int64_t sizes[2] = {piece->rows, kd_shape_count(&shape)};
+    if (!piece->ragged || piece->offset % step != 0) return false;
+    if (kd_array_bytes(sizeof(double), 2, sizes, &bytes) != KD_OK) return false;
+    piece->sample = shape;
+  }
+  return true;
+}
+
+/* All rows of a field as one shape. */
+static bool finish_ragged(kd_file_set *set, int f, const kd_data_source *source, kd_diag *diag) {
+  const kd_shape *want = source->wanted_shape ? &source->wanted_shape[f] : NULL;
+  const kd_piece *piece = longest_piece(&set->column[f]);
+  int64_t longest = piece->sample.dim[0];
+  char text[KD_SHAPE_TEXT];
+  if (settle_ragged(&set->column[f], longest, want)) return true;
+  kd_diag_error(diag, source->origin, "%s: rows of %s have up to %lld numbers, which do not fit into %s",
+                piece_text(set, diag->pool, piece), set->base.fields[f].name, (long long)longest,
+                want ? kd_shape_text(want, text) : "one shape");
+  return false;
+}
+
 static bool finish_field(kd_file_set *set, int f, const kd_data_source *source, kd_diag *diag) {
   kd_field *field = &set->base.fields[f];
   const kd_piece *first = &set->column[f].piece[0];
@@ -74,6 +117,7 @@ static bool finish_field(kd_file_set *set, int f, const kd_data_source *source, 
                   first->element.size);
     return false;
   }
+  if (first->ragged && !finish_ragged(set, f, source, diag)) return false;
   if (!pieces_agree(set, f, diag, source->origin)) return false;
   field->sample = first->sample;
   if (kd_shape_count(&first->sample) == 0) {

@@ -130,7 +130,18 @@ kd_status kd_h5_read_raw(hid_t data, const kd_piece *piece, const char *path, in
   return status;
 }
 
-static kd_status load_raw(kd_file_set *set, const kd_piece *piece, void *raw) {
+static kd_status load_opened(kd_file_set *set, int field, kd_piece *piece, hid_t data) {
+  if (kd_h5_is_ragged(data)) return kd_h5_load_ragged(set, field, piece, data);
+  size_t bytes = (size_t)(piece->rows * kd_piece_stride(piece));
+  void *raw;
+  KD_TRY(kd_large_alloc(bytes, &raw));
+  kd_status status = kd_h5_read_raw(data, piece, kd_piece_path(set, piece), 0, piece->rows, raw);
+  if (status == KD_OK) status = kd_piece_fill(set, field, piece, raw);
+  kd_large_free(raw, bytes);
+  return status;
+}
+
+static kd_status load_from_file(kd_file_set *set, int field, kd_piece *piece) {
   const char *path = kd_piece_path(set, piece);
   hid_t file, data;
   KD_TRY(kd_h5_open(path, &file));
@@ -139,21 +150,16 @@ static kd_status load_raw(kd_file_set *set, const kd_piece *piece, void *raw) {
   if (data < 0)
     status = kd_h5_fail(KD_ERR_USAGE, "%s (%s): cannot open", kd_quoted(path), kd_quoted(piece->item));
   else
-    status = kd_h5_read_raw(data, piece, path, 0, piece->rows, raw);
+    status = load_opened(set, field, piece, data);
   if (data >= 0) H5Dclose(data);
   H5Fclose(file);
   return status;
 }
 
 static kd_status hdf5_load(kd_file_set *set, int field, kd_piece *piece) {
-  size_t bytes = (size_t)(piece->rows * kd_piece_stride(piece));
-  void *raw;
-  KD_TRY(kd_large_alloc(bytes, &raw));
   kd_h5_enter();
-  kd_status status = load_raw(set, piece, raw);
+  kd_status status = load_from_file(set, field, piece);
   kd_h5_leave();
-  if (status == KD_OK) status = kd_piece_fill(set, field, piece, raw);
-  kd_large_free(raw, bytes);
   return status;
 }
 

@@ -106,6 +106,7 @@ static kd_status describe_shape(hid_t data, const char *what, kd_piece *piece, h
 }
 
 kd_status kd_h5_describe(kd_file_set *set, int field, int file, hid_t data, const char *item) {
+  if (kd_h5_is_ragged(data)) return kd_h5_describe_ragged(set, field, file, data, item);
   kd_piece piece = {.file = file, .item = item};
   char what[512];
   hsize_t dims[AXES];

@@ -49,6 +49,7 @@ typedef struct kd_session {
   kd_objective objective;
   kd_dtype *feed_dtype;  /* per input */
   kd_shape *feed_sample; /* per input: shape of a stored sample */
+  kd_shape *test_sample; /* the same in evaluation; axes of any length may have another there */
   int64_t steps_per_epoch;
   bool synthetic;   /* bench --synthetic: made data in place of [data] */
   bool checkpoints; /* the command writes some; set before kd_session_open, as synthetic */

@@ -188,32 +188,38 @@ static void make_goals(kd_session *s, const kd_dataset *set) {
   }
 }
 
-/* The inputs' types and shapes as stored: axes of any length have the data's. */
-static void note_feeds(kd_session *s, const kd_session_data *data) {
+static kd_shape *stored_shapes(kd_session *s, const kd_session_data *data) {
   size_t n = (size_t)s->model->n_inputs;
-  s->feed_dtype = kd_pool_alloc(s->pool, n, sizeof *s->feed_dtype);
-  s->feed_sample = kd_pool_alloc(s->pool, n, sizeof *s->feed_sample);
-  for (size_t i = 0; i < n; i++) {
-    const kd_field *stored = &data->set->fields[data->stream.fields[i]];
-    s->feed_dtype[i] = stored->dtype;
-    s->feed_sample[i] = stored->sample;
-  }
+  kd_shape *shapes = kd_pool_alloc(s->pool, n, sizeof *shapes);
+  for (size_t i = 0; i < n; i++) shapes[i] = data->set->fields[data->stream.fields[i]].sample;
+  return shapes;
 }
 
-/* Plans are made for the training data; those of validation go through them. */
+/* The inputs' types and shapes as stored: axes of any length have the data's. */
+static void note_feeds(kd_session *s, const kd_session_data *data) {
+  s->feed_dtype = kd_pool_alloc(s->pool, (size_t)s->model->n_inputs, sizeof *s->feed_dtype);
+  for (int i = 0; i < s->model->n_inputs; i++)
+    s->feed_dtype[i] = data->set->fields[data->stream.fields[i]].dtype;
+  s->feed_sample = stored_shapes(s, data);
+  s->test_sample = stored_shapes(s, s->validation.set ? &s->validation : data);
+}
+
+/* Plans are made for types, and for shapes of labels, that training and validation share. */
 static void check_alike(kd_session *s) {
   const kd_session_data *train = &s->train, *other = &s->validation;
   for (int i = 0; train->set && other->set && i < train->stream.n_fields; i++) {
     const kd_field *a = &train->set->fields[train->stream.fields[i]],
                    *b = &other->set->fields[other->stream.fields[i]];
     char x[KD_SHAPE_TEXT], y[KD_SHAPE_TEXT];
-    if (a->dtype != b->dtype || !kd_shape_equal(&a->sample, &b->sample))
-      kd_diag_error(
-          s->config->diag, s->config->run.data.origin,
-          "%s is %s %s in the training data, but %s %s in those of validation; give them the same length "
-          "and type",
-          a->name, kd_dtype_name(a->dtype), kd_shape_text(&a->sample, x), kd_dtype_name(b->dtype),
-          kd_shape_text(&b->sample, y));
+    bool stands_in = strcmp(a->name, b->name) != 0; /* for labels that there are not */
+    if (stands_in ||
+        (a->dtype == b->dtype && (i < s->model->n_inputs || kd_shape_equal(&a->sample, &b->sample))))
+      continue;
+    kd_diag_error(s->config->diag, s->config->run.data.origin,
+                  "%s is %s %s in the training data, but %s %s in those of validation; give them the same "
+                  "%s",
+                  a->name, kd_dtype_name(a->dtype), kd_shape_text(&a->sample, x), kd_dtype_name(b->dtype),
+                  kd_shape_text(&b->sample, y), a->dtype == b->dtype ? "shape" : "type");
   }
 }
 

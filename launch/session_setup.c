@@ -29,6 +29,7 @@ void kd_session_setup(kd_session *s) {
       .optimizer = trains ? &s->config->optimizer : NULL,
       .feed_dtype = s->feed_dtype,
       .feed_sample = s->feed_sample,
+      .test_sample = s->test_sample,
       .batch_size = batch,
       .largest_batch = batch > validation ? batch : validation,
       .micro_batch = c->train.micro_batch,

@@ -37,13 +37,16 @@ static kd_status differentiate(const kd_replica *r, pass_graph *p) {
   return KD_OK;
 }
 
-/* The shapes of the inputs as stored, with this number of rows; NULL: the model's own. */
-const kd_shape *kd_passes_feed_shapes(const kd_replica *r, kd_pool *pool, int64_t rows) {
-  if (!r->spec.feed_sample) return NULL;
+/* The shapes of the inputs as stored, with this number of rows, in a pass of this mode; NULL: the model's
+ * own. */
+const kd_shape *kd_passes_feed_shapes(const kd_replica *r, kd_pool *pool, kd_mode mode, int64_t rows) {
+  bool tests = r->spec.test_sample && (mode == KD_MODE_EVALUATE || mode == KD_MODE_PREDICT);
+  const kd_shape *samples = tests ? r->spec.test_sample : r->spec.feed_sample;
+  if (!samples) return NULL;
   int n = r->spec.model->n_inputs;
   kd_shape *shapes = kd_pool_alloc(pool, (size_t)n, sizeof *shapes);
   for (int i = 0; i < n; i++) {
-    const kd_shape *sample = &r->spec.feed_sample[i];
+    const kd_shape *sample = &samples[i];
     shapes[i] = (kd_shape){.rank = sample->rank + 1, .dim = {rows}};
     for (int k = 0; k < sample->rank; k++) shapes[i].dim[k + 1] = sample->dim[k];
   }
@@ -62,7 +65,7 @@ static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_gra
   kd_build_spec spec = {.batch = rows,
                         .training = mode == KD_MODE_TRAIN || mode == KD_MODE_COUNT,
                         .feed_dtype = r->spec.feed_dtype,
-                        .feed_shape = kd_passes_feed_shapes(r, g->pool, rows)};
+                        .feed_shape = kd_passes_feed_shapes(r, g->pool, mode, rows)};
   KD_TRY(kd_model_build(r->spec.model, g, &spec, &p->built));
   if (mode == KD_MODE_PREDICT) {
     give_floats(r->spec.model, p);

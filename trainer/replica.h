@@ -29,6 +29,7 @@ typedef struct kd_replica_spec {
   const kd_optimizer *optimizer; /* NULL: no training */
   const kd_dtype *feed_dtype;    /* per model input: type of the data as stored */
   const kd_shape *feed_sample; /* per model input: shape of one stored sample; NULL: the model's own shapes */
+  const kd_shape *test_sample; /* the same in evaluation and prediction; NULL: feed_sample */
   int64_t batch_size;          /* of training, global */
   int64_t largest_batch;       /* of training and validation; at least batch_size */
   int64_t micro_batch;         /* largest number of rows of a pass; 0: no limit */

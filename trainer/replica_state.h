@@ -87,7 +87,7 @@ struct kd_replica {
 };
 
 /* pass_plan.c, passes.c */
-const kd_shape *kd_passes_feed_shapes(const kd_replica *replica, kd_pool *pool, int64_t rows);
+const kd_shape *kd_passes_feed_shapes(const kd_replica *replica, kd_pool *pool, kd_mode mode, int64_t rows);
 kd_status kd_passes_on_mark(void *replica, int bucket);
 kd_status kd_passes_order(kd_replica *replica);
 kd_status kd_passes_get(kd_replica *replica, kd_mode mode, int64_t rows, kd_pass_plan **plan);

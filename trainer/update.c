@@ -293,7 +293,8 @@ kd_status kd_updates_compile(kd_replica *r) {
   kd_build_spec spec = {.batch = kd_passes_nominal_rows(r),
                         .training = true,
                         .feed_dtype = r->spec.feed_dtype,
-                        .feed_shape = kd_passes_feed_shapes(r, graph->pool, kd_passes_nominal_rows(r))};
+                        .feed_shape =
+                            kd_passes_feed_shapes(r, graph->pool, KD_MODE_TRAIN, kd_passes_nominal_rows(r))};
   kd_built built;
   kd_status status = kd_model_build(r->spec.model, graph, &spec, &built);
   if (status == KD_OK) status = compile_moving(r, built.n_moving, built.moving);

@@ -31,9 +31,16 @@ def verses():
 
 
 def save(path, **arrays):
-    """One data set per name; the first axis counts samples."""
+    """One data set per name; the first axis counts samples. The rows of a list of arrays have lengths of their own."""
+    shapes = []
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():
-            file[name] = values
-    shapes = ", ".join(f"{name} {values.dtype} {values.shape}" for name, values in arrays.items())
-    print(f"{path}: {shapes}")
+            if isinstance(values, list):
+                rows = file.create_dataset(name, len(values), h5py.vlen_dtype(values[0].dtype))
+                for i, row in enumerate(values):
+                    rows[i] = row
+                shapes.append(f"{name} {values[0].dtype} ({len(values)}, up to {max(map(len, values))})")
+            else:
+                file[name] = values
+                shapes.append(f"{name} {values.dtype} {values.shape}")
+    print(f"{path}: {', '.join(shapes)}")

@@ -17,26 +17,25 @@ urgent_words = rng.choice(np.arange(1, WORDS), 50, replace=False)
 
 
 def sentence(department, urgent, longest):
-    """Words, ended by zeros: two in five belong to the department, a few are urgent."""
-    words = rng.integers(1, WORDS, longest)
+    """Words of a length by chance: two in five belong to the department, a few are urgent."""
+    words = rng.integers(1, WORDS, longest).astype("int32")
     own = rng.random(longest) < 0.4
     words[own] = rng.choice(own_words[department], own.sum())
     if urgent:
         loud = rng.random(longest) < 0.12
         words[loud] = rng.choice(urgent_words, loud.sum())
-    words[rng.integers(longest // 3, longest + 1):] = 0
-    return words
+    return words[:rng.integers(longest // 3, longest + 1)]
 
 
 def tickets(count):
     department = rng.integers(0, DEPARTMENTS, count)
     urgent = rng.random(count) < 0.4
-    title = np.stack([sentence(d, u, TITLE) for d, u in zip(department, urgent)])
-    body = np.stack([sentence(d, u, BODY) for d, u in zip(department, urgent)])
+    title = [sentence(d, u, TITLE) for d, u in zip(department, urgent)]
+    body = [sentence(d, u, BODY) for d, u in zip(department, urgent)]
     tags = (rng.random((count, TAGS)) < 0.2).astype("float32")
     tags[:, 0] = rng.random(count) < np.where(urgent, 0.6, 0.1)
     wrong = rng.random(count) < 0.03
-    return {"title": title.astype("int32"), "body": body.astype("int32"), "tag_bits": tags,
+    return {"title": title, "body": body, "tag_bits": tags,
             "priority": (urgent ^ wrong).astype("float32")[:, None], "department": department.astype("int32")}
 
 

@@ -98,6 +98,21 @@ def write_hdf5():
         f["y"] = labels()
 
 
+def write_ragged():
+    """Rows of r mod 4 + 1 steps of two channels, in two shards of which the second holds the longest."""
+    for shard, (first, rows) in enumerate([(0, 3), (3, 17)]):
+        with h5py.File(path("ragged-%d.h5" % shard), "w") as f:
+            for item, code in [("x", "f8"), ("i2", ">i2")]:
+                x = f.create_dataset(item, (rows,), h5py.vlen_dtype(np.dtype(code)))
+                for i in range(rows):
+                    r = first + i
+                    x[i] = values(code, 2 * (r % 4 + 1), rows=1, first=r)[0]
+            f["y"] = labels(rows, first)
+    with h5py.File(path("ragged-text.h5"), "w") as f:
+        f.create_dataset("x", (3,), h5py.string_dtype())[:] = ["a", "b", "c"]
+        f["y"] = labels(3)
+
+
 def write_weighted():
     """Labels of three classes and weights of samples, the same in each format."""
     x, y, w = values("f4", 3), labels() % 3, (values("f4")[:, None] + 26)[:, 0].ravel()
@@ -112,4 +127,5 @@ if __name__ == "__main__":
     write_idx()
     write_npy()
     write_hdf5()
+    write_ragged()
     write_weighted()

@@ -179,6 +179,7 @@ static void truncated_archives(void **state) {
   assert_cuts_are_found("npz", GOLDEN("deflated.npz"), "cut.npz");
   assert_cuts_are_found("hdf5", GOLDEN("contiguous.h5"), "cut.h5");
   assert_cuts_are_found("hdf5", GOLDEN("compressed.h5"), "cut.h5");
+  assert_cuts_are_found("hdf5", GOLDEN("ragged-1.h5"), "cut.h5");
 }
 
 /* A file that shrinks or grows after it was opened is named, not misread. */
