@@ -101,7 +101,7 @@ def tickets(steps):
     return [title, body, tags], outputs, {
         "optimizer": optimizers.RMSprop(0.001, clipnorm=1.0),
         "loss": ["binary_crossentropy", losses.SparseCategoricalCrossentropy(from_logits=True)],
-        "loss_weights": [1.0, 0.2], "metrics": [[metrics.BinaryAccuracy()], ["accuracy"]]}
+        "loss_weights": [1.0, 0.2], "metrics": [[metrics.BinaryAccuracy(), metrics.AUC(name="auc")], ["accuracy"]]}
 
 
 def encoder(x, dim, heads, ff):
@@ -120,7 +120,7 @@ def transformer(steps):
     y = layers.GlobalAveragePooling1D()(y)
     return x, layers.Dense(1, activation="sigmoid", name="prob")(y), {
         "optimizer": optimizers.AdamW(3e-4, weight_decay=0.01, global_clipnorm=1.0),
-        "loss": "binary_crossentropy", "metrics": [metrics.BinaryAccuracy()]}
+        "loss": "binary_crossentropy", "metrics": [metrics.BinaryAccuracy(), metrics.AUC(name="auc")]}
 
 
 class Example:
@@ -199,7 +199,7 @@ def close(what, ours, theirs, tolerance):
 
 
 def train_ours(name, kdist, config, ranks):
-    """Losses and validation losses of the epochs, and the outputs for the validation rows."""
+    """Losses and metrics of the epochs, and the outputs for the validation rows."""
     folder = f"{name}-{ranks}"
     launcher = ["mpirun", "-np", str(ranks)] if ranks > 1 else []
     subprocess.run([*launcher, kdist, "fit", *config, "model.init_from=start.weights.h5", "run.dir=" + folder,
@@ -208,7 +208,8 @@ def train_ours(name, kdist, config, ranks):
                     "log.level=warning"], check=True)
     with open(f"{folder}/log.csv") as file:
         log = list(csv.DictReader(file))
-    return {key: [float(line[key]) for line in log] for key in ("loss", "val_loss")}, list(np.load(folder + ".npz").values())
+    curves = {key: [float(line[key]) for line in log] for key in log[0] if key not in ("epoch", "learning_rate")}
+    return curves, list(np.load(folder + ".npz").values())
 
 
 def same_start(name, kdist, examples):
