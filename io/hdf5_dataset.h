@@ -12,8 +12,8 @@
  *   block. */
 kd_status kd_h5_describe(kd_file_set *set, int field, int file, hid_t data, const char *item);
 
-/* The same for a data set of variable-length rows; is_ragged: whether it is one. load: reads all rows into the
- * piece's memory. */
+/* The same for a data set of variable-length rows; is_ragged: whether it is one. load: reads all rows into
+ * the piece's memory. */
 bool kd_h5_is_ragged(hid_t data);
 kd_status kd_h5_describe_ragged(kd_file_set *set, int field, int file, hid_t data, const char *item);
 kd_status kd_h5_load_ragged(kd_file_set *set, int field, kd_piece *piece, hid_t data);
