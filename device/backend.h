@@ -16,6 +16,8 @@ typedef struct kd_backend {
   kd_status (*download)(kd_device *device, void *host, const void *from, size_t bytes);
   kd_status (*finish)(kd_device *device); /* waits for all launches */
   const kd_kernel *(*kernel)(kd_op op);   /* never NULL */
+  /* Whether products in a half type are made by instructions for it, and so faster than in float32. */
+  bool (*multiplies)(kd_dtype dtype);
   const char *(*describe)(
       kd_device *device); /* one line for `kdist info` and logs: instruction set, threads */
 } kd_backend;

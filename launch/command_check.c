@@ -34,6 +34,7 @@ static kd_status check(kd_session *s) {
   printf("%s: good\n", s->model->name);
   printf("  parameters  %lld, of which %lld are trained\n", (long long)kd_model_count_params(s->model, false),
          (long long)kd_model_count_params(s->model, true));
+  printf("  types       %s\n", kd_policy_name(s->model->policy));
   print_data("train", &s->train);
   print_data("validation", &s->validation);
   print_data("test", &s->test);

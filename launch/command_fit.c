@@ -87,12 +87,28 @@ static kd_progress *make_progress(kd_session *s) {
                             s->comm->size, s->config->run.train.batch_size);
 }
 
+/* Half types save memory between layers everywhere, but time only where the device multiplies them. */
+static void say_policy(const kd_session *s) {
+  bool told[KD_N_DTYPES] = {false};
+  for (int i = 0; i < s->model->n_layers; i++) {
+    kd_dtype type = s->model->layers[i]->policy.compute;
+    if (told[type] || s->device.backend->multiplies(type)) continue;
+    told[type] = true;
+    kd_log(
+        KD_LOG_WARNING,
+        "%s: this device has no instructions for its products, which are made in float32 of rounded factors; "
+        "expect longer steps than with dtype_policy = float32, and less memory",
+        kd_dtype_name(type));
+  }
+}
+
 static void say_start(kd_session *s) {
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
   kd_log(KD_LOG_INFO, "%d rank%s on %d host%s, %s, sums by %s in %d bucket%s", s->comm->size,
          s->comm->size == 1 ? "" : "s", s->comm->n_hosts, s->comm->n_hosts == 1 ? "" : "s",
          s->device.backend->describe(&s->device), stats.transport, stats.n_buckets,
          stats.n_buckets == 1 ? "" : "s");
+  say_policy(s);
   if (stats.slow_scopes)
     kd_log(KD_LOG_WARNING, "slow library code for %s: the shapes there have no fast kernel",
            stats.slow_scopes);

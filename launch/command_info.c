@@ -18,6 +18,9 @@ static kd_status run_info(kd_cli *cli) {
   printf("  cores      %ld online\n", sysconf(_SC_NPROCESSORS_ONLN));
   KD_TRY(kd_device_open("cpu", 0, 0, true, &device));
   printf("  cpu        usable: %s\n", device.backend->describe(&device));
+  printf("  bfloat16   %s\n", device.backend->multiplies(KD_BF16)
+                                  ? "products by instructions of the processor"
+                                  : "products as float32 of rounded factors: slower than float32");
   kd_device_close(&device);
   printf("  mpi        usable: %s\n", kd_comm_library());
   printf("  files      usable: %s\n", kd_io_library());

@@ -94,6 +94,19 @@ static void print_params(FILE *out, const kd_summary *s) {
   if (s->optimizer) total_line(out, "Optimizer", extra);
 }
 
+/* Where there is another policy than float32: the model's, and layers with one of their own. */
+static void print_policies(FILE *out, const kd_model *model) {
+  bool own = false, plain = model->policy.compute == KD_F32;
+  for (int i = 0; i < model->n_layers; i++)
+    own = own || model->layers[i]->policy.compute != model->policy.compute;
+  if (plain && !own) return;
+  fprintf(out, " Types: %s", kd_policy_name(model->policy));
+  for (int i = 0; i < model->n_layers; i++)
+    if (model->layers[i]->policy.compute != model->policy.compute)
+      fprintf(out, ", %s: %s", model->layers[i]->name, kd_policy_name(model->layers[i]->policy));
+  putc('\n', out);
+}
+
 static void size_line(FILE *out, const char *label, double bytes) {
   char size[32];
   fprintf(out, "   %-22s %s\n", label, kd_bytes_text(bytes, size));
@@ -126,5 +139,6 @@ void kd_summary_print(FILE *out, const kd_summary *s) {
   fprintf(out, "Model: \"%s\"\n", s->model->name);
   print_table(out, s);
   print_params(out, s);
+  print_policies(out, s->model);
   print_costs(out, s->costs);
 }

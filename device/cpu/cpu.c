@@ -69,6 +69,10 @@ static kd_status cpu_finish(kd_device *device) {
   return KD_OK;
 }
 
+static bool cpu_multiplies(kd_dtype dtype) {
+  return dtype == KD_F32 || (dtype == KD_BF16 && kd_onednn_has_bf16());
+}
+
 static const char *cpu_describe(kd_device *device) {
   return ((const kd_cpu *)device->state)->text;
 }
@@ -83,5 +87,6 @@ const kd_backend kd_cpu_backend = {
     .download = cpu_copy,
     .finish = cpu_finish,
     .kernel = kd_cpu_kernel,
+    .multiplies = cpu_multiplies,
     .describe = cpu_describe,
 };

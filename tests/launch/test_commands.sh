@@ -35,6 +35,20 @@ number() { sed -n 's/.*"'"$2"'":\([-+0-9.e]*\).*/\1/p' "$1" | tail -n 1; }
 # once FILE TEXT: the text stands in one line of the file.
 once() { [ "$(grep -cF -e "$2" "$1")" = 1 ] || { fail "$1: '$2' is not there once:"; head -n 5 "$1"; }; }
 
+# Where types are told, and that half types are slow where the processor does not multiply them.
+types() {
+  local half=train.dtype_policy=mixed_bfloat16
+  expect 0 "summary of types" 0 summary a.ini $half fc2.dtype=float32
+  grep -q "^ Types: mixed_bfloat16, fc2: float32$" out || { fail "summary tells no types"; cat out; }
+  expect 0 "check of types" 0 check a.ini $half
+  grep -q "^  types       mixed_bfloat16$" out || { fail "check tells no types"; cat out; }
+  expect 0 "info" 0 info
+  grep -q "^  bfloat16   products " out || { fail "info does not speak of bfloat16"; cat out; }
+  KDIST_ISA=v3 expect 0 "bfloat16 without instructions" 0 fit a.ini run.dir=runs/types $half --progress=none
+  grep -q "warning: bfloat16: this device has no instructions" err || { fail "no warning of slow bfloat16"; cat err; }
+  rm -r runs
+}
+
 check_and_summary() {
   for n in 0 2; do
     expect 0 check $n check a.ini
@@ -188,6 +202,7 @@ endings() {
   same runs/np1/model.weights.h5 runs/nompi/model.weights.h5 "mpirun -np 1"
 }
 
+types
 check_and_summary
 config
 fit
