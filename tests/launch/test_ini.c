@@ -133,7 +133,13 @@ static void order_of_precedence(void **state) {
       write_file("b.ini", "[train]\nepochs = 4\n[layer fc1]\ntype = Dense\n")};
   const char *overrides[] = {"train.epochs=6", "fc1.units = 512", "a.units=7", "layer.fc1.activation=relu"};
   setenv("KDIST_SET", " train.epochs=5  run.name=\"a b\" ", 1);
-  kd_ini_request request = {system_file, user_file, 2, files, 4, overrides, true};
+  kd_ini_request request = {.system_file = system_file,
+                            .user_file = user_file,
+                            .n_files = 2,
+                            .files = files,
+                            .n_overrides = 4,
+                            .overrides = overrides,
+                            .use_environment = true};
   const kd_ini *ini = kd_ini_load(pool, diag, kd_sources_create(pool), &request);
   unsetenv("KDIST_SET");
   expect_errors(1, "user.ini:3: [train]: a system or user file may have only");
