@@ -26,7 +26,8 @@ static void shell(const char *command) {
 static int setup(void **state) {
   (void)state;
   const char *folder = getenv("TMPDIR");
-  snprintf(root, sizeof root, "%s/kdist-program-%ld", folder ? folder : "/tmp", (long)getsid(0));
+  snprintf(root, sizeof root, "%s/kdist-program-%ld-%d", folder ? folder : "/tmp", (long)getsid(0),
+           kd_world_size());
   mkdir(root, 0700);
   for (int r = 0; r < ROWS; r++) {
     for (int f = 0; f < FEATURES; f++) points[r][f] = (float)((r * 7 + f * 5 + r * f) % 32) / 16 - 1;
