@@ -50,7 +50,7 @@ static void refuse_numbers(const kd_family *family, const kd_kind *kind, const k
   refuse(family, kind, row, "nonsense", whole ? "int" : "float");
   if (open && !(row->flags & KD_OPT_OPEN_MIN)) return;
   double below = row->flags & KD_OPT_OPEN_MIN ? row->min : row->min - 1;
-  refuse(family, kind, row, number(below, value), number(row->min, limit));
+  if (fabs(row->min) < 1e15) refuse(family, kind, row, number(below, value), number(row->min, limit));
   if (row->max < row->min || open || row->max >= 1e15) return; /* such numbers are not told apart in texts */
   double above = row->flags & KD_OPT_OPEN_MAX ? row->max : whole ? row->max + 1 : 2 * row->max + 1;
   refuse(family, kind, row, number(above, value), number(row->max, limit));
