@@ -1,19 +1,46 @@
 #include "device/backend.h"
 
+#include "device/base/log.h"
 #include "device/base/text.h"
+#include "device/plugin.h"
 
-static const kd_backend *const backends[] = {&kd_cpu_backend};
+static kd_status open_cuda(kd_device *device, int ordinal) {
+  const kd_plugin *plugin;
+  int count;
+  KD_TRY(kd_cuda_count(&count));
+  KD_TRY(kd_cuda_plugin(&plugin));
+  KD_TRY(plugin->backend->open(device, ordinal % count));
+  device->backend = plugin->backend;
+  return KD_OK;
+}
+
+static kd_status open_cpu(kd_device *device, int ordinal) {
+  KD_TRY(kd_cpu_backend.open(device, ordinal));
+  device->backend = &kd_cpu_backend;
+  return KD_OK;
+}
+
+/* A machine with a device and without the plug-in is worth a word; one without a device is usual. */
+static bool cuda_is_there(void) {
+  const kd_plugin *plugin;
+  int count;
+  if (kd_cuda_count(&count) != KD_OK) return false;
+  if (kd_cuda_plugin(&plugin) == KD_OK) return true;
+  kd_log(KD_LOG_WARNING, "computing on the CPU although a CUDA device is there: %s", kd_status_text());
+  return false;
+}
 
 kd_status kd_device_open(const char *backend, int ordinal, int threads, bool reproducible,
                          kd_device *device) {
   *device = (kd_device){.threads = threads, .reproducible = reproducible};
-  for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
-    if (!kd_streq(backends[i]->name, backend)) continue;
-    KD_TRY(backends[i]->open(device, ordinal));
-    device->backend = backends[i];
-    return KD_OK;
+  if (kd_streq(backend, "cpu")) return open_cpu(device, ordinal);
+  if (kd_streq(backend, "cuda")) {
+    kd_status status = open_cuda(device, ordinal);
+    return status == KD_OK ? KD_OK : kd_fail_context(status, "device = cuda");
   }
-  return kd_fail(KD_ERR_USAGE, "device '%s' is not known; this build has: cpu", kd_quoted(backend));
+  KD_CHECK(kd_streq(backend, "auto"), KD_ERR_USAGE, "device '%s' is not known; there are: auto, cpu, cuda",
+           kd_quoted(backend));
+  return cuda_is_there() ? open_cuda(device, ordinal) : open_cpu(device, 0);
 }
 
 void kd_device_close(kd_device *device) {

@@ -64,6 +64,12 @@ static kd_status cpu_copy(kd_device *device, void *to, const void *from, size_t 
   return KD_OK;
 }
 
+static kd_status cpu_clear(kd_device *device, void *block, size_t bytes) {
+  (void)device;
+  if (bytes) memset(block, 0, bytes);
+  return KD_OK;
+}
+
 static kd_status cpu_finish(kd_device *device) {
   (void)device;
   return KD_OK;
@@ -79,12 +85,14 @@ static const char *cpu_describe(kd_device *device) {
 
 const kd_backend kd_cpu_backend = {
     .name = "cpu",
+    .host_memory = true,
     .open = cpu_open,
     .close = cpu_close,
     .alloc = cpu_alloc,
     .free = cpu_free,
     .upload = cpu_copy,
     .download = cpu_copy,
+    .clear = cpu_clear,
     .finish = cpu_finish,
     .kernel = kd_cpu_kernel,
     .multiplies = cpu_multiplies,

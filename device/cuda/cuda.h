@@ -1,0 +1,79 @@
+/* The CUDA device's own state, shared by its kernels, and how errors of NVIDIA's libraries become a status.
+ */
+#ifndef KD_CUDA_CUDA_H
+#define KD_CUDA_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "device/backend.h"
+
+/* Pinned memory that uploads pass through: the host may go on while the copy waits for its turn. */
+typedef struct kd_cuda_slot {
+  void *host;
+  size_t bytes;
+  cudaEvent_t done; /* NULL: never used */
+} kd_cuda_slot;
+
+enum { KD_SMALL_SLOTS = 64, KD_SMALL_BYTES = 4096, KD_LARGE_SLOTS = 3 };
+
+typedef struct kd_cuda {
+  int ordinal, capability; /* 90: compute capability 9.0 */
+  cudaStream_t stream, copies;
+  cublasLtHandle_t blas;
+  cudnnHandle_t dnn;
+  cudnnBackendDescriptor_t dnn_device; /* for choosing plans */
+  kd_cuda_slot small[KD_SMALL_SLOTS], large[KD_LARGE_SLOTS];
+  unsigned next_small, next_large;
+  cudaEvent_t *fetched; /* by number of the download */
+  size_t n_fetched;
+  cudaEvent_t reached; /* the launches until now, for downloads beside those that follow */
+  struct kd_cuda_module *modules;
+  char text[256];
+} kd_cuda;
+
+static inline kd_cuda *kd_cuda_of(const kd_device *device) {
+  return device->state;
+}
+static inline void *kd_cuda_stream(const kd_launch *launch) {
+  return kd_cuda_of(launch->device)->stream;
+}
+
+kd_status kd_cuda_error(int error, const char *what);
+kd_status kd_blas_error(int error, const char *what);
+kd_status kd_dnn_error(int error, const char *what);
+
+/* Returns from the calling function with a text when CUDA's error number is not 0. */
+#define KD_CUDA(call, what)                                                                                  \
+  do {                                                                                                       \
+    int kd_cuda_error_ = (int)(call);                                                                        \
+    if (kd_cuda_error_ != 0) return kd_cuda_error(kd_cuda_error_, what);                                     \
+  } while (0)
+
+/* KD_ERR_INTERNAL when an operand is no float32: the graph holds nothing else for this primitive. */
+kd_status kd_cuda_float32(const kd_launch *launch);
+kd_status kd_cuda_check_index(const kd_tensor *ids);
+
+/* cuda.c */
+extern const kd_backend kd_cuda_backend;
+void kd_cuda_libraries(char *text, size_t size);
+
+/* memory.c */
+kd_status kd_cuda_alloc(kd_device *device, size_t bytes, void **block);
+void kd_cuda_free(kd_device *device, void *block, size_t bytes);
+kd_status kd_cuda_upload(kd_device *device, void *to, const void *host, size_t bytes);
+kd_status kd_cuda_download(kd_device *device, void *host, const void *from, size_t bytes);
+kd_status kd_cuda_clear(kd_device *device, void *block, size_t bytes);
+kd_status kd_cuda_fetch_start(kd_device *device, int number, void *host, const void *from, size_t bytes);
+kd_status kd_cuda_fetch_wait(kd_device *device, int number);
+double kd_cuda_free_bytes(kd_device *device);
+void kd_cuda_memory_close(kd_cuda *cuda);
+
+/* record.c */
+kd_status kd_cuda_record_start(kd_device *device);
+kd_status kd_cuda_record_end(kd_device *device, void **recorded);
+kd_status kd_cuda_replay(kd_device *device, void *recorded);
+void kd_cuda_forget(kd_device *device, void *recorded);
+
+#endif

@@ -1,0 +1,32 @@
+#include "device/cuda/cuda.h"
+
+kd_status kd_cuda_error(int error, const char *what) {
+  const char *text = cudaGetErrorString((cudaError_t)error);
+  KD_CHECK(error != cudaErrorMemoryAllocation, KD_ERR_NOMEM, "CUDA: %s: %s", what, text);
+  return kd_fail(KD_ERR_RUN,
+                 "CUDA: %s: %s (error %d); CUDA_LAUNCH_BLOCKING=1 makes the failing operation known", what,
+                 text, error);
+}
+
+kd_status kd_blas_error(int error, const char *what) {
+  return kd_fail(KD_ERR_RUN, "cuBLASLt: %s: %s", what, cublasLtGetStatusString((cublasStatus_t)error));
+}
+
+kd_status kd_dnn_error(int error, const char *what) {
+  return kd_fail(KD_ERR_RUN, "cuDNN: %s: %s", what, cudnnGetErrorString((cudnnStatus_t)error));
+}
+
+kd_status kd_cuda_float32(const kd_launch *launch) {
+  for (int i = 0; i < launch->n_inputs; i++)
+    KD_CHECK(launch->input[i].dtype == KD_F32, KD_ERR_INTERNAL, "%s on CUDA takes float32, not %s",
+             kd_op_get(launch->op)->name, kd_dtype_name(launch->input[i].dtype));
+  return KD_OK;
+}
+
+kd_status kd_cuda_check_index(const kd_tensor *ids) {
+  KD_CHECK(ids->dtype == KD_I32 || ids->dtype == KD_I64 || ids->dtype == KD_U8 || ids->dtype == KD_U32 ||
+               ids->dtype == KD_F32,
+           KD_ERR_INTERNAL, "indices of type %s are not supported on CUDA; use int32",
+           kd_dtype_name(ids->dtype));
+  return KD_OK;
+}

@@ -1,0 +1,17 @@
+/* The one symbol of libkdist_cuda.so. */
+#include "device/plugin.h"
+
+#include "device/cuda/cuda.h"
+
+static const kd_plugin plugin = {
+    .abi = KD_PLUGIN_ABI,
+    .version = KDIST_VERSION,
+    .backend = &kd_cuda_backend,
+    .libraries = kd_cuda_libraries,
+};
+
+__attribute__((visibility("default"))) const kd_plugin *kd_cuda_entry(void);
+
+const kd_plugin *kd_cuda_entry(void) {
+  return &plugin;
+}

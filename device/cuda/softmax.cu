@@ -1,0 +1,96 @@
+/* Softmax and cross-entropy over rows. */
+#include "device/cuda/platform.cuh"
+
+/* The logarithm of the sum of exp(x) as largest element and sum of the rest. */
+template <int THREADS>
+static __device__ __forceinline__ void measure(const float *x, int64_t n, float *most, float *sum) {
+  float top = -INFINITY, total = 0;
+  for (int64_t i = threadIdx.x; i < n; i += THREADS) top = kd_max(top, x[i]);
+  top = kd_row_max<THREADS>(top);
+  for (int64_t i = threadIdx.x; i < n; i += THREADS) total += expf(x[i] - top);
+  *most = top;
+  *sum = kd_row_sum<THREADS>(total);
+}
+
+template <int THREADS>
+static __global__ void softmax(bool log, const float *x, int64_t rows, int64_t n, float *y) {
+  int64_t row = KD_ROW(THREADS);
+  if (row >= rows) return;
+  float most, sum;
+  x += row * n;
+  y += row * n;
+  measure<THREADS>(x, n, &most, &sum);
+  float log_sum = logf(sum), scale = 1.0f / sum;
+  for (int64_t i = threadIdx.x; i < n; i += THREADS)
+    y[i] = log ? x[i] - most - log_sum : expf(x[i] - most) * scale;
+}
+
+int kd_cuda_softmax_start(bool log, const float *x, int64_t rows, int64_t n, float *y, void *stream) {
+  if (rows * n == 0) return 0;
+  return KD_START_ROWS(softmax, rows, n, stream, log, x, rows, n, y);
+}
+
+template <int THREADS>
+static __global__ void softmax_grad(bool log, const float *y, const float *dy, int64_t rows, int64_t n,
+                                    float *dx) {
+  int64_t row = KD_ROW(THREADS);
+  if (row >= rows) return;
+  float sum = 0;
+  y += row * n;
+  dy += row * n;
+  dx += row * n;
+  for (int64_t i = threadIdx.x; i < n; i += THREADS) sum += log ? dy[i] : y[i] * dy[i];
+  sum = kd_row_sum<THREADS>(sum);
+  for (int64_t i = threadIdx.x; i < n; i += THREADS)
+    dx[i] = log ? dy[i] - expf(y[i]) * sum : y[i] * (dy[i] - sum);
+}
+
+int kd_cuda_softmax_grad_start(bool log, const float *y, const float *dy, int64_t rows, int64_t n, float *dx,
+                               void *stream) {
+  if (rows * n == 0) return 0;
+  return KD_START_ROWS(softmax_grad, rows, n, stream, log, y, dy, rows, n, dx);
+}
+
+template <int THREADS>
+static __global__ void xent(int ignore, const float *x, kd_dtype label_type, const void *labels, int64_t rows,
+                            int64_t n, float *loss) {
+  int64_t row = KD_ROW(THREADS);
+  if (row >= rows) return;
+  int64_t label = kd_index(label_type, labels, row);
+  float most, sum;
+  x += row * n;
+  measure<THREADS>(x, n, &most, &sum);
+  if (threadIdx.x > 0) return;
+  bool inside = label >= 0 && label < n;
+  loss[row] = label == ignore ? 0.0f : inside ? most - x[label] + logf(sum) : NAN;
+}
+
+int kd_cuda_xent_start(int ignore, const float *x, kd_dtype label_type, const void *labels, int64_t rows,
+                       int64_t n, float *loss, void *stream) {
+  if (rows == 0) return 0;
+  return KD_START_ROWS(xent, rows, n, stream, ignore, x, label_type, labels, rows, n, loss);
+}
+
+template <int THREADS>
+static __global__ void xent_grad(int ignore, const float *x, kd_dtype label_type, const void *labels,
+                                 const float *dloss, int64_t rows, int64_t n, float *dx) {
+  int64_t row = KD_ROW(THREADS);
+  if (row >= rows) return;
+  int64_t label = kd_index(label_type, labels, row);
+  float most, sum, d = dloss[row];
+  x += row * n;
+  dx += row * n;
+  measure<THREADS>(x, n, &most, &sum);
+  bool inside = label >= 0 && label < n;
+  float scale = 1.0f / sum;
+  for (int64_t i = threadIdx.x; i < n; i += THREADS) {
+    float slope = expf(x[i] - most) * scale - (i == label ? 1.0f : 0.0f);
+    dx[i] = label == ignore ? 0.0f : inside ? d * slope : NAN;
+  }
+}
+
+int kd_cuda_xent_grad_start(int ignore, const float *x, kd_dtype label_type, const void *labels,
+                            const float *dloss, int64_t rows, int64_t n, float *dx, void *stream) {
+  if (rows * n == 0) return 0;
+  return KD_START_ROWS(xent_grad, rows, n, stream, ignore, x, label_type, labels, dloss, rows, n, dx);
+}

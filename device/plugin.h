@@ -1,0 +1,31 @@
+/* The CUDA plug-in: what libkdist_cuda.so exports, and how it is found and opened.
+ *
+ * One kdist serves machines with and without NVIDIA's libraries: it links none of them. The driver is asked
+ * first (libcuda.so.1, opened at run time), so a machine without one never loads the plug-in. */
+#ifndef KD_DEVICE_PLUGIN_H
+#define KD_DEVICE_PLUGIN_H
+
+#include "device/backend.h"
+
+/* Raised by one when kd_backend, kd_device, kd_launch, kd_kernel, an attribute or ops.def changes. */
+enum { KD_PLUGIN_ABI = 1 };
+
+/* The only symbol of the plug-in. */
+#define KD_PLUGIN_ENTRY "kd_cuda_entry"
+
+typedef struct kd_plugin {
+  int abi;
+  const char *version;                        /* KDIST_VERSION of its build */
+  const kd_backend *backend;                  /* "cuda" */
+  void (*libraries)(char *text, size_t size); /* versions of the libraries in use, for `kdist info` */
+} kd_plugin;
+typedef const kd_plugin *(*kd_plugin_entry)(void);
+
+/* The devices that the NVIDIA driver offers, at least 1. KD_ERR_USAGE says which it is: no driver, a driver
+ * that is too old, no device. */
+kd_status kd_cuda_count(int *count);
+/* Opens the plug-in, once per process; it stays. KDIST_CUDA_PLUGIN names it, else it stands beside the
+ * program or in ../lib. KD_ERR_USAGE: it or a library that it needs is missing, or it is of another build. */
+kd_status kd_cuda_plugin(const kd_plugin **plugin);
+
+#endif

@@ -1,0 +1,301 @@
+/* The CUDA runtime on the processor. Work waits in one queue, in the order in which it was put on any stream,
+ * until the host waits. Device memory cannot be touched by the host in between, begins with garbage, and pinned
+ * memory is read when a copy runs: what a GPU would do to wrong code happens here too. */
+#include <cuda_runtime_api.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <map>
+#include <vector>
+
+#define dim3 emulate_dim3
+#include "cuda/emulate.h"
+#undef dim3
+
+typedef std::vector<std::function<void()>> work_list;
+
+static work_list queue;
+static work_list *recording; /* of the stream below */
+static void *recorded_stream;
+static std::map<void *, size_t> device_blocks, pinned_blocks;
+
+static void protect(int access) {
+  for (auto &block : device_blocks) mprotect(block.first, block.second, access);
+}
+
+static void drain() {
+  if (queue.empty()) return;
+  work_list now;
+  now.swap(queue);
+  protect(PROT_READ | PROT_WRITE);
+  for (auto &work : now) work();
+  protect(PROT_NONE);
+}
+
+void emulate_enqueue(void *stream, std::function<void()> work) {
+  if (recording && stream == recorded_stream)
+    recording->push_back(work);
+  else
+    queue.push_back(work);
+}
+
+static bool is_pinned(const void *host) {
+  auto next = pinned_blocks.upper_bound((void *)host);
+  if (next == pinned_blocks.begin()) return false;
+  --next;
+  return (const char *)host < (char *)next->first + next->second;
+}
+
+static size_t pages(size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
+}
+
+extern "C" {
+
+cudaError_t cudaMalloc(void **block, size_t bytes) {
+  *block = mmap(NULL, pages(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (*block == MAP_FAILED) return cudaErrorMemoryAllocation;
+  memset(*block, 0xA5, pages(bytes));
+  mprotect(*block, pages(bytes), PROT_NONE);
+  device_blocks[*block] = pages(bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *block) {
+  if (!block) return cudaSuccess;
+  drain();
+  munmap(block, device_blocks[block]);
+  device_blocks.erase(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void **block, size_t bytes) {
+  *block = malloc(bytes);
+  pinned_blocks[*block] = bytes;
+  return *block ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaFreeHost(void *block) {
+  pinned_blocks.erase(block);
+  free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostRegister(void *block, size_t bytes, unsigned) {
+  pinned_blocks[block] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostUnregister(void *block) {
+  pinned_blocks.erase(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (kind == cudaMemcpyHostToDevice && !is_pinned(from)) {
+    std::vector<char> copy((const char *)from, (const char *)from + bytes);
+    emulate_enqueue(stream, [=] { memcpy(to, copy.data(), bytes); });
+    return cudaSuccess;
+  }
+  emulate_enqueue(stream, [=] { memcpy(to, from, bytes); });
+  if (kind == cudaMemcpyDeviceToHost && !is_pinned(to)) drain();
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
+  emulate_enqueue(stream, [=] { memset(to, value, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemset2DAsync(void *to, size_t pitch, int value, size_t width, size_t height,
+                              cudaStream_t stream) {
+  emulate_enqueue(stream, [=] {
+    for (size_t row = 0; row < height; row++) memset((char *)to + row * pitch, value, width);
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *unused, size_t *all) {
+  size_t used = 0;
+  const char *limit = getenv("KD_EMULATE_MEMORY");
+  for (auto &block : device_blocks) used += block.second;
+  *all = limit ? strtoull(limit, NULL, 10) : (size_t)8 << 30;
+  *unused = *all > used ? *all - used : 0;
+  return cudaSuccess;
+}
+
+/* --- streams, events ------------------------------------------------------------------------------- */
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+  *stream = (cudaStream_t)malloc(1);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  drain();
+  free(stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (recording && stream == recorded_stream) return cudaErrorStreamCaptureUnsupported;
+  drain();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
+  *event = (cudaEvent_t)malloc(1);
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  drain();
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  free(event);
+  return cudaSuccess;
+}
+
+/* --- recorded work --------------------------------------------------------------------------------- */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  recording = new work_list;
+  recorded_stream = stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
+  *graph = (cudaGraph_t)recording;
+  recording = NULL;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *ready, cudaGraph_t graph, unsigned long long) {
+  *ready = (cudaGraphExec_t) new work_list(*(work_list *)graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream) {
+  work_list list = *(work_list *)ready;
+  emulate_enqueue(stream, [=] {
+    for (auto &work : list) work();
+  });
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete (work_list *)graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t ready) {
+  drain();
+  delete (work_list *)ready;
+  return cudaSuccess;
+}
+
+/* --- generated kernels: nvrtc_double.cpp makes shared objects, with their size in front -------------- */
+
+struct library {
+  void *object;
+};
+
+cudaError_t cudaLibraryLoadData(cudaLibrary_t *made, const void *code, cudaJitOption *, void **, unsigned,
+                                cudaLibraryOption *, void **, unsigned) {
+  size_t size;
+  char path[] = "/tmp/kd_emulated_XXXXXX";
+  memcpy(&size, code, sizeof size);
+  int file = mkstemp(path);
+  if (file < 0 || write(file, (const char *)code + sizeof size, size) != (ssize_t)size) return cudaErrorUnknown;
+  close(file);
+  void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  unlink(path);
+  if (!object) {
+    fprintf(stderr, "%s\n", dlerror());
+    return cudaErrorUnknown;
+  }
+  *made = (cudaLibrary_t) new library{object};
+  return cudaSuccess;
+}
+
+struct kernel {
+  void *function;
+  int arguments;
+  emulated_thread **place;
+};
+
+cudaError_t cudaLibraryGetKernel(cudaKernel_t *found, cudaLibrary_t from, const char *name) {
+  void *object = ((library *)from)->object;
+  kernel *k = new kernel{dlsym(object, name), *(int *)dlsym(object, "kd_arguments"),
+                         (emulated_thread **)dlsym(object, "kd_emulated")};
+  *found = (cudaKernel_t)k;
+  return cudaSuccess;
+}
+
+cudaError_t cudaLibraryUnload(cudaLibrary_t from) {
+  drain();
+  dlclose(((library *)from)->object);
+  delete (library *)from;
+  return cudaSuccess;
+}
+
+/* All parameters are addresses: a function of fewer takes the first ones. */
+enum { MOST_ARGUMENTS = 36 };
+typedef void (*program)(void *, void *, void *, void *, void *, void *, void *, void *, void *, void *, void *,
+                        void *, void *, void *, void *, void *, void *, void *, void *, void *, void *, void *,
+                        void *, void *, void *, void *, void *, void *, void *, void *, void *, void *, void *,
+                        void *, void *, void *);
+
+static void call(void *function, void *const *a) {
+  ((program)function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13],
+                      a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26],
+                      a[27], a[28], a[29], a[30], a[31], a[32], a[33], a[34], a[35]);
+}
+
+cudaError_t cudaLaunchKernel(const void *function, struct dim3 blocks, struct dim3 threads, void **argument,
+                             size_t, cudaStream_t stream) {
+  const kernel *k = (const kernel *)function;
+  std::vector<void *> value(MOST_ARGUMENTS, nullptr);
+  for (int i = 0; i < k->arguments; i++) value[(size_t)i] = *(void **)argument[i];
+  emulated_size grid = {blocks.x, blocks.y, blocks.z}, block = {threads.x, threads.y, threads.z};
+  void *target = k->function;
+  emulated_thread **place = k->place;
+  emulate_enqueue(stream, [=] {
+    emulate_run(grid, block, [&] {
+      *place = kd_emulated;
+      call(target, value.data());
+    });
+  });
+  return cudaSuccess;
+}
+
+/* --- the device ------------------------------------------------------------------------------------ */
+
+cudaError_t cudaSetDevice(int) {
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *property, int) {
+  memset(property, 0, sizeof *property);
+  strcpy(property->name, "emulated device");
+  property->major = 9;
+  property->totalGlobalMem = (size_t)8 << 30;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int *version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int *version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+const char *cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "out of memory" : "emulated error";
+}
+cudaError_t cudaGetLastError() {
+  return cudaSuccess;
+}
+}
