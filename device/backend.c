@@ -11,12 +11,14 @@ static kd_status open_cuda(kd_device *device, int ordinal) {
   KD_TRY(kd_cuda_plugin(&plugin));
   KD_TRY(plugin->backend->open(device, ordinal % count));
   device->backend = plugin->backend;
+  device->count = count;
   return KD_OK;
 }
 
 static kd_status open_cpu(kd_device *device, int ordinal) {
   KD_TRY(kd_cpu_backend.open(device, ordinal));
   device->backend = &kd_cpu_backend;
+  device->count = 1;
   return KD_OK;
 }
 

@@ -23,6 +23,10 @@ typedef struct kd_backend {
    * until download `number` (0 .. ) has come. NULL when host_memory. */
   kd_status (*fetch_start)(kd_device *device, int number, void *host, const void *from, size_t bytes);
   kd_status (*fetch_wait)(kd_device *device, int number);
+  /* Makes memory of the host quick to copy, until unpin; a refusal costs speed alone. NULL when host_memory.
+   */
+  void (*pin)(kd_device *device, void *host, size_t bytes);
+  void (*unpin)(kd_device *device, void *host);
   /* A sequence of launches that the device repeats by itself. Between start and end launches are recorded and
    * do not run. KD_ERR_RUN when something among them cannot be recorded; *recorded is NULL then. NULL where
    * launches cost nothing. */
@@ -45,6 +49,7 @@ typedef kd_status (*kd_exchange_fn)(void *context, float *values, int64_t count)
 struct kd_device {
   const kd_backend *backend;
   int threads;             /* CPU: compute threads of this rank, at least 1 */
+  int count;               /* devices of this kind on this host, among which ranks are dealt out */
   bool reproducible;       /* determinism is run or world: kernels keep a fixed order of sums */
   kd_exchange_fn exchange; /* set by the trainer; NULL: one rank */
   void *exchange_context;

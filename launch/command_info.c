@@ -3,9 +3,34 @@
 #include <unistd.h>
 
 #include "comm/comm.h"
-#include "device/backend.h"
+#include "device/plugin.h"
 #include "io/library.h"
 #include "launch/commands.h"
+
+/* Whether device = cuda would work, and if not, why. */
+static void print_cuda(void) {
+  const kd_plugin *plugin;
+  kd_device device;
+  int count = 0;
+  char text[256];
+  kd_status status = kd_cuda_count(&count);
+  if (status == KD_OK) status = kd_cuda_plugin(&plugin);
+  if (status != KD_OK) {
+    printf("  cuda       not usable: %s\n", kd_status_text());
+    return;
+  }
+  plugin->libraries(text, sizeof text);
+  printf("  cuda       %d device%s: %s\n", count, count == 1 ? "" : "s", text);
+  for (int i = 0; i < count; i++) {
+    status = kd_device_open("cuda", i, 0, true, &device);
+    if (status != KD_OK) {
+      printf("  cuda:%d     not usable: %s\n", i, kd_status_text());
+      continue;
+    }
+    printf("  cuda:%d     usable: %s\n", i, device.backend->describe(&device));
+    kd_device_close(&device);
+  }
+}
 
 static kd_status run_info(kd_cli *cli) {
   (void)cli;
@@ -22,6 +47,7 @@ static kd_status run_info(kd_cli *cli) {
                                   ? "products by instructions of the processor"
                                   : "products as float32 of rounded factors: slower than float32");
   kd_device_close(&device);
+  print_cuda();
   printf("  mpi        usable: %s\n", kd_comm_library());
   printf("  files      usable: %s\n", kd_io_library());
   KD_TRY(kd_comm_promised_size(&ranks));

@@ -1,5 +1,8 @@
 #include "launch/session.h"
 
+#include <string.h>
+
+#include "device/base/hash.h"
 #include "device/base/log.h"
 
 static void show_warnings(kd_session *s) {
@@ -9,7 +12,10 @@ static void show_warnings(kd_session *s) {
 
 static kd_status open_device(kd_session *s) {
   bool reproducible = s->config->run.distributed.determinism != KD_DETERMINISM_OFF;
-  kd_status status = kd_device_open("cpu", 0, kd_session_threads(s), reproducible, &s->device);
+  static const char *const devices[] = {"auto", "cpu", "cuda"};
+  const char *device = devices[s->config->run.distributed.device];
+  int ordinal = strcmp(device, "cpu") == 0 ? 0 : s->comm->local_rank;
+  kd_status status = kd_device_open(device, ordinal, kd_session_threads(s), reproducible, &s->device);
   s->device_open = status == KD_OK;
   KD_TRY(kd_comm_all_ok(s->comm, status));
   kd_session_setup(s);
@@ -34,7 +40,9 @@ kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   kd_comm_set_timeout(s->comm, s->config->run.distributed.timeout);
   KD_TRY(kd_session_open_data(s));
   show_warnings(s);
-  return open_device(s);
+  KD_TRY(open_device(s));
+  return kd_comm_agree(s->comm, "kind of device (set device = cpu or cuda)",
+                       kd_hash_text(s->device.backend->name, 0));
 }
 
 kd_status kd_session_measure(kd_session *s, int ranks, kd_forecast *forecast) {

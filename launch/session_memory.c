@@ -2,11 +2,12 @@
 #include "launch/session.h"
 #include "launch/size_text.h"
 
-/* Rank 0 copies weights and slots, and the writer once more, so that the steps can go on meanwhile. */
+/* Rank 0 copies weights and slots, and the writer once more, so that the steps can go on meanwhile; in memory
+ * of the host. */
 static void add_up(const kd_session *s, kd_forecast *f) {
   const kd_replica_stats *stats = &f->stats;
   f->copies = 0;
-  if (s->checkpoints && s->comm->rank == 0)
+  if (s->checkpoints && s->comm->rank == 0 && s->device.backend->host_memory)
     f->copies = 2.0 * (double)(stats->weight_bytes + stats->slot_bytes);
   f->needed =
       f->copies + (double)(stats->weight_bytes + stats->slot_bytes + stats->reduce_bytes + stats->plan_bytes);
@@ -27,8 +28,16 @@ static kd_status enough(const kd_session *s, const kd_forecast *f) {
   return KD_OK;
 }
 
+/* For this rank, of its device. */
+static double available(kd_session *s) {
+  const kd_backend *backend = s->device.backend;
+  if (backend->host_memory) return kd_free_memory(s->comm->local_size);
+  int sharers = (s->comm->local_size + s->device.count - 1) / s->device.count;
+  return backend->free_bytes(&s->device) / sharers;
+}
+
 kd_status kd_session_forecast(kd_session *s, kd_forecast *f) {
-  f->available = kd_free_memory(s->comm->local_size);
+  f->available = available(s);
   KD_TRY(kd_replica_measure(&s->setup, &f->stats));
   add_up(s, f);
   return KD_OK;
@@ -41,7 +50,7 @@ static kd_status check(kd_session *s, kd_forecast *f) {
   int64_t all = kd_model_count_params(s->model, false), trained = kd_model_count_params(s->model, true);
   int64_t slots = optimizer ? optimizer->n_slots + (optimizer->accumulation > 1) : 0;
   int64_t size = (int64_t)sizeof(float);
-  *f = (kd_forecast){.available = kd_free_memory(s->comm->local_size)};
+  *f = (kd_forecast){.available = available(s)};
   f->stats.weight_bytes = all * size;
   f->stats.slot_bytes = trained * size * slots;
   f->stats.reduce_bytes = optimizer ? trained * size : 0;

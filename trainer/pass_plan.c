@@ -234,6 +234,8 @@ static kd_status bind_outputs(const kd_replica *r, kd_pass_plan *plan, const pas
     if (!r->dry)
       KD_TRY(
           r->spec.device->backend->alloc(r->spec.device, plan->output_bytes[o], (void **)&plan->output[o]));
+    plan->read[o] = plan->output[o];
+    if (!r->dry && r->apart) KD_TRY(kd_large_alloc(plan->output_bytes[o], (void **)&plan->read[o]));
     bind(b, p->built.output[o], plan->output[o]);
   }
   return KD_OK;
@@ -284,6 +286,7 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
                        .mark_id = b.mark_id,
                        .on_mark = kd_passes_on_mark,
                        .mark_context = r,
+                       .repeats = r->alone && !r->exchanges,
                        .dry = r->dry};
   return kd_plan_compile(&spec, &plan->plan);
 }
@@ -293,6 +296,8 @@ static void plan_free(kd_replica *r, kd_pass_plan *plan) {
   kd_plan_destroy(plan->plan);
   for (int i = 0; i < plan->n_fields; i++)
     if (plan->feed[i]) device->backend->free(device, plan->feed[i], plan->feed_bytes[i]);
+  for (int o = 0; o < r->spec.model->n_outputs; o++)
+    if (r->apart && plan->read[o]) kd_large_free(plan->read[o], plan->output_bytes[o]);
   for (int o = 0; o < r->spec.model->n_outputs; o++)
     if (plan->output[o]) device->backend->free(device, plan->output[o], plan->output_bytes[o]);
   for (int i = 0; i < r->spec.model->n_kept; i++)
@@ -315,6 +320,7 @@ kd_status kd_passes_get(kd_replica *r, kd_mode mode, int64_t rows, kd_pass_plan 
                          .feed = kd_pool_alloc(r->pool, fields, sizeof(void *)),
                          .feed_bytes = kd_pool_alloc(r->pool, fields, sizeof(size_t)),
                          .output = kd_pool_alloc(r->pool, outputs, sizeof(float *)),
+                         .read = kd_pool_alloc(r->pool, outputs, sizeof(float *)),
                          .output_bytes = kd_pool_alloc(r->pool, outputs, sizeof(size_t)),
                          .kept = kd_pool_alloc(r->pool, kept, sizeof(void *)),
                          .kept_bytes = kd_pool_alloc(r->pool, kept, sizeof(size_t))};

@@ -5,21 +5,14 @@
 
 /* Running passes: rows in, sums added up in tree order, buckets posted. */
 
-static void add_up(kd_replica *r, int64_t begin, int64_t end) {
-  if (r->own_leaf) kd_tree_accumulate(&r->tree, r->pass, r->leaf, r->reduce, r->n_reduce, begin, end);
-}
-
 /* Buckets are added and posted in their order on every rank, although plans of other sizes might complete
  * them in another. */
 kd_status kd_passes_on_mark(void *context, int bucket) {
   kd_replica *r = context;
   r->bucket_ready[bucket] = true;
   if (r->exchanges && r->in_pass) return KD_OK; /* one conversation between ranks at a time */
-  for (; r->next_bucket < r->buckets.count && r->bucket_ready[r->next_bucket]; r->next_bucket++) {
-    int k = r->next_bucket;
-    add_up(r, r->buckets.begin[k], r->buckets.end[k]);
-    if (r->last_pass) kd_reducer_post(r->reducer, k);
-  }
+  for (; r->next_bucket < r->buckets.count && r->bucket_ready[r->next_bucket]; r->next_bucket++)
+    KD_TRY(kd_sums_bucket(r, r->next_bucket));
   return KD_OK;
 }
 
@@ -81,10 +74,11 @@ bool kd_replica_stop_agreed(const kd_replica *r) {
 
 /* A pass without rows gives zeros, so that the sum keeps its form. */
 static kd_status run_empty(kd_replica *r, int64_t floats) {
-  memset(r->leaf, 0, (size_t)floats * sizeof(float));
+  kd_device *device = r->spec.device;
+  KD_TRY(device->backend->clear(device, r->leaf, (size_t)floats * sizeof(float)));
   KD_TRY(set_signal(r));
   if (!r->training) return KD_OK;
-  if (r->exchanges && r->spec.device->exchange) KD_TRY(exchange_zeros(r));
+  if (r->exchanges && device->exchange) KD_TRY(exchange_zeros(r));
   for (int k = 0; k < r->buckets.count; k++) KD_TRY(kd_passes_on_mark(r, k));
   return KD_OK;
 }
@@ -133,7 +127,7 @@ static kd_status run_passes(kd_replica *r, kd_mode mode, const kd_step_data *dat
     } else {
       KD_TRY(run_empty(r, r->training ? r->n_reduce : r->tail_floats));
     }
-    if (!r->training) add_up(r, 0, r->tail_floats);
+    KD_TRY(r->training ? kd_sums_pass(r) : kd_sums_tail(r, r->tail_floats));
   }
   return KD_OK;
 }
@@ -147,30 +141,30 @@ static kd_status count(kd_replica *r, const kd_step_data *data) {
   KD_TRY(kd_reducer_wait(r->tail_reducer));
   kd_device *device = r->spec.device;
   for (int o = 0; o < objective->n_outputs; o++) {
-    float counted, inverse;
-    KD_TRY(
-        device->backend->download(device, &counted, r->reduce + objective->count_tail + o, sizeof counted));
-    inverse = counted != 0 ? 1 / counted : 0;
+    float counted = r->reduce[objective->count_tail + o], inverse = counted != 0 ? 1 / counted : 0;
     KD_TRY(device->backend->upload(device, &r->inv_count[o], &inverse, sizeof inverse));
   }
   return KD_OK;
 }
 
 kd_status kd_replica_gradients(kd_replica *r, const kd_step_data *data, int64_t step, const float **tail) {
+  kd_device *device = r->spec.device;
   KD_TRY(set_step(r, data, step));
   KD_TRY(kd_updates_prepare(r));
   KD_TRY(count(r, data));
   for (int i = 0; i < r->n_unused; i++) {
     const kd_weight *weight = &r->spec.model->weights[r->unused[i]];
-    memset(kd_replica_gradient(r, r->leaf, r->unused[i]), 0, (size_t)weight->count * sizeof(float));
+    KD_TRY(device->backend->clear(device, kd_replica_gradient(r, r->leaf, r->unused[i]),
+                                  (size_t)weight->count * sizeof(float)));
   }
   KD_TRY(run_passes(r, KD_MODE_TRAIN, data));
+  if (r->alone) KD_TRY(kd_sums_tail(r, r->tail_floats));
   /* A rank without leaves (more ranks than micro-shards) takes part in the sum all the same. */
   if (r->tree.begin == r->tree.end)
     for (int k = 0; k < r->buckets.count; k++) kd_reducer_post(r->reducer, k);
   KD_TRY(kd_reducer_wait(r->reducer));
   *tail = r->reduce;
-  return KD_OK;
+  return kd_sums_return(r);
 }
 
 kd_status kd_replica_evaluate(kd_replica *r, const kd_step_data *data, const float **tail) {
@@ -187,6 +181,11 @@ kd_status kd_replica_predict(kd_replica *r, const kd_step_data *data, const floa
   KD_TRY(set_step(r, data, 0));
   kd_pass_plan *plan;
   KD_TRY(run_rows(r, KD_MODE_PREDICT, data, 0, data->rows, &plan));
-  for (int o = 0; o < r->spec.model->n_outputs; o++) output[o] = plan->output[o];
+  kd_device *device = r->spec.device;
+  for (int o = 0; o < r->spec.model->n_outputs; o++) {
+    if (r->apart)
+      KD_TRY(device->backend->download(device, plan->read[o], plan->output[o], plan->output_bytes[o]));
+    output[o] = plan->read[o];
+  }
   return KD_OK;
 }

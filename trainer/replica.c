@@ -128,10 +128,7 @@ static kd_status allocate(kd_replica *r) {
     if (optimizer->accumulation > 1)
       KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->accumulated));
   }
-  KD_TRY(kd_comm_alloc_reduce(r->spec.comm, r->reduce_bytes, (void **)&r->reduce));
-  r->leaf = r->reduce;
-  if (r->own_leaf)
-    KD_TRY(device->backend->alloc(device, (size_t)r->n_reduce * sizeof(float), (void **)&r->leaf));
+  KD_TRY(kd_sums_alloc(r));
   return kd_used_rows_alloc(r);
 }
 
@@ -180,6 +177,8 @@ static kd_status create_reducers(kd_replica *r) {
 
 static kd_status lay_out(kd_replica *r) {
   KD_TRY(plan_passes(r));
+  r->apart = !r->spec.device->backend->host_memory;
+  r->alone = r->apart && r->spec.comm->size == 1 && !r->own_leaf;
   plan_front(r);
   KD_TRY(kd_passes_order(r));
   r->n_weight = r->spec.model->trainable_floats;
@@ -269,8 +268,7 @@ void kd_replica_destroy(kd_replica *r) {
   kd_updates_free(r);
   kd_used_rows_free(r);
   kd_kept_free(r);
-  if (r->own_leaf && r->leaf) device->backend->free(device, r->leaf, (size_t)r->n_reduce * sizeof(float));
-  if (r->reduce) kd_comm_free_reduce(r->spec.comm, r->reduce);
+  kd_sums_free(r);
   if (r->weights) device->backend->free(device, r->weights, weight_bytes);
   if (r->state) device->backend->free(device, r->state, (size_t)r->n_state * sizeof(float));
   if (r->slots) device->backend->free(device, r->slots, weight_bytes * (size_t)r->spec.optimizer->n_slots);
@@ -290,8 +288,8 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
   kd_replica_stats stats = {
       .weight_bytes = weight_bytes + (size_t)r->n_state * sizeof(float),
       .slot_bytes = weight_bytes * slots,
-      .reduce_bytes =
-          r->reduce_bytes + (r->own_leaf ? (size_t)r->n_reduce * sizeof(float) : 0) + kd_used_rows_bytes(r),
+      .reduce_bytes = r->reduce_bytes + (r->own_leaf || r->apart ? (size_t)r->n_reduce * sizeof(float) : 0) +
+                      kd_used_rows_bytes(r),
       .n_buckets = r->buckets.count,
       .plan_hash = r->plan_hash,
       .transport = r->reducer ? kd_reducer_transport(r->reducer) : "none",
@@ -322,19 +320,23 @@ kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stat
   return status;
 }
 
-static uint64_t hash_range(const kd_replica *r, const float *range, int weight, uint64_t seed) {
-  const kd_weight *w = &r->spec.model->weights[weight];
-  return kd_hash(range + w->offset, (size_t)w->count * sizeof(float), seed);
+static kd_status hash_part(kd_replica *r, int part, int weight, uint64_t *hash) {
+  size_t count = (size_t)r->spec.model->weights[weight].count;
+  float *values = kd_calloc(count + 1, sizeof *values);
+  kd_status status = kd_replica_get(r, part, weight, values);
+  *hash = kd_hash(values, count * sizeof *values, *hash);
+  kd_free(values);
+  return status;
 }
 
-uint64_t kd_replica_hash(const kd_replica *r) {
+uint64_t kd_replica_hash(kd_replica *r) {
   uint64_t hash = 0;
   const kd_model *model = r->spec.model;
-  for (int w = 0; w < model->n_weights; w++) {
-    hash = hash_range(r, model->weights[w].trainable ? r->weights : r->state, w, hash);
-    if (!model->weights[w].trainable || !r->spec.optimizer) continue;
-    for (int s = 0; s < r->spec.optimizer->n_slots; s++)
-      hash = hash_range(r, r->slots + s * r->n_weight, w, hash);
+  kd_status status = KD_OK;
+  for (int w = 0; w < model->n_weights && status == KD_OK; w++) {
+    status = hash_part(r, KD_PART_WEIGHT, w, &hash);
+    int slots = model->weights[w].trainable && r->spec.optimizer ? r->spec.optimizer->n_slots : 0;
+    for (int s = 0; s < slots && status == KD_OK; s++) status = hash_part(r, s, w, &hash);
   }
-  return hash;
+  return status == KD_OK ? hash : 0;
 }

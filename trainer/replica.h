@@ -111,8 +111,8 @@ typedef struct kd_replica_stats {
   const char *slow_scopes; /* layers that fell to slow library code, or NULL */
 } kd_replica_stats;
 kd_replica_stats kd_replica_get_stats(const kd_replica *replica);
-/* The hash of all weights and slots: what determinism = world keeps equal. */
-uint64_t kd_replica_hash(const kd_replica *replica);
+/* The hash of all weights and slots: what determinism = world keeps equal. 0: the device refused. */
+uint64_t kd_replica_hash(kd_replica *replica);
 
 /* The same numbers without memory: what this rank of spec->comm would take in training; in evaluation
  * without an optimizer, in prediction without an objective. For kdist check and summary. */

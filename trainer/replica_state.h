@@ -14,6 +14,7 @@ typedef struct kd_pass_plan {
   void **feed;  /* device memory of each field, NULL when the plan does not read it */
   size_t *feed_bytes;
   float **output; /* KD_MODE_PREDICT: device memory of each output */
+  float **read;   /* the same in memory of the host; `output` itself where that is the device's */
   size_t *output_bytes;
   void **kept; /* device memory of what each stateful layer keeps, for these rows */
   size_t *kept_bytes;
@@ -59,10 +60,14 @@ struct kd_replica {
   kd_table *tables; /* in the order of their places */
   int n_tables;
   float *weights, *state, *slots, *accumulated; /* device memory */
-  float *reduce;                                /* partial sums of this rank; partial 0 becomes the sum */
+  float *reduce; /* host: partial sums of this rank; partial 0 becomes the sum */
   size_t reduce_bytes;
-  float *leaf;            /* where passes write: a buffer of its own, or `reduce` itself */
+  float *leaf;            /* device memory where passes write: a buffer of its own, or `reduce` itself */
   bool own_leaf;          /* passes are added up */
+  bool apart;             /* the device's memory is not the host's: what passes write is fetched */
+  bool alone;             /* apart, and nothing is to be added: gradients never leave the device */
+  float *staged;          /* host, apart with own_leaf: what a pass wrote */
+  float *sum;             /* device memory: the sum over ranks and passes, as the update reads it */
   kd_step_values *values; /* device memory */
   float *inv_count;       /* device memory: per output, see KD_VALUE_INV_COUNT */
   kd_tree_program tree;   /* order in which passes are added */
@@ -102,6 +107,15 @@ kd_status kd_used_rows_alloc(kd_replica *replica);
 void kd_used_rows_free(kd_replica *replica);
 kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *gradient, kd_sym *old,
                             kd_sym *used);
+/* sums.c. bucket: bucket k of this pass is written. pass: a training pass is over; all its buckets are posted
+ * when it was the last one. tail: the first floats of a pass that does not train, for the host. return: the
+ * sums over all ranks, for the update. */
+kd_status kd_sums_alloc(kd_replica *replica);
+void kd_sums_free(kd_replica *replica);
+kd_status kd_sums_bucket(kd_replica *replica, int bucket);
+kd_status kd_sums_pass(kd_replica *replica);
+kd_status kd_sums_tail(kd_replica *replica, int64_t floats);
+kd_status kd_sums_return(kd_replica *replica);
 /* update.c */
 kd_status kd_updates_compile(kd_replica *replica);
 kd_status kd_updates_prepare(kd_replica *replica); /* weights that change before a training step */

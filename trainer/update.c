@@ -34,8 +34,11 @@ static void builder_start(update_builder *b, kd_replica *r, const char *scope) {
 
 static kd_status builder_finish(update_builder *b, kd_plan **plan) {
   kd_status status = kd_graph_status(b->graph);
-  kd_plan_spec spec = {
-      .graph = b->graph, .device = b->replica->spec.device, .n_bindings = b->n, .bindings = b->bindings};
+  kd_plan_spec spec = {.graph = b->graph,
+                       .device = b->replica->spec.device,
+                       .n_bindings = b->n,
+                       .bindings = b->bindings,
+                       .repeats = true};
   if (status == KD_OK) status = kd_plan_compile(&spec, plan);
   kd_graph_destroy(b->graph);
   return status;
@@ -46,7 +49,7 @@ static kd_shape range_shape(const kd_replica *r) {
 }
 
 static float *gradients(const kd_replica *r) {
-  return r->reduce + r->n_front;
+  return r->sum + r->n_front;
 }
 
 /* weight = momentum * weight + (1 - momentum) * statistic */
@@ -57,7 +60,7 @@ static kd_status compile_moving(kd_replica *r, int n_moving, const kd_moving *mo
   for (int i = 0; i < n_moving; i++) {
     const kd_weight *weight = &r->spec.model->weights[moving[i].weight];
     kd_sym old = fed(&b, weight->shape, kd_replica_place(r, moving[i].weight), weight->path);
-    kd_sym seen = fed(&b, weight->shape, r->reduce + r->moving_at[moving[i].weight], weight->path);
+    kd_sym seen = fed(&b, weight->shape, r->sum + r->moving_at[moving[i].weight], weight->path);
     kd_sym moved = kd_add(b.graph, kd_scale(b.graph, old, moving[i].momentum),
                           kd_scale(b.graph, seen, 1 - moving[i].momentum));
     result(&b, moved, kd_replica_place(r, moving[i].weight));

@@ -67,6 +67,8 @@ kd_status kd_cuda_download(kd_device *device, void *host, const void *from, size
 kd_status kd_cuda_clear(kd_device *device, void *block, size_t bytes);
 kd_status kd_cuda_fetch_start(kd_device *device, int number, void *host, const void *from, size_t bytes);
 kd_status kd_cuda_fetch_wait(kd_device *device, int number);
+void kd_cuda_pin(kd_device *device, void *host, size_t bytes);
+void kd_cuda_unpin(kd_device *device, void *host);
 double kd_cuda_free_bytes(kd_device *device);
 void kd_cuda_memory_close(kd_cuda *cuda);
 

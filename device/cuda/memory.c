@@ -101,6 +101,16 @@ kd_status kd_cuda_fetch_wait(kd_device *device, int number) {
   return KD_OK;
 }
 
+void kd_cuda_pin(kd_device *device, void *host, size_t bytes) {
+  (void)device;
+  if (cudaHostRegister(host, bytes, cudaHostRegisterDefault) != cudaSuccess) (void)cudaGetLastError();
+}
+
+void kd_cuda_unpin(kd_device *device, void *host) {
+  (void)device;
+  if (cudaHostUnregister(host) != cudaSuccess) (void)cudaGetLastError();
+}
+
 double kd_cuda_free_bytes(kd_device *device) {
   (void)device;
   size_t unused = 0, all = 0;

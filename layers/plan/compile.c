@@ -215,6 +215,7 @@ kd_status kd_plan_compile(const kd_plan_spec *spec, kd_plan **made) {
   plan->device = spec->device;
   plan->dry = spec->dry;
   plan->poison = spec->poison;
+  plan->repeats = spec->repeats && !spec->poison && spec->device->backend->record_start;
   kd_status status = build(plan, spec);
   if (status != KD_OK) {
     kd_plan_destroy(plan);
@@ -227,6 +228,7 @@ kd_status kd_plan_compile(const kd_plan_spec *spec, kd_plan **made) {
 void kd_plan_destroy(kd_plan *plan) {
   if (!plan) return;
   kd_device *device = plan->device;
+  if (plan->recorded) device->backend->forget(device, plan->recorded);
   for (int t = 0; t < plan->n_prepared; t++)
     if (plan->kernels[t]->release) plan->kernels[t]->release(&plan->launches[t]);
   if (plan->arena) device->backend->free(device, plan->arena, plan->layout.arena_bytes);

@@ -54,6 +54,9 @@ struct kd_plan {
   kd_layout layout;
   kd_device *device;
   bool dry, poison;
+  bool repeats;   /* to be recorded after some runs */
+  int n_runs;     /* until then */
+  void *recorded; /* the device's record of all launches; NULL: none yet */
   int n_launches;
   int n_prepared;
   kd_launch *launches; /* one per step of the layout */

@@ -39,7 +39,9 @@ typedef struct kd_plan_spec {
   void *mark_context;
   bool no_fusion; /* tests: fused = unfused */
   bool poison;    /* tests: dead arena ranges are filled with NaN */
-  bool dry;       /* only measure: nothing large is allocated, the plan cannot run */
+  bool
+      repeats; /* marks may fire at the end of a run: where the device can record launches, it repeats them */
+  bool dry;    /* only measure: nothing large is allocated, the plan cannot run */
 } kd_plan_spec;
 
 kd_status kd_plan_compile(const kd_plan_spec *spec, kd_plan **plan);

@@ -1,4 +1,5 @@
 /* The run of a plan: nothing is allocated, looked up or formatted here unless something fails. */
+#include "device/base/log.h"
 #include "layers/plan/internal.h"
 
 static kd_status fail_launch(const kd_plan *plan, int number, kd_status status) {
@@ -19,18 +20,54 @@ static kd_status refresh(kd_plan *plan, uint64_t weights_version) {
   return KD_OK;
 }
 
-kd_status kd_plan_run(kd_plan *plan, uint64_t weights_version) {
-  KD_CHECK(!plan->dry, KD_ERR_INTERNAL, "plan: a dry plan cannot run");
-  if (!plan->fresh || plan->weights_version != weights_version) KD_TRY(refresh(plan, weights_version));
+static kd_status fire(const kd_plan *plan, int *next, int launch) {
+  for (; *next < plan->n_fires && plan->fires[*next].after <= launch; ++*next)
+    KD_TRY(plan->on_mark(plan->mark_context, plan->fires[*next].mark));
+  return KD_OK;
+}
+
+static kd_status run_launches(kd_plan *plan) {
   int next = 0;
   for (int t = 0; t < plan->n_launches; t++) {
     const kd_launch *launch = &plan->launches[t];
     kd_status status = launch->run(launch);
     if (status != KD_OK) return fail_launch(plan, t, status);
-    for (; next < plan->n_fires && plan->fires[next].after == t; next++)
-      KD_TRY(plan->on_mark(plan->mark_context, plan->fires[next].mark));
+    KD_TRY(fire(plan, &next, t));
     if (plan->poison) KD_TRY(kd_plan_poison_dead(plan, t));
   }
-  for (; next < plan->n_fires; next++) KD_TRY(plan->on_mark(plan->mark_context, plan->fires[next].mark));
-  return KD_OK;
+  return fire(plan, &next, plan->n_launches);
+}
+
+/* The first runs are plain: libraries do work at first use that cannot be recorded. */
+enum { PLAIN_RUNS = 2 };
+
+static kd_status record_launches(kd_plan *plan) {
+  kd_device *device = plan->device;
+  KD_TRY(device->backend->record_start(device));
+  kd_status status = KD_OK;
+  for (int t = 0; t < plan->n_launches && status == KD_OK; t++) {
+    status = plan->launches[t].run(&plan->launches[t]);
+    if (status != KD_OK) status = fail_launch(plan, t, status);
+  }
+  kd_status end = device->backend->record_end(device, &plan->recorded);
+  return status == KD_OK ? end : status;
+}
+
+/* A device that refuses goes on launch by launch. */
+static void record(kd_plan *plan) {
+  if (record_launches(plan) == KD_OK) return;
+  kd_log(KD_LOG_INFO, "launches are not recorded: %s", kd_status_text());
+  if (plan->recorded) plan->device->backend->forget(plan->device, plan->recorded);
+  plan->recorded = NULL;
+  plan->repeats = false;
+}
+
+kd_status kd_plan_run(kd_plan *plan, uint64_t weights_version) {
+  int next = 0;
+  KD_CHECK(!plan->dry, KD_ERR_INTERNAL, "plan: a dry plan cannot run");
+  if (!plan->fresh || plan->weights_version != weights_version) KD_TRY(refresh(plan, weights_version));
+  if (plan->repeats && !plan->recorded && plan->n_runs++ == PLAIN_RUNS) record(plan);
+  if (!plan->recorded) return run_launches(plan);
+  KD_TRY(plan->device->backend->replay(plan->device, plan->recorded));
+  return fire(plan, &next, plan->n_launches);
 }

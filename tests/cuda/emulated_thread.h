@@ -13,7 +13,7 @@
 #define __global__
 #define __device__
 #define __forceinline__ inline
-#define __shared__ static
+#define __shared__      static
 
 struct emulated_size {
   unsigned x, y, z;

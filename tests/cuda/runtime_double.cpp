@@ -167,6 +167,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 /* --- recorded work --------------------------------------------------------------------------------- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (getenv("KD_EMULATE_RECORD")) return cudaErrorStreamCaptureUnsupported;
   recording = new work_list;
   recorded_stream = stream;
   return cudaSuccess;

@@ -1,7 +1,7 @@
 // ctest: cuda=emulated timeout=600
-/* Every primitive's CUDA kernel against the interpreter, compiled for the processor: values are right, nothing
- * outside of the results is written, and bits depend neither on the order in which blocks and threads run nor
- * on alignment. */
+/* Every primitive's CUDA kernel against the interpreter, compiled for the processor: values are right,
+ * nothing outside of the results is written, and bits depend neither on the order in which blocks and threads
+ * run nor on alignment. */
 #include "device/cuda/cuda.h"
 #include "support/check.h"
 #include "support/op_case.h"
@@ -46,7 +46,8 @@ static void check_case(const op_case *what) {
   size_t size = run_variant(what, &run, "forward", 0, first);
   size_t again = run_variant(what, &run, "reverse", 8, other);
   if (size != again || memcmp(first, other, size) != 0)
-    fail_msg("%s (%s): the order of threads or the address changes bits", kd_op_get(what->op)->name, what->name);
+    fail_msg("%s (%s): the order of threads or the address changes bits", kd_op_get(what->op)->name,
+             what->name);
   op_run_close(&run);
 }
 

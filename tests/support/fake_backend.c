@@ -248,6 +248,7 @@ static kd_status copy_block(kd_device *device, void *to, const void *from, size_
 
 const kd_backend fake_backend = {
     .name = "fake",
+    .host_memory = true,
     .alloc = alloc_block,
     .free = free_block,
     .upload = copy_block,
