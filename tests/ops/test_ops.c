@@ -23,7 +23,7 @@ static size_t collect(const op_run *run, char *to) {
   for (int o = 0; o < run->node->n_outputs; o++) {
     size_t bytes = kd_tensor_bytes(&run->output[o]);
     assert_true(used + bytes <= MAX_OUTPUT);
-    memcpy(to + used, run->output[o].data, bytes);
+    memcpy(to + used, run->result[o].data, bytes);
     used += bytes;
   }
   return used;
@@ -87,8 +87,8 @@ static void check_argmax_nan(kd_isa isa) {
   run.values[0][7] = run.values[0][30] = run.values[0][79] = (double)NAN;
   op_run_prepare(&run, &device, 0, false);
   op_run_once(&run);
-  assert_int_equal(((int32_t *)run.output[0].data)[0], 7);
-  assert_int_equal(((int32_t *)run.output[0].data)[1], 39);
+  assert_int_equal(((int32_t *)run.result[0].data)[0], 7);
+  assert_int_equal(((int32_t *)run.result[0].data)[1], 39);
   op_run_finish(&run);
   op_run_close(&run);
   kd_device_close(&device);

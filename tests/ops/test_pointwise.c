@@ -1,13 +1,11 @@
 /* Every step of pointwise programs alone: special values, all instruction sets, few ulp of error; programs
  * whose results lie in their inputs' place. */
-#include <float.h>
 #include <math.h>
 
 #include "device/cpu/isa.h"
 #include "support/check.h"
 #include "support/op_case.h"
-
-enum { SIZE = 44 * 44 }; /* all pairs of the special values */
+#include "support/step_case.h"
 
 static kd_device device;
 
@@ -21,54 +19,9 @@ static void for_each_isa(void (*check)(void)) {
   unsetenv("KDIST_ISA");
 }
 
-static double ulp(double x) {
-  int exponent;
-  frexp(fabs(x), &exponent);
-  return ldexp(1, exponent - 24 < -149 ? -149 : exponent - 24);
-}
-
-/* The interpreter's double, brought to float, within 4 units in the last place; zero for results that are not
- * normal. */
-static bool close_enough(float value, double expected) {
-  float rounded = (float)expected;
-  if (isnan(rounded) || isinf(rounded)) return isnan(rounded) ? isnan(value) : value == rounded;
-  if (fabs(expected) <= 4 * (double)FLT_MIN) return fabs((double)value - expected) <= 4 * (double)FLT_MIN;
-  return fabs((double)value - expected) <= 4 * ulp(expected);
-}
-
-static kd_pointwise_attr one_step(kd_pw op, kd_shape shape) {
-  int operands = kd_pw_operands(op);
-  kd_pointwise_attr attr = {.n_inputs = operands, .n_steps = 1, .n_outputs = 1, .shape = shape};
-  attr.step[0] = (kd_pw_step){.op = (uint8_t)op, .arg = {0, (uint8_t)(operands > 1), operands > 2 ? 2 : 0}};
-  attr.output[0] = (uint8_t)operands;
-  return attr;
-}
-
-/* Products of huge and tiny numbers are kept out of the sum's rounding: FMA has one operand of plain values.
- */
-static void check_step(kd_pw op) {
-  kd_pointwise_attr attr = one_step(op, KD_SHAPE(SIZE));
-  op_input inputs[3] = {F32(SPECIAL, SIZE), F32(SPECIAL, SIZE), F32(NORMAL, SIZE)};
-  op_case what = {kd_pw_name(op), KD_OP_POINTWISE, 0, &attr, attr.n_inputs, inputs};
-  op_run run;
-  op_run_open(&run, &what, true);
-  op_run_prepare(&run, &device, 4, false);
-  op_run_once(&run);
-  const float *y = run.output[0].data;
-  const double *expected = run.values[run.node->output[0]];
-  for (int i = 0; i < SIZE; i++) {
-    if (close_enough(y[i], expected[i])) continue;
-    double a = run.values[0][i], b = attr.n_inputs > 1 ? run.values[1][i] : 0;
-    fail_msg("%s, %s: of (%g, %g) is %.9g, expected %.9g", kd_pw_name(op), device.backend->describe(&device),
-             a, b, (double)y[i], expected[i]);
-  }
-  op_run_finish(&run);
-  op_run_close(&run);
-}
-
 static void check_steps(void) {
   for (int op = 0; op < KD_N_PW; op++)
-    if (op != KD_PW_CONST && op != KD_PW_UNIFORM && op != KD_PW_NORMAL) check_step((kd_pw)op);
+    if (step_is_function((kd_pw)op)) step_check((kd_pw)op, &device, 4);
 }
 
 static void test_steps(void **state) {
@@ -81,7 +34,7 @@ static void check_positions_of(kd_pw op) {
   float x[3][300], whole[300], part[300];
   for (int k = 0; k < 3; k++)
     for (int i = 0; i < 300; i++) x[k][i] = (float)(i * (k + 1) % 97) / 13.0f + 0.01f;
-  kd_pointwise_attr attr = one_step(op, KD_SHAPE(300));
+  kd_pointwise_attr attr = step_program(op, KD_SHAPE(300));
   for (int skip = 0; skip < 20; skip++) {
     attr.shape.dim[0] = 300 - skip;
     kd_tensor in[3], out = {KD_F32, attr.shape, skip ? part : whole};
@@ -106,7 +59,7 @@ static void check_positions_of(kd_pw op) {
 
 static void check_positions(void) {
   for (int op = 0; op < KD_N_PW; op++)
-    if (op != KD_PW_CONST && op != KD_PW_UNIFORM && op != KD_PW_NORMAL) check_positions_of((kd_pw)op);
+    if (step_is_function((kd_pw)op)) check_positions_of((kd_pw)op);
 }
 
 static void test_positions(void **state) {
@@ -164,7 +117,7 @@ static void test_in_place(void **state) {
 /* An output over a part of an input cannot be run tile by tile. */
 static void check_overlap(void) {
   float x[600] = {0};
-  kd_pointwise_attr attr = one_step(KD_PW_NEG, KD_SHAPE(300));
+  kd_pointwise_attr attr = step_program(KD_PW_NEG, KD_SHAPE(300));
   kd_tensor in = {KD_F32, attr.shape, x}, out = {KD_F32, attr.shape, x + 100};
   kd_launch launch = {.op = KD_OP_POINTWISE,
                       .attr = &attr,

@@ -50,6 +50,13 @@ typedef struct op_case {
    .n_inputs = sizeof((op_input[]){__VA_ARGS__}) / sizeof(op_input),                                         \
    .input = (const op_input[]){__VA_ARGS__}},
 
+/* Memory of a tensor between guards: in the host's memory, and in the device's where that is another. */
+typedef struct op_block {
+  char *image;
+  void *block; /* of the device; `image` itself where that is the host's */
+  size_t bytes, place, total;
+} op_block;
+
 /* A case on a device: tensors between guards, results that start as NaN. */
 typedef struct op_run {
   const op_case *what;
@@ -59,6 +66,8 @@ typedef struct op_run {
   kd_device *device;
   kd_launch launch;
   kd_tensor input[KD_MAX_INPUTS], output[KD_MAX_OUTPUTS];
+  kd_tensor result[KD_MAX_OUTPUTS]; /* the outputs in memory of the host */
+  op_block in_block[KD_MAX_INPUTS], out_block[KD_MAX_OUTPUTS], workspace, state;
   bool weight_input[KD_MAX_INPUTS], in_place;
 } op_run;
 

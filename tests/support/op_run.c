@@ -45,30 +45,42 @@ void op_run_close(op_run *run) {
 
 /* --- memory between guards ------------------------------------------------------------------------- */
 
-/* The block's start is kept in front of the guard. */
-static void *guarded(size_t bytes, int offset) {
-  char *block = aligned_alloc(64, (bytes + (size_t)offset + 4 * GUARD) / 64 * 64);
-  assert_non_null(block);
-  char *data = block + 2 * GUARD + offset;
-  memcpy(block, &block, sizeof block);
-  memset(data - GUARD, GUARD_BYTE, GUARD);
-  memset(data + bytes, GUARD_BYTE, GUARD - 63);
-  return data;
+/* An image in memory of the host: guard, data, guard. Where the device has memory of its own, a block there
+ * holds the same. */
+static void block_open(op_block *b, kd_device *device, size_t bytes, int offset) {
+  *b = (op_block){.bytes = bytes, .total = (bytes + (size_t)offset + 4 * GUARD) / 64 * 64};
+  b->image = aligned_alloc(64, b->total);
+  assert_non_null(b->image);
+  memset(b->image, GUARD_BYTE, b->total);
+  b->place = (size_t)(2 * GUARD + offset);
+  b->block = b->image;
+  if (!device->backend->host_memory) assert_ok(device->backend->alloc(device, b->total, &b->block));
 }
 
-static void check_guard(const op_run *run, const void *data, size_t bytes, const char *what) {
-  const unsigned char *at = data;
-  for (int i = 1; i <= GUARD; i++)
-    if (at[-i] != GUARD_BYTE) fail_msg("%s: wrote %d bytes before its %s", run->what->name, i, what);
-  if (at[bytes] != GUARD_BYTE) fail_msg("%s: wrote behind its %s", run->what->name, what);
+static void *block_data(const op_block *b) {
+  return (char *)b->block + b->place;
 }
 
-static void release(void *data, int offset) {
-  if (data) free((char *)data - offset - 2 * GUARD);
+static void block_close(op_block *b, kd_device *device) {
+  if (b->block != b->image) device->backend->free(device, b->block, b->total);
+  free(b->image);
 }
 
-static int offset_of(const void *data) {
-  return (int)((uintptr_t)data % 64);
+static void block_send(const op_block *b, kd_device *device) {
+  if (b->block != b->image) assert_ok(device->backend->upload(device, b->block, b->image, b->total));
+}
+
+static void block_fetch(const op_block *b, kd_device *device) {
+  if (b->block != b->image) assert_ok(device->backend->download(device, b->image, b->block, b->total));
+}
+
+static void check_guard(const op_run *run, const op_block *b, const char *what) {
+  const unsigned char *image = (const unsigned char *)b->image;
+  for (size_t i = 0; i < b->place; i++)
+    if (image[i] != GUARD_BYTE)
+      fail_msg("%s: wrote %zu bytes before its %s", run->what->name, b->place - i, what);
+  for (size_t i = b->place + b->bytes; i < b->total; i++)
+    if (image[i] != GUARD_BYTE) fail_msg("%s: wrote behind its %s", run->what->name, what);
 }
 
 /* Addresses are multiples of the element's size. */
@@ -78,6 +90,34 @@ static int offset_for(kd_dtype dtype, int offset) {
 }
 
 /* --- launch ---------------------------------------------------------------------------------------- */
+
+static void open_inputs(op_run *run, int offset) {
+  for (int i = 0; i < run->node->n_inputs; i++) {
+    const kd_sym_info *info = kd_sym_get(run->graph, run->node->input[i]);
+    op_block *b = &run->in_block[i];
+    run->input[i] = (kd_tensor){info->dtype, info->shape, NULL};
+    block_open(b, run->device, kd_tensor_bytes(&run->input[i]), offset_for(info->dtype, offset));
+    op_data_encode(run->values[run->node->input[i]], kd_shape_count(&info->shape), info->dtype,
+                   b->image + b->place);
+    block_send(b, run->device);
+    run->input[i].data = block_data(b);
+  }
+}
+
+static void open_outputs(op_run *run, int offset) {
+  for (int i = 0; i < run->node->n_outputs; i++) {
+    const kd_sym_info *info = kd_sym_get(run->graph, run->node->output[i]);
+    op_block *b = &run->out_block[i];
+    run->output[i] = (kd_tensor){info->dtype, info->shape, NULL};
+    if (run->in_place)
+      *b = run->in_block[i];
+    else
+      block_open(b, run->device, kd_tensor_bytes(&run->output[i]), offset_for(info->dtype, offset));
+    run->output[i].data = block_data(b);
+    run->result[i] = run->output[i];
+    run->result[i].data = b->image + b->place;
+  }
+}
 
 void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place) {
   run->in_place = in_place;
@@ -92,52 +132,54 @@ void op_run_prepare(op_run *run, kd_device *device, int offset, bool in_place) {
                             .weight_input = run->weight_input,
                             .device = device,
                             .run = kernel->run};
-  for (int i = 0; i < run->node->n_inputs; i++) {
-    const kd_sym_info *info = kd_sym_get(run->graph, run->node->input[i]);
-    run->input[i] = (kd_tensor){info->dtype, info->shape, NULL};
-    run->input[i].data = guarded(kd_tensor_bytes(&run->input[i]), offset_for(info->dtype, offset));
-    op_data_encode(run->values[run->node->input[i]], kd_shape_count(&info->shape), info->dtype,
-                   run->input[i].data);
-  }
-  for (int i = 0; i < run->node->n_outputs; i++) {
-    const kd_sym_info *info = kd_sym_get(run->graph, run->node->output[i]);
-    run->output[i] = (kd_tensor){info->dtype, info->shape, NULL};
-    run->output[i].data = in_place
-                              ? run->input[i].data
-                              : guarded(kd_tensor_bytes(&run->output[i]), offset_for(info->dtype, offset));
-  }
+  open_inputs(run, offset);
+  open_outputs(run, offset);
   if (kernel->prepare && kernel->prepare(&run->launch) != KD_OK)
     fail_msg("%s: %s", run->what->name, kd_status_text());
-  run->launch.workspace = guarded(run->launch.workspace_bytes, 0);
-  run->launch.state = guarded(run->launch.state_bytes, 0);
-  memset(run->launch.state, 0, run->launch.state_bytes);
+  block_open(&run->workspace, device, run->launch.workspace_bytes, 0);
+  block_open(&run->state, device, run->launch.state_bytes, 0);
+  memset(run->state.image + run->state.place, 0, run->launch.state_bytes);
+  block_send(&run->state, device);
+  run->launch.workspace = block_data(&run->workspace);
+  run->launch.state = block_data(&run->state);
   if (kernel->bind && kernel->bind(&run->launch) != KD_OK)
     fail_msg("%s: %s", run->what->name, kd_status_text());
   if (kernel->refresh) assert_ok(kernel->refresh(&run->launch));
 }
 
+static void poison(const op_block *b, kd_device *device) {
+  memset(b->image + b->place, 0xff, b->bytes);
+  block_send(b, device);
+}
+
 void op_run_once(op_run *run) {
   kd_launch *launch = &run->launch;
-  memset(launch->workspace, 0xff, launch->workspace_bytes);
-  for (int i = 0; i < launch->n_outputs && !run->in_place; i++)
-    memset(run->output[i].data, 0xff, kd_tensor_bytes(&run->output[i]));
+  poison(&run->workspace, run->device);
+  for (int i = 0; i < launch->n_outputs && !run->in_place; i++) poison(&run->out_block[i], run->device);
   if (launch->run(launch) != KD_OK) fail_msg("%s: %s", run->what->name, kd_status_text());
-  check_guard(run, launch->workspace, launch->workspace_bytes, "workspace");
-  check_guard(run, launch->state, launch->state_bytes, "state");
-  for (int i = 0; i < launch->n_outputs; i++)
-    check_guard(run, run->output[i].data, kd_tensor_bytes(&run->output[i]), "output");
-  for (int i = 0; i < launch->n_inputs; i++)
-    check_guard(run, run->input[i].data, kd_tensor_bytes(&run->input[i]), "input");
+  const struct {
+    const op_block *block;
+    int count;
+    const char *what;
+  } all[] = {{&run->workspace, 1, "workspace"},
+             {&run->state, 1, "state"},
+             {run->out_block, launch->n_outputs, "output"},
+             {run->in_block, launch->n_inputs, "input"}};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+    for (int i = 0; i < all[k].count; i++) {
+      block_fetch(&all[k].block[i], run->device);
+      check_guard(run, &all[k].block[i], all[k].what);
+    }
 }
 
 void op_run_finish(op_run *run) {
   const kd_kernel *kernel = run->device->backend->kernel(run->what->op);
   if (kernel->release) kernel->release(&run->launch);
-  release(run->launch.workspace, 0);
-  release(run->launch.state, 0);
-  for (int i = 0; i < run->launch.n_inputs; i++) release(run->input[i].data, offset_of(run->input[i].data));
+  block_close(&run->workspace, run->device);
+  block_close(&run->state, run->device);
+  for (int i = 0; i < run->launch.n_inputs; i++) block_close(&run->in_block[i], run->device);
   for (int i = 0; i < run->launch.n_outputs && !run->in_place; i++)
-    release(run->output[i].data, offset_of(run->output[i].data));
+    block_close(&run->out_block[i], run->device);
 }
 
 static bool close_enough(double value, double expected, double tolerance) {
@@ -149,8 +191,8 @@ static bool close_enough(double value, double expected, double tolerance) {
 void op_run_compare(const op_run *run, const char *where) {
   for (int o = 0; o < run->node->n_outputs; o++) {
     const double *expected = run->values[run->node->output[o]];
-    for (int64_t i = 0; i < kd_shape_count(&run->output[o].shape); i++) {
-      double value = op_data_decode(&run->output[o], i);
+    for (int64_t i = 0; i < kd_shape_count(&run->result[o].shape); i++) {
+      double value = op_data_decode(&run->result[o], i);
       if (close_enough(value, expected[i], run->what->tolerance)) continue;
       char shape[KD_SHAPE_TEXT];
       fail_msg("%s (%s, %s): output %d %s, element %lld is %.9g, expected %.9g",
