@@ -1,7 +1,12 @@
 /* Sequences of launches as CUDA graphs: one call starts them all. */
+#include <stdlib.h>
+
+#include "device/base/text.h"
 #include "device/cuda/cuda.h"
 
 kd_status kd_cuda_record_start(kd_device *device) {
+  const char *wish = getenv("KDIST_CUDA_RECORD");
+  KD_CHECK(!wish || !kd_streq(wish, "off"), KD_ERR_RUN, "KDIST_CUDA_RECORD=off");
   KD_CUDA(cudaStreamBeginCapture(kd_cuda_of(device)->stream, cudaStreamCaptureModeThreadLocal),
           "recording launches");
   return KD_OK;
