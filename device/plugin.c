@@ -75,7 +75,16 @@ static bool find(char path[PATH_MAX]) {
   return false;
 }
 
+static kd_status fail(kd_status code, const char *text) {
+  return kd_fail(code, "%s", text);
+}
+
+static kd_status fail_context(kd_status code, const char *text) {
+  return kd_fail_context(code, "%s", text);
+}
+
 static kd_status load(const kd_plugin **plugin) {
+  static const kd_plugin_host host = {.fail = fail, .fail_context = fail_context};
   char found[PATH_MAX];
   const char *path = getenv("KDIST_CUDA_PLUGIN");
   if (!path) {
@@ -90,7 +99,7 @@ static kd_status load(const kd_plugin **plugin) {
   kd_plugin_entry entry;
   *(void **)&entry = dlsym(library, KD_PLUGIN_ENTRY);
   KD_CHECK(entry, KD_ERR_USAGE, "'%s' is not a CUDA plug-in of kdist", kd_quoted(path));
-  const kd_plugin *opened = entry();
+  const kd_plugin *opened = entry(&host);
   KD_CHECK(opened->abi == KD_PLUGIN_ABI && kd_streq(opened->version, KDIST_VERSION), KD_ERR_USAGE,
            "'%s' is of kdist %s (interface %d), but this is kdist %s (interface %d); use the plug-in of the "
            "same build",

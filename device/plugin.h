@@ -13,13 +13,19 @@ enum { KD_PLUGIN_ABI = 1 };
 /* The only symbol of the plug-in. */
 #define KD_PLUGIN_ENTRY "kd_cuda_entry"
 
+/* What the program gives the plug-in. */
+typedef struct kd_plugin_host {
+  kd_status (*fail)(kd_status code, const char *text); /* kd_fail and kd_fail_context of the program */
+  kd_status (*fail_context)(kd_status code, const char *text);
+} kd_plugin_host;
+
 typedef struct kd_plugin {
   int abi;
   const char *version;                        /* KDIST_VERSION of its build */
   const kd_backend *backend;                  /* "cuda" */
   void (*libraries)(char *text, size_t size); /* versions of the libraries in use, for `kdist info` */
 } kd_plugin;
-typedef const kd_plugin *(*kd_plugin_entry)(void);
+typedef const kd_plugin *(*kd_plugin_entry)(const kd_plugin_host *host); /* the host stays */
 
 /* The devices that the NVIDIA driver offers, at least 1. KD_ERR_USAGE says which it is: no driver, a driver
  * that is too old, no device. */

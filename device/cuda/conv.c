@@ -147,7 +147,8 @@ static kd_status run_epilogue(const kd_launch *launch, const conv *c, const oper
   if (c->fused && kind == KD_EPI_RELU) kind = KD_EPI_NONE;
   int64_t width = c->job.filters, count = kd_shape_count(&o->y->shape);
   if (count)
-    KD_CUDA(kd_cuda_epilogue_start((int)kind, bias, count / width, width, o->y->data, kd_cuda_stream(launch)),
+    KD_CUDA(kd_cuda_epilogue_start((int)kind, bias, count / width, width, o->y->data, KD_F32, o->y->data,
+                                   kd_cuda_stream(launch)),
             "an activation");
   return KD_OK;
 }

@@ -4,9 +4,8 @@ kd_status kd_cuda_error(int error, const char *what) {
   const char *text = cudaGetErrorString((cudaError_t)error);
   KD_CHECK(error != cudaErrorMemoryAllocation, KD_ERR_NOMEM, "CUDA: %s: %s", what, text);
   /* Faults of kernels show up in a later call. */
-  const char *hint = error >= cudaErrorIllegalAddress
-                         ? "; CUDA_LAUNCH_BLOCKING=1 makes the failing operation known"
-                         : "";
+  const char *hint =
+      error >= cudaErrorIllegalAddress ? "; CUDA_LAUNCH_BLOCKING=1 makes the failing operation known" : "";
   return kd_fail(KD_ERR_RUN, "CUDA: %s: %s (error %d)%s", what, text, error, hint);
 }
 

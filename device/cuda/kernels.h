@@ -9,5 +9,7 @@
 #undef KD_OP
 
 const kd_kernel *kd_cuda_kernel(kd_op op);
+/* Without the conversions that stand before it (converted.h). */
+const kd_kernel *kd_cuda_plain_kernel(kd_op op);
 
 #endif

@@ -26,8 +26,12 @@ int kd_cuda_fill_start(int element, uint64_t pattern, int64_t count, void *to, v
 int kd_cuda_iota_start(int64_t count, int64_t n, int64_t inner, float *y, void *stream);
 int kd_cuda_gather_start(kd_dtype id_type, const void *ids, int64_t n_ids, int64_t rows, int64_t row_bytes,
                          const void *table, void *to, void *stream);
-/* y = epilogue(y + bias), y of rows of `width`; bias may be NULL. kind: kd_epilogue. */
-int kd_cuda_epilogue_start(int kind, const float *bias, int64_t rows, int64_t width, float *y, void *stream);
+/* y = epilogue(x + bias), of rows of `width`; bias may be NULL, y may be x. kind: kd_epilogue. */
+int kd_cuda_epilogue_start(int kind, const float *bias, int64_t rows, int64_t width, const float *x,
+                           kd_dtype y_type, void *y, void *stream);
+/* Between float types; to float32 by way of `rounding` where that is a type of 16 bits. */
+int kd_cuda_convert_start(kd_dtype from_type, kd_dtype to_type, kd_dtype rounding, int64_t count,
+                          const void *from, void *to, void *stream);
 
 /* --- reduce.cu ------------------------------------------------------------------------------------- */
 

@@ -6,11 +6,16 @@
 #include "device/cuda/launch.h"
 #include "device/cuda/product.h"
 
+enum { GRAIN = 256 };
+
 /* The innermost batch axes that both sides walk evenly are one call; the others are walked by the host. */
 typedef struct matmul {
   kd_product *product;
-  int64_t calls, *from_a, *from_b; /* of each call, in floats; results follow one another */
-  int64_t step_c;                  /* floats of a call's result */
+  kd_product_types types;
+  bool apart;                      /* bias and activation are added to float32 sums in the workspace */
+  size_t sums_place;               /* of these in the workspace */
+  int64_t calls, *from_a, *from_b; /* of each call, in elements; results follow one another */
+  int64_t step_c;                  /* elements of a call's result */
 } matmul;
 
 /* Batch axes with their strides on both sides, merged; strides are 0 where a side broadcasts. */
@@ -54,6 +59,7 @@ static kd_product_spec spec_of(const kd_launch *launch, batch_axes *axes) {
                        .k = a->dim[a->rank - (attr->transpose_a ? 2 : 1)],
                        .transpose_a = attr->transpose_a,
                        .transpose_b = attr->transpose_b,
+                       .types = {launch->input[0].dtype, launch->output[0].dtype},
                        .bias = launch->n_inputs == 3,
                        .relu = attr->epilogue == KD_EPI_RELU};
   if (axes->rank == 0) return s;
@@ -86,33 +92,68 @@ static void plan_calls(matmul *m, const batch_axes *axes) {
   }
 }
 
+/* The library adds a bias of the result's type only, and rounds before an activation that it does not know.
+ */
+static bool needs_sums(const kd_launch *launch) {
+  kd_epilogue kind = ((const kd_matmul_attr *)launch->attr)->epilogue;
+  bool own = launch->n_inputs == 3 || kind == KD_EPI_TANH || kind == KD_EPI_SIGMOID;
+  return own && launch->output[0].dtype != KD_F32;
+}
+
+static kd_status check_types(const kd_launch *launch) {
+  kd_dtype a = launch->input[0].dtype, b = launch->input[1].dtype, c = launch->output[0].dtype;
+  bool half = kd_dtype_is_half(a) && (c == a || c == KD_F32);
+  KD_CHECK(a == b && ((a == KD_F32 && c == KD_F32) || half), KD_ERR_INTERNAL,
+           "a product of %s and %s to %s is not supported on CUDA", kd_dtype_name(a), kd_dtype_name(b),
+           kd_dtype_name(c));
+  return KD_OK;
+}
+
 static kd_status matmul_prepare(kd_launch *launch) {
-  KD_TRY(kd_cuda_float32(launch));
+  KD_TRY(check_types(launch));
   matmul *m = kd_calloc(1, sizeof *m);
   launch->handle = m;
   launch->note = "cuBLASLt";
   batch_axes axes = find_axes(launch);
   kd_product_spec spec = spec_of(launch, &axes);
+  m->apart = needs_sums(launch);
+  if (m->apart) {
+    spec.types.result = KD_F32;
+    spec.bias = spec.relu = false;
+  }
+  m->types = spec.types;
   plan_calls(m, &axes);
   m->step_c = spec.m * spec.n * (spec.batch ? spec.batch : 1);
-  return kd_product_make(kd_cuda_of(launch->device), &spec, &m->product, &launch->workspace_bytes);
+  KD_TRY(kd_product_make(kd_cuda_of(launch->device), &spec, &m->product, &launch->workspace_bytes));
+  if (!m->apart) return KD_OK;
+  m->sums_place = (launch->workspace_bytes + GRAIN - 1) / GRAIN * GRAIN;
+  launch->workspace_bytes = m->sums_place + (size_t)kd_shape_count(&launch->output[0].shape) * sizeof(float);
+  return KD_OK;
+}
+
+static kd_status run_calls(const kd_launch *launch, char *to) {
+  const matmul *m = launch->handle;
+  const char *a = launch->input[0].data, *b = launch->input[1].data;
+  const float *bias = launch->n_inputs == 3 && !m->apart ? launch->input[2].data : NULL;
+  int64_t factor = (int64_t)kd_dtype_size(m->types.factors), size = (int64_t)kd_dtype_size(m->types.result);
+  for (int64_t i = 0; i < m->calls; i++)
+    KD_TRY(kd_product_run(m->product, kd_cuda_of(launch->device), a + m->from_a[i] * factor,
+                          b + m->from_b[i] * factor, bias, to + i * m->step_c * size, launch->workspace));
+  return KD_OK;
 }
 
 static kd_status matmul_run(const kd_launch *launch) {
-  const kd_matmul_attr *attr = launch->attr;
   const matmul *m = launch->handle;
-  const float *a = launch->input[0].data, *b = launch->input[1].data;
-  const float *bias = launch->n_inputs == 3 ? launch->input[2].data : NULL;
-  const kd_shape *y = &launch->output[0].shape;
-  kd_cuda *cuda = kd_cuda_of(launch->device);
-  int64_t width = y->dim[y->rank - 1], count = kd_shape_count(y);
+  const kd_tensor *y = &launch->output[0];
+  char *to = m->apart ? (char *)launch->workspace + m->sums_place : y->data;
+  int64_t width = y->shape.dim[y->shape.rank - 1], count = kd_shape_count(&y->shape);
+  kd_epilogue rest = ((const kd_matmul_attr *)launch->attr)->epilogue;
   if (count == 0) return KD_OK;
-  for (int64_t i = 0; i < m->calls; i++)
-    KD_TRY(kd_product_run(m->product, cuda, a + m->from_a[i], b + m->from_b[i], bias,
-                          (float *)launch->output[0].data + i * m->step_c, launch->workspace));
-  if (attr->epilogue != KD_EPI_TANH && attr->epilogue != KD_EPI_SIGMOID) return KD_OK;
-  KD_CUDA(kd_cuda_epilogue_start((int)attr->epilogue, NULL, count / width, width, launch->output[0].data,
-                                 cuda->stream),
+  KD_TRY(run_calls(launch, to));
+  if (!m->apart && (rest == KD_EPI_RELU || rest == KD_EPI_NONE)) return KD_OK;
+  const float *bias = launch->n_inputs == 3 && m->apart ? launch->input[2].data : NULL;
+  KD_CUDA(kd_cuda_epilogue_start((int)rest, bias, count / width, width, (const float *)(const void *)to,
+                                 y->dtype, y->data, kd_cuda_stream(launch)),
           "an activation");
   return KD_OK;
 }

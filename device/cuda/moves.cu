@@ -142,18 +142,37 @@ int kd_cuda_gather_start(kd_dtype id_type, const void *ids, int64_t n_ids, int64
   return gather_rows<uint8_t>(id_type, ids, n_ids, rows, row_bytes, table, to, stream);
 }
 
-static __global__ void epilogue(int kind, const float *bias, int64_t count, int64_t width, float *y) {
+static __global__ void epilogue(int kind, const float *bias, int64_t count, int64_t width, const float *x,
+                                kd_dtype y_type, void *y) {
   KD_EACH(i, count) {
-    float x = y[i] + (bias ? bias[i % width] : 0.0f);
-    if (kind == KD_EPI_RELU) x = x < 0 ? 0.0f : x;
-    if (kind == KD_EPI_TANH) x = tanhf(x);
-    if (kind == KD_EPI_SIGMOID) x = 1.0f / (1.0f + expf(-x));
-    y[i] = x;
+    float value = x[i] + (bias ? bias[i % width] : 0.0f);
+    if (kind == KD_EPI_RELU) value = value < 0 ? 0.0f : value;
+    if (kind == KD_EPI_TANH) value = tanhf(value);
+    if (kind == KD_EPI_SIGMOID) value = 1.0f / (1.0f + expf(-value));
+    kd_store(y_type, y, i, value);
   }
 }
 
-int kd_cuda_epilogue_start(int kind, const float *bias, int64_t rows, int64_t width, float *y, void *stream) {
+int kd_cuda_epilogue_start(int kind, const float *bias, int64_t rows, int64_t width, const float *x,
+                           kd_dtype y_type, void *y, void *stream) {
   int64_t count = rows * width;
-  if (count == 0 || (!bias && kind == KD_EPI_NONE)) return 0;
-  return kd_start(epilogue, kd_blocks(count), dim3(KD_BLOCK), stream, kind, bias, count, width, y);
+  if (count == 0 || (!bias && kind == KD_EPI_NONE && x == y)) return 0;
+  return kd_start(epilogue, kd_blocks(count), dim3(KD_BLOCK), stream, kind, bias, count, width, x, y_type, y);
+}
+
+static __global__ void convert(kd_dtype from_type, kd_dtype to_type, kd_dtype rounding, int64_t count,
+                               const void *from, void *to) {
+  KD_EACH(i, count) {
+    float value = kd_load(from_type, from, i);
+    if (rounding == KD_BF16) value = kd_bf16_to_float(kd_float_to_bf16(value));
+    if (rounding == KD_F16) value = kd_half_to_float(kd_float_to_half(value));
+    kd_store(to_type, to, i, value);
+  }
+}
+
+int kd_cuda_convert_start(kd_dtype from_type, kd_dtype to_type, kd_dtype rounding, int64_t count,
+                          const void *from, void *to, void *stream) {
+  if (count == 0) return 0;
+  return kd_start(convert, kd_blocks(count), dim3(KD_BLOCK), stream, from_type, to_type, rounding, count,
+                  from, to);
 }

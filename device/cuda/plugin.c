@@ -2,6 +2,7 @@
 #include "device/plugin.h"
 
 #include "device/cuda/cuda.h"
+#include "device/cuda/plugin_host.h"
 
 static const kd_plugin plugin = {
     .abi = KD_PLUGIN_ABI,
@@ -10,8 +11,9 @@ static const kd_plugin plugin = {
     .libraries = kd_cuda_libraries,
 };
 
-__attribute__((visibility("default"))) const kd_plugin *kd_cuda_entry(void);
+__attribute__((visibility("default"))) const kd_plugin *kd_cuda_entry(const kd_plugin_host *host);
 
-const kd_plugin *kd_cuda_entry(void) {
+const kd_plugin *kd_cuda_entry(const kd_plugin_host *host) {
+  kd_cuda_host = host;
   return &plugin;
 }

@@ -20,10 +20,15 @@ struct kd_product {
     if (blas_error_) return kd_blas_error(blas_error_, what);                                                \
   } while (0)
 
-/* The layout of a matrix stored as (rows, columns) in rows of `row` floats. */
-static kd_status make_layout(cublasLtMatrixLayout_t *layout, int64_t rows, int64_t columns, int64_t row,
-                             int64_t batch, int64_t step) {
-  BLAS(cublasLtMatrixLayoutCreate(layout, CUDA_R_32F, (uint64_t)columns, (uint64_t)rows, row), "a layout");
+static cudaDataType_t library_type(kd_dtype dtype) {
+  return dtype == KD_BF16 ? CUDA_R_16BF : dtype == KD_F16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+/* The layout of a matrix stored as (rows, columns) in rows of `row` elements. */
+static kd_status make_layout(cublasLtMatrixLayout_t *layout, kd_dtype dtype, int64_t rows, int64_t columns,
+                             int64_t row, int64_t batch, int64_t step) {
+  BLAS(cublasLtMatrixLayoutCreate(layout, library_type(dtype), (uint64_t)columns, (uint64_t)rows, row),
+       "a layout");
   int32_t count = (int32_t)batch;
   if (batch <= 1) return KD_OK;
   BLAS(cublasLtMatrixLayoutSetAttribute(*layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count),
@@ -38,9 +43,11 @@ static kd_status make_layouts(kd_product *p) {
   const kd_product_spec *s = &p->spec;
   int64_t rows_a = s->transpose_a ? s->k : s->m, columns_a = s->transpose_a ? s->m : s->k;
   int64_t rows_b = s->transpose_b ? s->n : s->k, columns_b = s->transpose_b ? s->k : s->n;
-  KD_TRY(make_layout(&p->a, rows_a, columns_a, s->row_a ? s->row_a : columns_a, s->batch, s->step_a));
-  KD_TRY(make_layout(&p->b, rows_b, columns_b, s->row_b ? s->row_b : columns_b, s->batch, s->step_b));
-  return make_layout(&p->c, s->m, s->n, s->row_c ? s->row_c : s->n, s->batch, s->step_c);
+  KD_TRY(make_layout(&p->a, s->types.factors, rows_a, columns_a, s->row_a ? s->row_a : columns_a, s->batch,
+                     s->step_a));
+  KD_TRY(make_layout(&p->b, s->types.factors, rows_b, columns_b, s->row_b ? s->row_b : columns_b, s->batch,
+                     s->step_b));
+  return make_layout(&p->c, s->types.result, s->m, s->n, s->row_c ? s->row_c : s->n, s->batch, s->step_c);
 }
 
 static kd_status set_operation(kd_product *p) {
@@ -131,22 +138,22 @@ void kd_product_free(kd_product *p) {
 }
 
 /* The sum over nothing: zeros, then what the library would have done to them. */
-static kd_status run_empty(const kd_product *p, kd_cuda *cuda, const float *bias, float *c) {
+static kd_status run_empty(const kd_product *p, kd_cuda *cuda, const float *bias, void *c) {
   const kd_product_spec *s = &p->spec;
-  int64_t row = s->row_c ? s->row_c : s->n;
+  size_t size = kd_dtype_size(s->types.result), row = (size_t)(s->row_c ? s->row_c : s->n) * size;
+  int kind = s->relu ? KD_EPI_RELU : KD_EPI_NONE;
   if (s->add) return KD_OK;
   for (int64_t b = 0; b < s->batch && s->m * s->n > 0; b++) {
-    float *to = c + b * s->step_c;
-    KD_CUDA(cudaMemset2DAsync(to, (size_t)row * sizeof(float), 0, (size_t)s->n * sizeof(float), (size_t)s->m,
-                              cuda->stream),
+    void *to = (char *)c + (size_t)(b * s->step_c) * size;
+    KD_CUDA(cudaMemset2DAsync(to, row, 0, (size_t)s->n * size, (size_t)s->m, cuda->stream),
             "clearing memory");
-    if (bias) KD_CUDA(kd_cuda_epilogue_start(s->relu, bias, s->m, s->n, to, cuda->stream), "a bias");
+    if (bias) KD_CUDA(kd_cuda_epilogue_start(kind, bias, s->m, s->n, to, KD_F32, to, cuda->stream), "a bias");
   }
   return KD_OK;
 }
 
-kd_status kd_product_run(const kd_product *p, kd_cuda *cuda, const float *a, const float *b,
-                         const float *bias, float *c, void *workspace) {
+kd_status kd_product_run(const kd_product *p, kd_cuda *cuda, const void *a, const void *b, const float *bias,
+                         void *c, void *workspace) {
   static const float one = 1.0f, zero = 0.0f;
   if (!p->operation) return run_empty(p, cuda, bias, c);
   bool aligned = ((uintptr_t)a | (uintptr_t)b | (uintptr_t)c) % ALIGNED == 0;

@@ -113,6 +113,8 @@ static const char *const form[KD_N_PW] = {
     [KD_PW_RELU] = "$0 < 0 ? 0.0f : $0",
     [KD_PW_NOT] = "$0 == 0 ? 1.0f : 0.0f",
     [KD_PW_FINITE] = "$0 - $0 == 0 ? 1.0f : 0.0f",
+    [KD_PW_TO_BF16] = "kd_from_bf16(kd_to_bf16($0))",
+    [KD_PW_TO_F16] = "kd_from_f16(kd_to_f16($0))",
     [KD_PW_ADD] = "$0 + $1",
     [KD_PW_SUB] = "$0 - $1",
     [KD_PW_MUL] = "$0 * $1",

@@ -9,6 +9,7 @@
 #undef dim3
 
 struct layout {
+  cudaDataType type;
   uint64_t rows, columns;
   int64_t lead, step;
   int32_t batch;
@@ -19,23 +20,38 @@ struct operation {
   const float *bias;
 };
 
-static float at(const float *x, const layout &l, cublasOperation_t op, uint64_t i, uint64_t j) {
-  return op == CUBLAS_OP_N ? x[(int64_t)i + (int64_t)j * l.lead] : x[(int64_t)j + (int64_t)i * l.lead];
+static float load(const void *x, cudaDataType type, int64_t i) {
+  if (type == CUDA_R_32F) return ((const float *)x)[i];
+  uint16_t bits = ((const uint16_t *)x)[i];
+  return type == CUDA_R_16F ? emulate_from_half(bits) : __uint_as_float((uint32_t)bits << 16);
 }
 
-static void multiply(const operation &o, float alpha, const float *a, const layout &la, const float *b,
-                     const layout &lb, float beta, float *d, const layout &ld) {
-  uint64_t k = o.a == CUBLAS_OP_N ? la.columns : la.rows;
+static void store(void *x, cudaDataType type, int64_t i, float value) {
+  uint32_t b = __float_as_uint(value);
+  if (type == CUDA_R_32F)
+    ((float *)x)[i] = value;
+  else if (type == CUDA_R_16F)
+    ((uint16_t *)x)[i] = emulate_to_half(value);
+  else
+    ((uint16_t *)x)[i] = (uint16_t)(value != value ? 0x7FC0u : (b + 0x7FFFu + (b >> 16 & 1)) >> 16);
+}
+
+static float at(const void *x, const layout &l, cublasOperation_t op, int64_t n, int64_t i, int64_t j) {
+  return load(x, l.type, n * l.step + (op == CUBLAS_OP_N ? i + j * l.lead : j + i * l.lead));
+}
+
+static void multiply(const operation &o, float alpha, const void *a, const layout &la, const void *b,
+                     const layout &lb, float beta, void *d, const layout &ld) {
+  int64_t k = (int64_t)(o.a == CUBLAS_OP_N ? la.columns : la.rows);
   bool bias = o.epilogue & CUBLASLT_EPILOGUE_BIAS, relu = o.epilogue & CUBLASLT_EPILOGUE_RELU;
-  for (int32_t n = 0; n < ld.batch; n++)
-    for (uint64_t j = 0; j < ld.columns; j++)
-      for (uint64_t i = 0; i < ld.rows; i++) {
+  for (int64_t n = 0; n < ld.batch; n++)
+    for (int64_t j = 0; j < (int64_t)ld.columns; j++)
+      for (int64_t i = 0; i < (int64_t)ld.rows; i++) {
         float sum = 0;
-        for (uint64_t p = 0; p < k; p++)
-          sum += at(a + n * la.step, la, o.a, i, p) * at(b + n * lb.step, lb, o.b, p, j);
-        float *to = d + n * ld.step + (int64_t)i + (int64_t)j * ld.lead;
-        float value = alpha * sum + (beta == 0 ? 0 : beta * *to) + (bias ? o.bias[i] : 0);
-        *to = relu && value < 0 ? 0 : value;
+        for (int64_t p = 0; p < k; p++) sum += at(a, la, o.a, n, i, p) * at(b, lb, o.b, n, p, j);
+        int64_t to = n * ld.step + i + j * ld.lead;
+        float value = alpha * sum + (beta == 0 ? 0 : beta * load(d, ld.type, to)) + (bias ? o.bias[i] : 0);
+        store(d, ld.type, to, relu && value < 0 ? 0 : value);
       }
 }
 
@@ -44,7 +60,8 @@ static bool sizes_fit(const operation &o, const layout &a, const layout &b, cons
   uint64_t m = o.a == CUBLAS_OP_N ? a.rows : a.columns, k = o.a == CUBLAS_OP_N ? a.columns : a.rows;
   uint64_t k2 = o.b == CUBLAS_OP_N ? b.rows : b.columns, n = o.b == CUBLAS_OP_N ? b.columns : b.rows;
   return m == d.rows && n == d.columns && k == k2 && a.lead >= (int64_t)a.rows && b.lead >= (int64_t)b.rows &&
-         d.lead >= (int64_t)d.rows && a.batch == d.batch && b.batch == d.batch;
+         d.lead >= (int64_t)d.rows && a.batch == d.batch && b.batch == d.batch && a.type == b.type && (d.type == a.type || d.type == CUDA_R_32F) &&
+         (d.type == CUDA_R_32F || !(o.epilogue & CUBLASLT_EPILOGUE_BIAS)); /* the bias would be of d's type */
 }
 
 extern "C" {
@@ -70,8 +87,8 @@ cublasStatus_t cublasLtMatrixLayoutInit_internal(cublasLtMatrixLayout_t, size_t,
 }
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *made, cudaDataType type, uint64_t rows,
                                           uint64_t columns, int64_t lead) {
-  if (type != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-  *made = (cublasLtMatrixLayout_t) new layout{rows, columns, lead, 0, 1};
+  if (type != CUDA_R_32F && type != CUDA_R_16F && type != CUDA_R_16BF) return CUBLAS_STATUS_NOT_SUPPORTED;
+  *made = (cublasLtMatrixLayout_t) new layout{type, rows, columns, lead, 0, 1};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l) {
@@ -158,7 +175,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t o, const vo
   float scale = *(const float *)alpha, keep = *(const float *)beta;
   emulate_enqueue(stream, [=] {
     memset(workspace, 0x7F, bytes);
-    multiply(op, scale, (const float *)a, first, (const float *)b, second, keep, (float *)d, result);
+    multiply(op, scale, a, first, b, second, keep, d, result);
   });
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -43,8 +43,28 @@ static void test_cases(void **state) {
   for (int i = 0; i < n_op_cases; i++) check_case(&op_cases[i]);
 }
 
+static void check_values(const op_case *what) {
+  static char bits[MOST_BYTES];
+  op_run run;
+  op_run_open(&run, what, true);
+  run_variant(&run, "forward", 0, bits);
+  op_run_close(&run);
+}
+
+/* The same rows in types of 16 bits, products also with a kernel, or the gradient of one, in float32. */
+static void test_half_types(void **state) {
+  (void)state;
+  for (int i = 0; i < n_op_cases; i++)
+    for (kd_dtype type = KD_BF16; type <= KD_F16; type++) {
+      op_typed_case c;
+      if (!op_case_has_types(&op_cases[i]) || !op_case_convert(&op_cases[i], type, &c)) continue;
+      check_values(&c.what);
+      if (op_case_keep_master(&c)) check_values(&c.what);
+    }
+}
+
 int main(void) {
   NEED_DEVICE();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_half_types)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ echo 'const char *kd_other(void) { return "x"; }' | cc -shared -fPIC -x c - -o o
 KDIST_CUDA_PLUGIN=$work/other.so refuses good "'$work/other.so' is not a CUDA plug-in of kdist"
 cat >version.c <<'C'
 static const struct { int abi; const char *version; void *backend, *libraries; } plugin = {0, "0.0.1", 0, 0};
-const void *kd_cuda_entry(void) { return &plugin; }
+const void *kd_cuda_entry(const void *host) { (void)host; return &plugin; }
 C
 cc -shared -fPIC version.c -o version.so
 KDIST_CUDA_PLUGIN=$work/version.so refuses good "'$work/version.so' is of kdist 0.0.1"

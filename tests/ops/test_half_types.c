@@ -4,11 +4,6 @@
 #include "support/check.h"
 #include "support/op_case.h"
 
-/* Programs say their types themselves, and ranks sum float32 only. */
-static bool has_types(const op_case *what) {
-  return what->op != KD_OP_POINTWISE && what->op != KD_OP_EXCHANGE && what->op != KD_OP_IOTA;
-}
-
 static void check_run(const op_case *what, int threads, bool weights, const char *isa) {
   kd_device device;
   op_run run;
@@ -27,21 +22,14 @@ static void check_run(const op_case *what, int threads, bool weights, const char
 
 /* A kernel in float32, kept between runs, and its gradient in float32. */
 static void check_master(op_typed_case *c, const char *isa) {
-  op_case what = c->what;
-  kd_product_types *types = op_product_types(what.op, &c->attr);
-  if (!types) return;
-  if (what.op == KD_OP_CONV_GRAD_KERNEL)
-    types->result = KD_F32;
-  else
-    c->input[1].dtype = KD_F32;
-  check_run(&what, 1, what.op != KD_OP_CONV_GRAD_KERNEL, isa);
+  if (op_case_keep_master(c)) check_run(&c->what, 1, c->what.op != KD_OP_CONV_GRAD_KERNEL, isa);
 }
 
 static void check_all(kd_isa isa) {
   for (int i = 0; i < n_op_cases; i++)
     for (kd_dtype type = KD_BF16; type <= KD_F16; type++) {
       op_typed_case c;
-      if (!has_types(&op_cases[i]) || !op_case_convert(&op_cases[i], type, &c)) continue;
+      if (!op_case_has_types(&op_cases[i]) || !op_case_convert(&op_cases[i], type, &c)) continue;
       check_run(&c.what, 1, false, kd_isa_name(isa));
       check_run(&c.what, 2, false, kd_isa_name(isa));
       check_master(&c, kd_isa_name(isa));

@@ -97,6 +97,9 @@ typedef struct op_typed_case {
 } op_typed_case;
 bool op_case_convert(const op_case *from, kd_dtype type, op_typed_case *typed);
 kd_product_types *op_product_types(kd_op op, op_product_attr *attr); /* NULL: not a product */
+bool op_case_has_types(const op_case *what);                         /* the row makes sense in other types */
+/* Of a product: a kernel in float32, or its gradient; false: not a product. */
+bool op_case_keep_master(op_typed_case *typed);
 
 /* op_data.c */
 void op_data_fill(const op_input *input, int which, double *values);

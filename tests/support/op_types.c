@@ -16,6 +16,21 @@ kd_product_types *op_product_types(kd_op op, op_product_attr *attr) {
   }
 }
 
+/* Programs say their types themselves, and ranks sum float32 only. */
+bool op_case_has_types(const op_case *what) {
+  return what->op != KD_OP_POINTWISE && what->op != KD_OP_EXCHANGE && what->op != KD_OP_IOTA;
+}
+
+bool op_case_keep_master(op_typed_case *c) {
+  kd_product_types *types = op_product_types(c->what.op, &c->attr);
+  if (!types) return false;
+  if (c->what.op == KD_OP_CONV_GRAD_KERNEL)
+    types->result = KD_F32;
+  else
+    c->input[1].dtype = KD_F32;
+  return true;
+}
+
 /* Two units in the last place of a value near 1: one for a rounding that went the other way, and as much for
  * the sum before it. */
 static double tolerance(kd_dtype type, double of_case) {

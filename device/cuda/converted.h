@@ -1,0 +1,11 @@
+/* What stands before kernels that compute in float32, so that they take all float types. */
+#ifndef KD_CUDA_CONVERTED_H
+#define KD_CUDA_CONVERTED_H
+
+#include "device/op.h"
+
+extern const kd_kernel kd_cuda_converted;
+/* The types of a product; float32 for every other primitive. */
+const kd_product_types *kd_cuda_product_types(const kd_launch *launch);
+
+#endif
