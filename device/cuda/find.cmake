@@ -29,6 +29,11 @@ if(NOT CMAKE_CUDA_COMPILER)
 endif()
 enable_language(CXX)
 enable_language(CUDA)
+foreach(language CXX CUDA)
+  if(CMAKE_C_COMPILER_LAUNCHER AND NOT CMAKE_${language}_COMPILER_LAUNCHER)
+    set(CMAKE_${language}_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
+  endif()
+endforeach()
 
 find_path(KDIST_CUDA_INCLUDE cudnn_graph.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES} ${KDIST_CUDNN_ROOT}
   PATH_SUFFIXES include)
