@@ -89,6 +89,11 @@ static const char *cuda_describe(kd_device *device) {
   return kd_cuda_of(device)->text;
 }
 
+/* Products in 16 bits are instructions of every device from sm_80 on, the oldest that is built for. */
+static bool cuda_multiplies(kd_dtype dtype) {
+  return dtype == KD_BF16 || dtype == KD_F16;
+}
+
 const kd_backend kd_cuda_backend = {
     .name = "cuda",
     .open = cuda_open,
@@ -109,5 +114,6 @@ const kd_backend kd_cuda_backend = {
     .forget = kd_cuda_forget,
     .free_bytes = kd_cuda_free_bytes,
     .kernel = kd_cuda_kernel,
+    .multiplies = cuda_multiplies,
     .describe = cuda_describe,
 };
