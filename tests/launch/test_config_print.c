@@ -76,7 +76,7 @@ static void forms(void **state) {
   assert_non_null(strstr(text, "when = false"));
   text = kd_config_text(config, KD_CONFIG_LONG, false, true);
   assert_non_null(strstr(text, "kernel_initializer = glorot_uniform\n"));
-  assert_non_null(strstr(text, "[distributed]\nbackend = auto\n"));
+  assert_non_null(strstr(text, "[distributed]\ndevice = auto\nbackend = auto\n"));
   text = kd_config_text(config, KD_CONFIG_JSON, true, false);
   assert_non_null(strstr(text, "{\"kind\": \"layer\", \"name\": \"q\", \"origin\": {\"file\": \""));
   assert_non_null(strstr(text, "\"keys\": {\"type\": \"Dense\", \"units\": 5, \"activation\": \"relu\"}"));
