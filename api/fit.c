@@ -86,17 +86,8 @@ static void use_backup(kd_net_call *call, kd_fit_spec *fit) {
 }
 
 static kd_fit_spec make_fit(kd_net_call *call, const kd_fit_args *a) {
-  const kd_run_config *c = &call->config.run;
-  kd_fit_spec fit = {.epochs = c->train.epochs,
-                     .initial_epoch = c->train.initial_epoch,
-                     .steps_per_epoch = c->train.steps_per_epoch,
-                     .validation_steps = c->train.validation_steps,
-                     .validation_freq = c->train.validation_freq,
-                     .n_validation_epochs = c->train.n_validation_epochs,
-                     .validation_epochs = c->train.validation_epochs,
-                     .shuffle = c->train.shuffle,
-                     .seed = (uint64_t)c->run.seed,
-                     .run_folder = a->folder};
+  kd_fit_spec fit = kd_session_fit(&call->config.run);
+  fit.run_folder = a->folder;
   kd_net_callbacks(call, a, &fit);
   use_backup(call, &fit);
   return fit;

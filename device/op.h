@@ -126,6 +126,9 @@ typedef struct kd_op_info {
   int flags;
 } kd_op_info;
 const kd_op_info *kd_op_get(kd_op op);
+/* Whether kernels of the primitive take every type by themselves: programs, moves, reductions and look-ups
+ * do. Others compute in float32, and backends convert for them. */
+bool kd_op_takes_all_types(kd_op op);
 
 /* --- kernels ------------------------------------------------------------------------------------- */
 
@@ -151,6 +154,9 @@ typedef struct kd_launch {
   kd_status (*run)(
       const struct kd_launch *launch); /* set by the plan from the kernel; prepare may replace it */
 } kd_launch;
+
+/* The types of a product's factors and result; float32 for all other primitives. */
+const kd_product_types *kd_launch_product_types(const kd_launch *launch);
 
 typedef struct kd_kernel {
   kd_status (*prepare)(kd_launch *launch);       /* may be NULL */

@@ -48,25 +48,17 @@ static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
   const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count, sizeof *save);
   for (int i = 0; i < c->train.save.count; i++)
     save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
-  *fit = (kd_fit_spec){.epochs = c->train.epochs,
-                       .initial_epoch = c->train.initial_epoch,
-                       .steps_per_epoch = c->train.steps_per_epoch,
-                       .validation_steps = c->train.validation_steps,
-                       .validation_freq = c->train.validation_freq,
-                       .n_validation_epochs = c->train.n_validation_epochs,
-                       .validation_epochs = c->train.validation_epochs,
-                       .shuffle = c->train.shuffle,
-                       .seed = (uint64_t)c->run.seed,
-                       .run_folder = c->run.dir,
-                       .checkpoint_folder = kd_path_join(s->pool, c->run.dir, "checkpoints"),
-                       .keep = (int)c->train.keep,
-                       .checkpoint_epochs = true,
-                       .n_save = c->train.save.count,
-                       .save = save,
-                       .identity = kd_run_identity(s),
-                       .resume = resume != KD_RESUME_NO,
-                       .resume_required = resume == KD_RESUME_YES,
-                       .stop = &stop_asked};
+  *fit = kd_session_fit(c);
+  fit->run_folder = c->run.dir;
+  fit->checkpoint_folder = kd_path_join(s->pool, c->run.dir, "checkpoints");
+  fit->keep = (int)c->train.keep;
+  fit->checkpoint_epochs = true;
+  fit->n_save = c->train.save.count;
+  fit->save = save;
+  fit->identity = kd_run_identity(s);
+  fit->resume = resume != KD_RESUME_NO;
+  fit->resume_required = resume == KD_RESUME_YES;
+  fit->stop = &stop_asked;
   kd_session_callbacks(s, c->n_callbacks, c->callbacks, fit);
   fit->restore_folder =
       newest_folder(fit->checkpoint_folder, kd_path_join(s->pool, c->run.dir, "checkpoints"));

@@ -110,6 +110,9 @@ void kd_session_setup(kd_session *session);
 kd_status kd_session_load_weights(kd_session *session, const char *path);
 /* The files that the configuration names, if any. Collective. */
 kd_status kd_session_start_weights(kd_session *session);
+/* What the sections [run] and [train] say of fit: epochs, steps, validation, order. Folders and callbacks are
+ * the caller's. */
+kd_fit_spec kd_session_fit(const kd_run_config *config);
 /* session_callbacks.c: fills fit's callbacks, and where BackupAndRestore puts checkpoints. Files lie in the
  * run folder. */
 void kd_session_callbacks(kd_session *session, int count, const kd_callback_config *callbacks,

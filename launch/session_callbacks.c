@@ -21,3 +21,15 @@ void kd_session_callbacks(kd_session *s, int count, const kd_callback_config *ca
     if (backup->save_freq->type == KD_V_INT) fit->checkpoint_steps = backup->save_freq->integer;
   }
 }
+
+kd_fit_spec kd_session_fit(const kd_run_config *c) {
+  return (kd_fit_spec){.epochs = c->train.epochs,
+                       .initial_epoch = c->train.initial_epoch,
+                       .steps_per_epoch = c->train.steps_per_epoch,
+                       .validation_steps = c->train.validation_steps,
+                       .validation_freq = c->train.validation_freq,
+                       .n_validation_epochs = c->train.n_validation_epochs,
+                       .validation_epochs = c->train.validation_epochs,
+                       .shuffle = c->train.shuffle,
+                       .seed = (uint64_t)c->run.seed};
+}

@@ -33,22 +33,8 @@ static size_t padded(size_t bytes) {
   return (bytes + KD_ALIGNMENT - 1) / KD_ALIGNMENT * KD_ALIGNMENT;
 }
 
-static const kd_product_types *product_types(const kd_launch *launch) {
-  static const kd_product_types plain = {KD_F32, KD_F32};
-  switch (launch->op) {
-  case KD_OP_MATMUL:
-    return &((const kd_matmul_attr *)launch->attr)->types;
-  case KD_OP_CONV:
-  case KD_OP_CONV_GRAD_DATA:
-  case KD_OP_CONV_GRAD_KERNEL:
-    return &((const kd_conv_attr *)launch->attr)->types;
-  default:
-    return &plain;
-  }
-}
-
 static bool is_plain(const kd_launch *launch) {
-  bool plain = product_types(launch)->factors == KD_F32;
+  bool plain = kd_launch_product_types(launch)->factors == KD_F32;
   for (int i = 0; i < launch->n_inputs; i++) plain = plain && !kd_dtype_is_half(launch->input[i].dtype);
   for (int o = 0; o < launch->n_outputs; o++) plain = plain && !kd_dtype_is_half(launch->output[o].dtype);
   return plain;
@@ -69,7 +55,7 @@ static void place(converted *self, conversion *c, const kd_tensor *like) {
 
 /* What the kernel sees of the inputs. `native`: factors of bfloat16 stay what they are. */
 static void convert_inputs(converted *self, kd_launch *launch, bool native) {
-  const kd_dtype factors = product_types(launch)->factors;
+  const kd_dtype factors = kd_launch_product_types(launch)->factors;
   for (int i = 0; i < launch->n_inputs; i++) {
     kd_tensor *from = &launch->input[i], *to = &self->input[i];
     kd_dtype rounding = i < 2 ? factors : KD_F32, type = rounding != KD_F32 && native ? rounding : KD_F32;
@@ -114,7 +100,7 @@ static void release_inner(converted *self) {
 
 /* The library may lack a product in bfloat16, or have slow code for it only: then float32 does it. */
 static kd_status prepare_best(converted *self, kd_launch *launch) {
-  if (product_types(launch)->factors == KD_BF16 && kd_onednn_has_bf16()) {
+  if (kd_launch_product_types(launch)->factors == KD_BF16 && kd_onednn_has_bf16()) {
     kd_status status = prepare_inner(self, launch, true);
     if (status == KD_OK && !self->launch.slow) return KD_OK;
     release_inner(self);

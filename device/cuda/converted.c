@@ -25,22 +25,8 @@ typedef struct converted {
   size_t copies_bytes; /* in front of the kernel's own workspace */
 } converted;
 
-const kd_product_types *kd_cuda_product_types(const kd_launch *launch) {
-  static const kd_product_types plain = {KD_F32, KD_F32};
-  switch (launch->op) {
-  case KD_OP_MATMUL:
-    return &((const kd_matmul_attr *)launch->attr)->types;
-  case KD_OP_CONV:
-  case KD_OP_CONV_GRAD_DATA:
-  case KD_OP_CONV_GRAD_KERNEL:
-    return &((const kd_conv_attr *)launch->attr)->types;
-  default:
-    return &plain;
-  }
-}
-
 static bool is_plain(const kd_launch *launch) {
-  bool plain = kd_cuda_product_types(launch)->factors == KD_F32;
+  bool plain = kd_launch_product_types(launch)->factors == KD_F32;
   for (int i = 0; i < launch->n_inputs; i++)
     plain = plain && (!kd_dtype_is_float(launch->input[i].dtype) || launch->input[i].dtype == KD_F32);
   for (int o = 0; o < launch->n_outputs; o++) plain = plain && !kd_dtype_is_half(launch->output[o].dtype);
@@ -54,7 +40,7 @@ static void add(converted *self, conversion *c, kd_tensor *from, kd_tensor *to, 
 
 /* `native`: factors come in their type, results leave in theirs. */
 static void convert_inputs(converted *self, kd_launch *launch, bool native) {
-  const kd_dtype factors = kd_cuda_product_types(launch)->factors;
+  const kd_dtype factors = kd_launch_product_types(launch)->factors;
   for (int i = 0; i < launch->n_inputs; i++) {
     kd_tensor *from = &launch->input[i], *to = &self->input[i];
     bool factor = i < 2 && factors != KD_F32, rounds = factor && !native && from->dtype != factors;
@@ -105,7 +91,7 @@ static kd_status prepare(kd_launch *launch) {
     return kernel->prepare ? kernel->prepare(launch) : KD_OK;
   }
   converted *self = launch->handle = kd_calloc(1, sizeof *self);
-  bool native = launch->op == KD_OP_MATMUL && kd_cuda_product_types(launch)->factors != KD_F32;
+  bool native = launch->op == KD_OP_MATMUL && kd_launch_product_types(launch)->factors != KD_F32;
   launch->run = run;
   *self = (converted){.kernel = kernel, .launch = *launch};
   convert_inputs(self, launch, native);

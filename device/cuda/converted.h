@@ -5,7 +5,5 @@
 #include "device/op.h"
 
 extern const kd_kernel kd_cuda_converted;
-/* The types of a product; float32 for every other primitive. */
-const kd_product_types *kd_cuda_product_types(const kd_launch *launch);
 
 #endif

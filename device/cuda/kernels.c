@@ -12,29 +12,6 @@ const kd_kernel *kd_cuda_plain_kernel(kd_op op) {
   return kernels[op];
 }
 
-/* Programs, moves, reductions and look-ups take every type by themselves. */
-static bool takes_all_types(kd_op op) {
-  switch (op) {
-  case KD_OP_POINTWISE:
-  case KD_OP_RESHAPE:
-  case KD_OP_TRANSPOSE:
-  case KD_OP_BROADCAST:
-  case KD_OP_SLICE:
-  case KD_OP_PAD:
-  case KD_OP_CONCAT:
-  case KD_OP_IOTA:
-  case KD_OP_REDUCE:
-  case KD_OP_ARGMAX:
-  case KD_OP_IN_TOP_K:
-  case KD_OP_EXCHANGE:
-  case KD_OP_GATHER:
-  case KD_OP_SCATTER_ADD:
-    return true;
-  default:
-    return false;
-  }
-}
-
 const kd_kernel *kd_cuda_kernel(kd_op op) {
-  return takes_all_types(op) ? kernels[op] : &kd_cuda_converted;
+  return kd_op_takes_all_types(op) ? kernels[op] : &kd_cuda_converted;
 }
