@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { FIELD_LIMIT = 4096, FILE_LIMIT = 1 << 24, PIECE_LIMIT = 1 << 26 };
+enum { FIELD_LIMIT = 4096, FILE_LIMIT = 1 << 24, PIECE_LIMIT = 1 << 26, LARGEST_ELEMENT = 16 };
 static const int64_t magic = 0x315346494e414d; /* "MANIFS1" */
 
 static void put_piece(kd_bytes *bytes, const kd_piece *piece) {
@@ -77,7 +77,7 @@ static kd_status get_piece(kd_byte_reader *in, const kd_file_set *set, kd_piece 
   KD_TRY(kd_bytes_get_i64(in, -1, set->base.n_files - 1, &file));
   KD_TRY(kd_bytes_get_i64(in, 0, KD_N_STORAGES - 1, &storage));
   KD_TRY(kd_bytes_get_i64(in, 0, 127, &kind));
-  KD_TRY(kd_bytes_get_i64(in, 1, 16, &size));
+  KD_TRY(kd_bytes_get_i64(in, 1, LARGEST_ELEMENT, &size));
   KD_TRY(kd_bytes_get_i64(in, 0, 1, &big));
   KD_TRY(kd_bytes_get_shape(in, &piece->sample));
   KD_TRY(kd_bytes_get_i64(in, 0, INT64_MAX, &piece->rows));
@@ -89,7 +89,9 @@ static kd_status get_piece(kd_byte_reader *in, const kd_file_set *set, kd_piece 
   piece->element = (kd_element){(char)kind, (int)size, big != 0};
   int64_t bytes, dims[KD_MAX_RANK + 1] = {piece->rows};
   for (int i = 0; i < piece->sample.rank; i++) dims[i + 1] = piece->sample.dim[i];
-  KD_TRY(kd_array_bytes(8, piece->sample.rank + 1, dims, &bytes));
+  KD_TRY(kd_array_bytes(LARGEST_ELEMENT, piece->sample.rank + 1, dims, &bytes));
+  KD_CHECK(piece->offset <= INT64_MAX - bytes && piece->file_row <= INT64_MAX - piece->rows, KD_ERR_USAGE,
+           "a piece lies behind every file's end");
   KD_CHECK(is_readable(set->format, piece), KD_ERR_USAGE, "a piece cannot be read");
   return KD_OK;
 }

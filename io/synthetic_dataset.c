@@ -89,9 +89,14 @@ static void store(kd_dtype dtype, int64_t classes, uint32_t bits, void *out, int
   ((float *)out)[i] = classes > 0 ? (float)whole : kd_uniform_f32(bits);
 }
 
+/* The types that element_of gives. */
+static bool is_made(kd_dtype dtype) {
+  return dtype == KD_U8 || dtype == KD_I32 || dtype == KD_U32 || dtype == KD_I64 || dtype == KD_F32;
+}
+
 static kd_status draw_row(const kd_field *info, kd_piece *piece) {
   int64_t count = kd_shape_count(&info->sample) + PLACES, classes = 0;
-  KD_CHECK(piece->item && kd_parse_int(piece->item, &classes), KD_ERR_USAGE,
+  KD_CHECK(is_made(info->dtype) && piece->item && kd_parse_int(piece->item, &classes), KD_ERR_USAGE,
            "synthetic data: broken manifest");
   size_t bytes = (size_t)count * kd_dtype_size(info->dtype);
   KD_TRY(kd_large_alloc(bytes, &piece->memory));
