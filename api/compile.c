@@ -39,11 +39,8 @@ static kd_status load(kd_net *net, const overrides *o, kd_session *s) {
            "%s: there is no model: add an input and layers", file);
   KD_CHECK(s->model->n_inputs <= KD_MAX_FIELDS && s->model->n_outputs <= KD_MAX_FIELDS, KD_ERR_USAGE,
            "%s: more than %d inputs or outputs", file, KD_MAX_FIELDS);
-  const kd_distributed_options *d = &s->config->run.distributed;
-  kd_comm_set_timeout(s->comm, d->timeout);
-  KD_TRY(kd_device_open("cpu", 0, kd_session_threads(s), d->determinism != KD_DETERMINISM_OFF, &s->device));
-  s->device_open = true;
-  return KD_OK;
+  kd_comm_set_timeout(s->comm, s->config->run.distributed.timeout);
+  return kd_session_open_device(s);
 }
 
 static void close_session(kd_session *s) {
@@ -114,6 +111,7 @@ kd_status kd_compile_call(kd_compile_args args) {
   set_int(net, &o, "train.micro_batch", args.micro_batch);
   set_text(net, &o, "distributed.determinism", args.determinism);
   set_int(net, &o, "distributed.threads", args.threads);
+  set_text(net, &o, "distributed.device", args.device);
   return compile(net, &o);
 }
 

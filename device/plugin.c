@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,19 +61,28 @@ kd_status kd_cuda_count(int *count) {
 
 static const char name[] = "libkdist_cuda.so";
 
-/* Beside the program, or in lib beside its folder. */
-static bool find(char path[PATH_MAX]) {
+/* In the folder of `file`, or in lib beside that folder. */
+static bool is_beside(const char *file, char path[PATH_MAX]) {
   static const char *const folders[] = {"", "../lib/"};
-  char program[PATH_MAX];
-  ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-  if (length <= 0) return false;
-  program[length] = 0;
-  *(strrchr(program, '/') + 1) = 0;
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-    int used = snprintf(path, PATH_MAX, "%s%s%s", program, folders[i], name);
+  const char *slash = strrchr(file, '/');
+  for (size_t i = 0; slash && i < sizeof folders / sizeof *folders; i++) {
+    int used = snprintf(path, PATH_MAX, "%.*s/%s%s", (int)(slash - file), file, folders[i], name);
     if (used < PATH_MAX && access(path, R_OK) == 0) return true;
   }
   return false;
+}
+
+/* Beside libkdist.so, when this is in it, or beside the program. */
+static bool find(char path[PATH_MAX]) {
+  char program[PATH_MAX];
+  Dl_info info;
+  struct link_map *library = NULL; /* the program itself has no name there */
+  if (dladdr1(name, &info, (void **)&library, RTLD_DL_LINKMAP) && library && is_beside(library->l_name, path))
+    return true;
+  ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+  if (length <= 0) return false;
+  program[length] = 0;
+  return is_beside(program, path);
 }
 
 static kd_status fail(kd_status code, const char *text) {
@@ -89,7 +99,7 @@ static kd_status load(const kd_plugin **plugin) {
   const char *path = getenv("KDIST_CUDA_PLUGIN");
   if (!path) {
     KD_CHECK(find(found), KD_ERR_USAGE,
-             "no CUDA plug-in: %s is not beside kdist; build with KDIST_WITH_CUDA=ON, or name it in "
+             "no CUDA plug-in: %s is not beside kdist or libkdist.so; build with KDIST_WITH_CUDA=ON, or name it in "
              "KDIST_CUDA_PLUGIN",
              name);
     path = found;

@@ -147,6 +147,7 @@ typedef struct kd_compile_args {
   int64_t micro_batch;          /* rows of one pass on one rank; 0: no limit */
   const char *determinism;      /* "off", "run", "world": docs/running.md */
   int64_t threads;              /* of a rank; 0: the cores it is bound to */
+  const char *device;           /* "auto": cuda where a device and the plug-in are there; "cpu", "cuda" */
 } kd_compile_args;
 /* Checks the whole model (shapes, options) and sets how it is trained. Called again it keeps the weights and
  * forgets the optimizer's state. KD_ERR_USAGE with all errors of the model, one a line. Collective.

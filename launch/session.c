@@ -10,7 +10,7 @@ static void show_warnings(kd_session *s) {
     kd_log(KD_LOG_WARNING, "%s", s->config->diag->warnings[i]);
 }
 
-static kd_status open_device(kd_session *s) {
+kd_status kd_session_open_device(kd_session *s) {
   bool reproducible = s->config->run.distributed.determinism != KD_DETERMINISM_OFF;
   static const char *const devices[] = {"auto", "cpu", "cuda"};
   const char *device = devices[s->config->run.distributed.device];
@@ -18,8 +18,8 @@ static kd_status open_device(kd_session *s) {
   kd_status status = kd_device_open(device, ordinal, kd_session_threads(s), reproducible, &s->device);
   s->device_open = status == KD_OK;
   KD_TRY(kd_comm_all_ok(s->comm, status));
-  kd_session_setup(s);
-  return KD_OK;
+  return kd_comm_agree(s->comm, "kind of device (set device = cpu or cuda)",
+                       kd_hash_text(s->device.backend->name, 0));
 }
 
 kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
@@ -40,9 +40,9 @@ kd_status kd_session_open(kd_session *s, kd_cli *cli, kd_purpose purpose) {
   kd_comm_set_timeout(s->comm, s->config->run.distributed.timeout);
   KD_TRY(kd_session_open_data(s));
   show_warnings(s);
-  KD_TRY(open_device(s));
-  return kd_comm_agree(s->comm, "kind of device (set device = cpu or cuda)",
-                       kd_hash_text(s->device.backend->name, 0));
+  KD_TRY(kd_session_open_device(s));
+  kd_session_setup(s);
+  return KD_OK;
 }
 
 kd_status kd_session_measure(kd_session *s, int ranks, kd_forecast *forecast) {
@@ -53,7 +53,8 @@ kd_status kd_session_measure(kd_session *s, int ranks, kd_forecast *forecast) {
   kd_session_check_ranks(s);
   KD_TRY(kd_diag_status(s->config->diag));
   if (s->purpose == KD_FOR_CHECK) KD_TRY(kd_session_open_data(s));
-  KD_TRY(open_device(s));
+  KD_TRY(kd_session_open_device(s));
+  kd_session_setup(s);
   return kd_session_forecast(s, forecast);
 }
 

@@ -82,6 +82,8 @@ kd_status kd_session_measure(kd_session *session, int ranks, kd_forecast *foreca
 
 /* --- parts --- */
 
+/* The device that [distributed] device asks for, the same kind on all ranks. Collective. */
+kd_status kd_session_open_device(kd_session *session);
 /* session_config.c: stage one. Reads the configuration, the same on all ranks, and makes the model. */
 kd_status kd_session_configure(kd_session *session);
 /* session_data.c: stage two. Opens data sets, checks them against the model, makes the objective. */

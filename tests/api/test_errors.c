@@ -272,6 +272,7 @@ static void goal_errors(void **state) {
   assert_fails(kd_compile(net, .loss = "mse", .optimizer = "Adam(lr=oops)"), KD_ERR_USAGE, "learning_rate");
   assert_fails(kd_compile(net, .loss = "mse", .determinism = "always"), KD_ERR_USAGE, "determinism");
   assert_fails(kd_compile(net, .loss = "mse", .threads = -1), KD_ERR_USAGE, "threads");
+  assert_fails(kd_compile(net, .loss = "mse", .device = "gpu"), KD_ERR_USAGE, "device = gpu is unknown");
   assert_fails(kd_compile(net, .loss = "mse", .dtype_policy = "float8"), KD_ERR_USAGE, "dtype_policy");
   kd_net_destroy(net);
 }

@@ -89,6 +89,10 @@ done
 train 0 pieces 0 distributed.device=cuda distributed.determinism=run train.micro_batch=5
 train 0 pieces-cpu 0 distributed.device=cpu distributed.determinism=run train.micro_batch=5
 close_to pieces pieces-cpu
+# The C API: whichever way the same steps are asked for, the bits are the same, here too; values are those of plain loops.
+for name in test_training test_values test_hooks; do
+  "$(dirname "$plugin")/api_$name" >out 2>&1 || { fail "api/$name on the device"; tail -n 20 out; }
+done
 [ -z "${KD_TEST_GPU:-}" ] || finish
 KD_EMULATE=reverse train 0 reverse 0 distributed.device=cuda
 equal one reverse
