@@ -99,7 +99,8 @@ static kd_status load(const kd_plugin **plugin) {
   const char *path = getenv("KDIST_CUDA_PLUGIN");
   if (!path) {
     KD_CHECK(find(found), KD_ERR_USAGE,
-             "no CUDA plug-in: %s is not beside kdist or libkdist.so; build with KDIST_WITH_CUDA=ON, or name it in "
+             "no CUDA plug-in: %s is not beside kdist or libkdist.so; build with KDIST_WITH_CUDA=ON, or name "
+             "it in "
              "KDIST_CUDA_PLUGIN",
              name);
     path = found;

@@ -31,7 +31,8 @@ typedef const kd_plugin *(*kd_plugin_entry)(const kd_plugin_host *host); /* the 
  * that is too old, no device. */
 kd_status kd_cuda_count(int *count);
 /* Opens the plug-in, once per process; it stays. KDIST_CUDA_PLUGIN names it, else it stands beside
- * libkdist.so or the program, or in ../lib of there. KD_ERR_USAGE: it or a library that it needs is missing, or it is of another build. */
+ * libkdist.so or the program, or in ../lib of there. KD_ERR_USAGE: it or a library that it needs is missing,
+ * or it is of another build. */
 kd_status kd_cuda_plugin(const kd_plugin **plugin);
 
 #endif
