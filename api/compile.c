@@ -70,11 +70,11 @@ static kd_status compile(kd_net *net, const overrides *o) {
     close_session(&made);
     return status;
   }
-  net->saved.slots = false;
+  kd_net_drop_slots(net);
   kd_net_release(net);
   net->session = made;
   net->compiled = true;
-  net->iteration = 0;
+  net->iteration = net->epoch = 0;
   net->rate_set = false;
   return KD_OK;
 }

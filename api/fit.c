@@ -104,6 +104,7 @@ static void start_history(kd_net *net) {
 static void take_results(kd_net *net, const kd_trainer *t) {
   kd_rate *rate = &net->session.config->optimizer.rate;
   net->iteration = t->iteration;
+  net->epoch = t->epoch;
   if (!rate->schedule.kind && rate->constant != t->rate) {
     rate->constant = t->rate;
     net->rate_set = true;

@@ -88,7 +88,7 @@ kd_status kd_net_from_ini(const char *text, kd_net **net) {
 void kd_net_destroy(kd_net *net) {
   if (!net || net->running) return;
   kd_net_release(net);
-  kd_net_drop_saved(net);
+  kd_saved_free(&net->saved);
   kd_pool_destroy(net->history_pool);
   kd_pool_destroy(net->pool);
   kd_runtime_count_nets(-1);

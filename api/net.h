@@ -30,12 +30,12 @@ typedef struct kd_net_logs {
   const kd_log_entry *entries;
 } kd_net_logs;
 
-/* Weights, slots and kept states on their way from one replica to the next. */
+/* What training has made, in host memory (carry.c). */
 typedef struct kd_net_saved {
-  float *values; /* NULL: nothing */
-  size_t bytes;
-  int n_parts; /* of each trainable weight: slots, and the accumulated gradient */
-  bool slots;  /* they are still of use: the optimizer is the same */
+  float *weights; /* weights, then what stateful layers keep; NULL: nothing */
+  float *slots;   /* of each trainable weight: slots, and the accumulated gradient; NULL: none */
+  size_t weights_bytes, slots_bytes;
+  kd_loss_scale scale; /* with slots */
 } kd_net_saved;
 
 /* What kd_train_step has prepared for data of one layout. */
@@ -72,6 +72,7 @@ struct kd_net {
   kd_pool *goal_pool; /* goals, objective, totals, log_room: made of the labels' types */
   kd_net_saved saved;
   int64_t iteration; /* steps done */
+  int64_t epoch;     /* epochs that kd_fit has done, by its numbers */
   bool rate_set;     /* the learning rate is no longer the configuration's */
 
   kd_trainer *running; /* in kd_fit */
@@ -133,13 +134,33 @@ kd_status kd_data_read(const kd_data *data, int place, int64_t count, const int6
 /* A replica for the call's data and batches; call NULL: any replica, for its weights. training: one that can
  * train with just this batch size. Collective. */
 kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training);
-/* Puts weights and slots aside and destroys the replica. Collective. */
-kd_status kd_net_set_aside(kd_net *net);
-void kd_net_drop_saved(kd_net *net);
 /* KD_ERR_USAGE when no output has a loss. */
 kd_status kd_net_check_loss(const kd_net *net, const char *function);
 /* The mean over all steps of totals becomes what kd_metric shows. */
 void kd_net_show_totals(kd_net *net);
+
+/* --- carry.c --- */
+/* Parts of each trainable weight beside itself: slots, and the accumulated gradient. */
+int kd_saved_parts(const kd_net *net);
+/* Memory for the weights, with slots for the parts too. The caller frees it, also after a failure. */
+kd_status kd_saved_alloc(const kd_net *net, bool slots, kd_net_saved *saved);
+void kd_saved_free(kd_net_saved *saved);
+/* Visits what is in `saved`, in the order in which it lies there. part: KD_PART_WEIGHT or a slot of weight
+ * `number`, or KD_SAVED_KEPT: what number `number` of the model's kept states is. */
+enum { KD_SAVED_KEPT = -2 };
+typedef kd_status (*kd_saved_visit)(void *context, int part, int number, float *values);
+kd_status kd_saved_weights(const kd_net *net, const kd_net_saved *saved, kd_saved_visit visit, void *context);
+kd_status kd_saved_slots(const kd_net *net, const kd_net_saved *saved, kd_saved_visit visit, void *context);
+/* Whether there is a replica with slots. */
+bool kd_net_trains(const kd_net *net);
+/* A copy of what the replica has; its slots if it trains. The caller frees it. Collective. */
+kd_status kd_net_take(kd_net *net, kd_net_saved *saved);
+/* The replica's content goes to net->saved, and the replica goes. Collective. */
+kd_status kd_net_set_aside(kd_net *net);
+/* net->saved goes into the new replica; slots wait there for one that trains. */
+kd_status kd_net_restore(kd_net *net);
+/* For another optimizer. */
+void kd_net_drop_slots(kd_net *net);
 
 /* --- step.c --- */
 void kd_step_release(kd_net *net);

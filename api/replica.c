@@ -1,92 +1,8 @@
 /* The net's replica: made for types of data and batch sizes, and anew when they change. What training has
- * made (weights, slots, kept states) goes from one to the next by way of host memory, so that there are never
- * two. */
+ * made goes from one to the next by way of host memory (carry.c), so that there are never two. */
 #include <string.h>
 
 #include "api/net.h"
-
-/* --- what is carried over --- */
-
-static int n_parts(const kd_optimizer *optimizer) {
-  return optimizer ? optimizer->n_slots + (optimizer->accumulation > 1) : 0;
-}
-
-static size_t saved_bytes(const kd_model *model, int parts) {
-  int64_t floats = 0;
-  for (int w = 0; w < model->n_weights; w++)
-    floats += model->weights[w].count * (model->weights[w].trainable ? 1 + parts : 1);
-  for (int k = 0; k < model->n_kept; k++) floats += kd_model_batch_size(model) * model->kept[k].width;
-  return (size_t)floats * sizeof(float);
-}
-
-typedef kd_status (*transfer)(kd_replica *replica, int part, int weight, float *values);
-
-static kd_status put(kd_replica *replica, int part, int weight, float *values) {
-  return kd_replica_put(replica, part, weight, values);
-}
-
-/* Walks over all weights and slots in the order in which they lie in `values`; gives the place behind them.
- */
-static kd_status walk(kd_net *net, const kd_net_saved *saved, transfer move, float **at) {
-  const kd_model *model = net->session.model;
-  *at = saved->values;
-  for (int w = 0; w < model->n_weights; w++) {
-    int last = model->weights[w].trainable ? saved->n_parts : 0;
-    for (int part = KD_PART_WEIGHT; part < last; part++, *at += model->weights[w].count)
-      if (part == KD_PART_WEIGHT || saved->slots) KD_TRY(move(net->session.replica, part, w, *at));
-  }
-  return KD_OK;
-}
-
-static size_t kept_count(const kd_model *model, int number) {
-  return (size_t)(kd_model_batch_size(model) * model->kept[number].width);
-}
-
-static kd_status save(kd_net *net, kd_net_saved *saved) {
-  const kd_model *model = net->session.model;
-  float *at;
-  void *block;
-  saved->bytes = saved_bytes(model, saved->n_parts);
-  KD_TRY(kd_large_alloc(saved->bytes, &block));
-  saved->values = block;
-  KD_TRY(walk(net, saved, kd_replica_get, &at));
-  for (int k = 0; k < model->n_kept; at += kept_count(model, k++)) {
-    KD_TRY(kd_replica_get_kept(net->session.replica, k, at));
-    KD_TRY(kd_comm_broadcast(net->session.comm, at, kept_count(model, k) * sizeof *at));
-  }
-  return KD_OK;
-}
-
-static kd_status restore(kd_net *net) {
-  const kd_model *model = net->session.model;
-  float *at;
-  KD_TRY(walk(net, &net->saved, put, &at));
-  for (int k = 0; k < model->n_kept; at += kept_count(model, k++))
-    kd_replica_put_kept(net->session.replica, k, at);
-  kd_net_drop_saved(net);
-  return KD_OK;
-}
-
-void kd_net_drop_saved(kd_net *net) {
-  kd_large_free(net->saved.values, net->saved.bytes);
-  net->saved = (kd_net_saved){0};
-}
-
-kd_status kd_net_set_aside(kd_net *net) {
-  kd_session *s = &net->session;
-  if (!s->replica) return KD_OK;
-  kd_net_saved saved = {.n_parts = n_parts(s->setup.optimizer), .slots = true};
-  kd_status status = save(net, &saved);
-  if (status != KD_OK) {
-    kd_large_free(saved.values, saved.bytes);
-    return status;
-  }
-  kd_net_drop_saved(net);
-  net->saved = saved;
-  kd_replica_destroy(s->replica);
-  s->replica = NULL;
-  return KD_OK;
-}
 
 /* --- what the replica is made for --- */
 
@@ -199,7 +115,7 @@ kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training) {
   KD_TRY(kd_session_check_memory(s, &forecast));
   KD_TRY(kd_comm_all_ok(s->comm, kd_replica_create(&s->setup, &s->replica)));
   KD_TRY(kd_comm_agree(s->comm, "plan", kd_replica_get_stats(s->replica).plan_hash));
-  return net->saved.values ? restore(net) : kd_session_start_weights(s);
+  return net->saved.weights ? kd_net_restore(net) : kd_session_start_weights(s);
 }
 
 kd_status kd_net_check_loss(const kd_net *net, const char *function) {

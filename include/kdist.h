@@ -273,9 +273,29 @@ kd_status kd_set_learning_rate(kd_net *net, double rate);
  * temporary name that is renamed at the end. KD_ERR_RUN when it cannot; all ranks return the status.
  * Collective. */
 kd_status kd_save(kd_net *net, const char *path);
-/* Reads the weights of a file that kdist or Keras wrote; the optimizer's state stays. Rank 0 reads.
- * KD_ERR_USAGE, with nothing changed, when a weight is missing or has another shape. Collective. */
+/* Reads the weights of a file that kdist or Keras wrote; the optimizer's state stays (for that:
+ * kd_load_state). Rank 0 reads. KD_ERR_USAGE, with nothing changed, when a weight is missing or has another
+ * shape. Collective. */
 kd_status kd_load(kd_net *net, const char *path);
+/* Writes all that training goes on from: weights, the optimizer's slots and counts, learning rate, loss
+ * scale, what stateful layers keep, steps and epochs done. A file folder/step-N.h5 for step N, as the
+ * checkpoints of `kdist fit` (atomic, with checksums); the newest two ([train] keep) stay. The state of
+ * callbacks is not in it. In hooks of kd_fit: between epochs, as in epoch_end, where the epoch counts as
+ * done. Rank 0 writes. KD_ERR_USAGE in the middle of an epoch; KD_ERR_RUN when it cannot be written.
+ * Collective. */
+kd_status kd_save_state(kd_net *net, const char *folder);
+/* Goes on from the newest file in `folder` of kd_save_state, or of `kdist fit` (RUN/checkpoints), in place of
+ * all that the net was; a damaged file is told to kd_set_log, and the one before is taken. With the same
+ * model, data and numbers, further training gives the bits of training that was never stopped: kd_train_step
+ * with the batches that follow, kd_fit with .initial_epoch = the epochs done (kd_progress), unless
+ * steps_per_epoch spreads a pass over several epochs. A file of the middle of an epoch, which `kdist fit`
+ * leaves after a signal, counts that epoch as not done. Not in hooks. Rank 0 reads. KD_ERR_USAGE, with
+ * nothing changed, when there is no such file, it lacks a weight or slot, or it is of another optimizer.
+ * Collective. */
+kd_status kd_load_state(kd_net *net, const char *folder);
+/* Steps of training so far, by kd_train_step and kd_fit, and epochs of kd_fit, by its numbers (the coming
+ * .initial_epoch); 0 before kd_compile, which begins anew. KD_ERR_USAGE: NULL. Local. */
+kd_status kd_progress(const kd_net *net, int64_t *step, int64_t *epoch);
 /* Weight number `number` (from 0): its path ("dense/kernel") and shape, room for KD_MAX_RANK. The path is
  * valid until the net is compiled again. KD_ERR_USAGE behind the last. Local. */
 kd_status kd_net_weight(kd_net *net, int number, const char **path, int *rank, int64_t *shape);

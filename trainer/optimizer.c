@@ -45,3 +45,7 @@ bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_o
   optimizer->accumulation = common->accumulation == KD_UNSET_INT ? 1 : common->accumulation;
   return kd_rate_make(pool, diag, common->learning_rate, &optimizer->rate);
 }
+
+int kd_optimizer_parts(const kd_optimizer *optimizer) {
+  return optimizer->n_slots + (optimizer->accumulation > 1);
+}

@@ -161,6 +161,8 @@ typedef struct kd_optimizer {
   int64_t accumulation; /* at least 1 */
   kd_loss_scaling scaling;
 } kd_optimizer;
+/* What is kept of each trainable weight beside itself: its slots, and the accumulated gradient. */
+int kd_optimizer_parts(const kd_optimizer *optimizer);
 
 /* From a configuration value ("adam", Adam(0.001, clipnorm=1.0)). Errors go to diag. */
 bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_optimizer *optimizer);

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "device/base/log.h"
-#include "io/weights_file.h"
 #include "trainer/trainer.h"
 
 /* --- building and reading snapshots --- */
@@ -45,13 +44,7 @@ kd_status kd_snapshot_get_number(const kd_snapshot *s, const char *owner, const 
 
 /* --- weights and slots --- */
 
-static int n_parts(const kd_trainer *t) {
-  const kd_optimizer *optimizer = t->setup->optimizer;
-  return optimizer->n_slots + (optimizer->accumulation > 1);
-}
-
-static const char *part_name(const kd_trainer *t, kd_pool *pool, int part) {
-  const kd_optimizer *optimizer = t->setup->optimizer;
+const char *kd_snapshot_part(kd_pool *pool, const kd_optimizer *optimizer, int part) {
   if (part == KD_PART_WEIGHT) return "weights";
   return kd_pool_printf(pool, "slots/%s",
                         part < optimizer->n_slots ? optimizer->slot_name[part] : "accumulated");
@@ -59,13 +52,13 @@ static const char *part_name(const kd_trainer *t, kd_pool *pool, int part) {
 
 static kd_status save_weights(kd_trainer *t, kd_snapshot *s) {
   const kd_model *model = t->setup->model;
-  for (int part = KD_PART_WEIGHT; part < n_parts(t); part++) {
+  for (int part = KD_PART_WEIGHT; part < kd_optimizer_parts(t->setup->optimizer); part++) {
     for (int w = 0; w < model->n_weights; w++) {
       const kd_weight *weight = &model->weights[w];
       if (part != KD_PART_WEIGHT && !weight->trainable) continue;
       float *values = kd_pool_alloc(s->pool, (size_t)weight->count, sizeof *values);
       KD_TRY(kd_replica_get(t->replica, part, w, values));
-      kd_snapshot_array(s, part_name(t, s->pool, part), weight->path,
+      kd_snapshot_array(s, kd_snapshot_part(s->pool, t->setup->optimizer, part), weight->path,
                         (kd_tensor){KD_F32, weight->shape, values});
     }
   }
@@ -74,11 +67,11 @@ static kd_status save_weights(kd_trainer *t, kd_snapshot *s) {
 
 static kd_status load_weights(kd_trainer *t, const kd_snapshot *s) {
   const kd_model *model = t->setup->model;
-  for (int part = KD_PART_WEIGHT; part < n_parts(t); part++) {
+  for (int part = KD_PART_WEIGHT; part < kd_optimizer_parts(t->setup->optimizer); part++) {
     for (int w = 0; w < model->n_weights; w++) {
       const kd_weight *weight = &model->weights[w];
       if (part != KD_PART_WEIGHT && !weight->trainable) continue;
-      const char *owner = part_name(t, s->pool, part);
+      const char *owner = kd_snapshot_part(s->pool, t->setup->optimizer, part);
       const kd_tensor *tensor = kd_snapshot_get_array(s, owner, weight->path);
       KD_CHECK(tensor && tensor->dtype == KD_F32 && kd_shape_equal(&tensor->shape, &weight->shape),
                KD_ERR_USAGE, "the checkpoint lacks %s/%s in the shape that the model has", owner,
@@ -149,22 +142,28 @@ static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
   kd_history_save(&t->history, s);
 }
 
-static void save_loss_scale(kd_trainer *t, kd_snapshot *s) {
-  kd_loss_scale scale = kd_replica_loss_scale(t->replica);
-  if (!t->setup->optimizer->scaling.dynamic) return;
+void kd_snapshot_put_scale(kd_snapshot *s, const kd_optimizer *optimizer, kd_loss_scale scale) {
+  if (!optimizer->scaling.dynamic) return;
   kd_snapshot_number(s, "loss_scale", "scale", scale.scale);
   kd_snapshot_number(s, "loss_scale", "good_steps", (double)scale.good_steps);
   kd_snapshot_number(s, "loss_scale", "skipped", (double)scale.skipped);
 }
 
-static kd_status load_loss_scale(kd_trainer *t, const kd_snapshot *s) {
-  double scale, good, skipped;
-  if (!t->setup->optimizer->scaling.dynamic) return KD_OK;
-  KD_TRY(kd_snapshot_get_number(s, "loss_scale", "scale", &scale));
+kd_status kd_snapshot_get_scale(const kd_snapshot *s, const kd_optimizer *optimizer, kd_loss_scale *scale) {
+  double good, skipped;
+  if (!optimizer->scaling.dynamic) return KD_OK;
+  KD_TRY(kd_snapshot_get_number(s, "loss_scale", "scale", &scale->scale));
   KD_TRY(kd_snapshot_get_number(s, "loss_scale", "good_steps", &good));
   KD_TRY(kd_snapshot_get_number(s, "loss_scale", "skipped", &skipped));
-  return kd_replica_set_loss_scale(
-      t->replica, (kd_loss_scale){.scale = scale, .good_steps = (int64_t)good, .skipped = (int64_t)skipped});
+  scale->good_steps = (int64_t)good;
+  scale->skipped = (int64_t)skipped;
+  return KD_OK;
+}
+
+static kd_status load_loss_scale(kd_trainer *t, const kd_snapshot *s) {
+  kd_loss_scale scale = {0};
+  KD_TRY(kd_snapshot_get_scale(s, t->setup->optimizer, &scale));
+  return t->setup->optimizer->scaling.dynamic ? kd_replica_set_loss_scale(t->replica, scale) : KD_OK;
 }
 
 static kd_status load_doubles(const kd_snapshot *s, const char *name, double *values, int64_t count) {
@@ -208,7 +207,8 @@ static kd_status fill(kd_trainer *t, kd_snapshot *s, bool complete) {
   s->checkpoint.step = t->iteration;
   KD_TRY(save_weights(t, s));
   save_progress(t, s, complete);
-  save_loss_scale(t, s);
+  kd_snapshot_put_scale(s, t->setup->optimizer, kd_replica_loss_scale(t->replica));
+  kd_snapshot_note(s, "state", "optimizer", t->setup->optimizer->kind->base.name);
   kd_snapshot_note(s, "run", "identity", t->fit->identity);
   for (int i = 0; i < t->fit->n_callbacks; i++) {
     kd_callback *callback = &t->fit->callbacks[i];
@@ -276,85 +276,4 @@ kd_status kd_trainer_restore(kd_trainer *t, bool *found, bool *complete) {
   status = kd_comm_all_ok(t->comm, status);
   if (status != KD_OK) return status;
   return kd_comm_agree(t->comm, "checkpoint that is continued", (uint64_t)t->iteration);
-}
-
-/* The parts first..last of each trainable weight, weight by weight. */
-static kd_status add_parts(kd_trainer *t, kd_pool *pool, const int *order, int first, int last,
-                           kd_optimizer_vars *vars) {
-  const kd_model *model = t->setup->model;
-  for (int i = 0; i < model->n_weights; i++) {
-    const kd_weight *weight = &model->weights[order[i]];
-    for (int part = first; weight->trainable && part <= last; part++) {
-      float *values = kd_pool_alloc(pool, (size_t)weight->count, sizeof *values);
-      KD_TRY(kd_replica_get(t->replica, part, order[i], values));
-      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = weight->shape};
-    }
-  }
-  return KD_OK;
-}
-
-static void add_count(int64_t value, kd_optimizer_vars *vars) {
-  vars->var[vars->count++] = (kd_optimizer_var){.integer = value};
-}
-
-static void add_scalar(kd_pool *pool, double value, kd_optimizer_vars *vars) {
-  float *scalar = kd_pool_alloc(pool, 1, sizeof *scalar);
-  *scalar = (float)value;
-  vars->var[vars->count++] = (kd_optimizer_var){.data = scalar};
-}
-
-/* A LossScaleOptimizer's own variables: an iteration and a rate that it does not use, then its state. */
-static void add_scale(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
-  const kd_optimizer *o = t->setup->optimizer;
-  kd_loss_scale scale = kd_replica_loss_scale(t->replica);
-  if (!o->scaling.dynamic) return;
-  vars->inner_name = vars->name;
-  vars->name = o->scaling.name;
-  add_count(0, vars);
-  add_scalar(pool, 0, vars);
-  add_count(scale.good_steps, vars);
-  add_scalar(pool, scale.scale, vars);
-  vars->n_outer = vars->count;
-}
-
-/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule,
- * averages of weights, accumulators, then the slots, interleaved or in blocks, then the optimizer's own
- * scalar. */
-static kd_status optimizer_vars(kd_trainer *t, kd_pool *pool, kd_optimizer_vars *vars) {
-  const kd_optimizer *o = t->setup->optimizer;
-  const kd_model *model = t->setup->model;
-  int interleaved = o->kind->interleaved;
-  vars->name = o->common->name ? o->common->name : o->kind->keras_name;
-  vars->var = kd_pool_alloc(pool, 7 + (size_t)n_parts(t) * (size_t)model->n_weights, sizeof *vars->var);
-  add_scale(t, pool, vars);
-  add_count(kd_trainer_updates(t), vars);
-  if (!o->rate.schedule.kind) add_scalar(pool, t->rate, vars);
-  int *order = kd_pool_alloc(pool, (size_t)model->n_weights, sizeof *order);
-  kd_weights_keras_order(model, order);
-  if (o->common->use_ema) KD_TRY(add_parts(t, pool, order, o->n_rule_slots, o->n_rule_slots, vars));
-  if (o->accumulation > 1) KD_TRY(add_parts(t, pool, order, o->n_slots, o->n_slots, vars));
-  if (interleaved > 0) KD_TRY(add_parts(t, pool, order, 0, interleaved - 1, vars));
-  for (int slot = interleaved; slot < o->n_rule_slots; slot++)
-    KD_TRY(add_parts(t, pool, order, slot, slot, vars));
-  if (o->kind->scalar)
-    add_scalar(pool, o->kind->scalar(o->common, kd_trainer_updates(t) / o->accumulation), vars);
-  return KD_OK;
-}
-
-kd_status kd_trainer_save_weights(kd_trainer *t, const char *path, bool with_optimizer) {
-  if (t->comm->rank != 0) return KD_OK;
-  const kd_model *model = t->setup->model;
-  kd_pool *pool = kd_pool_create();
-  const float **weights = kd_pool_alloc(pool, (size_t)model->n_weights + 1, sizeof *weights);
-  kd_status status = KD_OK;
-  for (int w = 0; w < model->n_weights && status == KD_OK; w++) {
-    float *values = kd_pool_alloc(pool, (size_t)model->weights[w].count, sizeof *values);
-    weights[w] = values;
-    status = kd_replica_get(t->replica, KD_PART_WEIGHT, w, values);
-  }
-  kd_optimizer_vars vars = {0};
-  if (status == KD_OK && with_optimizer && t->setup->optimizer) status = optimizer_vars(t, pool, &vars);
-  if (status == KD_OK) status = kd_weights_write(path, model, weights, vars.count ? &vars : NULL);
-  kd_pool_destroy(pool);
-  return status;
 }

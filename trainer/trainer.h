@@ -105,7 +105,8 @@ int64_t kd_trainer_updates(const kd_trainer *trainer);
 /* A line for the user, on rank 0. */
 void kd_report_message(const kd_trainer *trainer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Writes all weights as .weights.h5 on rank 0; collective in effect: other ranks return at once. */
+/* keras_weights.c: writes all weights as .weights.h5 on rank 0; collective in effect: other ranks return at
+ * once. */
 kd_status kd_trainer_save_weights(kd_trainer *trainer, const char *path, bool with_optimizer);
 
 /* --- snapshots (snapshot.c): what checkpoints hold --- */
@@ -122,6 +123,12 @@ void kd_snapshot_note(kd_snapshot *snapshot, const char *owner, const char *name
 kd_status kd_snapshot_get_number(const kd_snapshot *snapshot, const char *owner, const char *name,
                                  double *value);
 const kd_tensor *kd_snapshot_get_array(const kd_snapshot *snapshot, const char *owner, const char *name);
+/* Owner of the records of a part (KD_PART_WEIGHT, or a slot): "weights", "slots/momentum". */
+const char *kd_snapshot_part(kd_pool *pool, const kd_optimizer *optimizer, int part);
+/* The state of a dynamic loss scale; without one nothing. */
+void kd_snapshot_put_scale(kd_snapshot *snapshot, const kd_optimizer *optimizer, kd_loss_scale scale);
+kd_status kd_snapshot_get_scale(const kd_snapshot *snapshot, const kd_optimizer *optimizer,
+                                kd_loss_scale *scale);
 
 /* Writes a checkpoint of the present state behind the coming steps (rank 0). complete: training has ended.
  * Collective. */

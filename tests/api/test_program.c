@@ -120,9 +120,35 @@ static void from_configuration(void **state) {
   kd_net_destroy(other);
 }
 
+/* What `kdist fit` has begun goes on here. */
+static void from_checkpoint(void **state) {
+  (void)state;
+  static const char ini[] = "[run]\nseed = 3\n[input x]\nshape = 6\n[layers]\na = Dense(7, "
+                            "activation=relu)\nn = BatchNormalization()\n"
+                            "out = Dense(2)\n[train]\nbatch_size = 24\noptimizer = Adam(0.05)\nloss = mse\n"
+                            "[distributed]\ndeterminism = world\n[data]\nformat = synthetic\nsamples = 100\n";
+  char folder[400];
+  kd_net *net, *other;
+  assert_ok(kd_net_from_ini(ini, &net));
+  assert_ok(kd_net_from_ini(ini, &other));
+  train_by_program(ini, "train.epochs=2", other);
+  snprintf(folder, sizeof folder, "%s/run/checkpoints", root);
+  assert_ok(kd_load_state(net, folder));
+  api_same(net, other);
+  int64_t step, epoch;
+  assert_ok(kd_progress(net, &step, &epoch));
+  assert_int_equal(step, 10);
+  assert_ok(kd_fit(net, NULL, .initial_epoch = epoch, .epochs = 4));
+  train_by_program(ini, "train.epochs=4", other);
+  api_same(net, other);
+  kd_net_destroy(net);
+  kd_net_destroy(other);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(from_arrays, setup),
-    cmocka_unit_test_teardown(from_configuration, teardown),
+    cmocka_unit_test(from_configuration),
+    cmocka_unit_test_teardown(from_checkpoint, teardown),
 };
 
 KD_API_MAIN(tests)
