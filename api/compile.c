@@ -109,6 +109,7 @@ kd_status kd_compile_call(kd_compile_args args) {
   set_text(net, &o, "train.dtype_policy", args.dtype_policy);
   set_int(net, &o, "run.seed", args.seed);
   set_int(net, &o, "train.micro_batch", args.micro_batch);
+  set_text(net, &o, "train.recompute", args.recompute);
   set_text(net, &o, "distributed.determinism", args.determinism);
   set_int(net, &o, "distributed.threads", args.threads);
   set_text(net, &o, "distributed.device", args.device);

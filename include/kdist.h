@@ -145,6 +145,7 @@ typedef struct kd_compile_args {
   const char *dtype_policy;     /* "float32", "mixed_bfloat16" */
   int64_t seed;                 /* of all random numbers: weights, order of samples, dropout */
   int64_t micro_batch;          /* rows of one pass on one rank; 0: no limit */
+  const char *recompute;        /* "none", "activations", "all": not kept for the backward pass */
   const char *determinism;      /* "off", "run", "world": docs/running.md */
   int64_t threads;              /* of a rank; 0: the cores it is bound to */
   const char *device;           /* "auto": cuda where a device and the plug-in are there; "cpu", "cuda" */

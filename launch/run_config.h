@@ -41,6 +41,7 @@ typedef struct kd_train_options {
   int64_t batch_size;            /* global, as in Keras */
   int64_t validation_batch_size; /* global; batch_size when not given */
   int64_t micro_batch;           /* rows of one pass on one rank; 0: no limit */
+  int recompute;                 /* as kd_recompute */
   bool shuffle;
   int64_t steps_per_epoch, validation_steps; /* 0: all */
   const kd_value *validation_freq_value;     /* as written */

@@ -33,6 +33,7 @@ void kd_session_setup(kd_session *s) {
       .batch_size = batch,
       .largest_batch = batch > validation ? batch : validation,
       .micro_batch = c->train.micro_batch,
+      .recompute = (kd_recompute)c->train.recompute,
       .determinism = (kd_determinism)c->distributed.determinism,
       .micro_shards = (int)c->distributed.micro_shards,
       .bucket_bytes = (int64_t)(c->distributed.bucket_mb * (1 << 20)),

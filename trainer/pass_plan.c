@@ -286,6 +286,7 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
                        .mark_id = b.mark_id,
                        .on_mark = kd_passes_on_mark,
                        .mark_context = r,
+                       .recompute = r->spec.recompute,
                        .repeats = r->alone && !r->exchanges,
                        .dry = r->dry};
   return kd_plan_compile(&spec, &plan->plan);

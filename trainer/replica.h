@@ -33,6 +33,7 @@ typedef struct kd_replica_spec {
   int64_t batch_size;          /* of training, global */
   int64_t largest_batch;       /* of training and validation; at least batch_size */
   int64_t micro_batch;         /* largest number of rows of a pass; 0: no limit */
+  kd_recompute recompute;      /* bits stay the same */
   kd_determinism determinism;
   int micro_shards;     /* V of world */
   int64_t bucket_bytes; /* 0: no limit */

@@ -198,7 +198,8 @@ static kd_status allocate_and_bind(kd_plan *plan) {
 static kd_status build(kd_plan *plan, const kd_plan_spec *spec) {
   bool *keep = find_kept(spec);
   kd_sym *map = kd_pool_alloc(plan->pool, (size_t)spec->graph->n_syms, sizeof *map);
-  plan->graph = spec->no_fusion ? kd_prune(spec->graph, keep, map) : kd_fuse(spec->graph, keep, map);
+  plan->graph =
+      spec->no_fusion ? kd_prune(spec->graph, keep, map) : kd_fuse(spec->graph, keep, spec->recompute, map);
   kd_free(keep);
   KD_TRY(kd_graph_status(plan->graph));
   KD_TRY(make_layout(plan, spec, map));

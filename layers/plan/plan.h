@@ -25,6 +25,10 @@ typedef struct kd_binding {
 /* Called between two launches when all results of mark `mark` are written. Fails the run when it fails. */
 typedef kd_status (*kd_mark_fn)(void *context, int mark);
 
+/* What the backward pass computes again instead of keeping it: nothing; results that cost memory traffic
+ * only; everything within pieces of the forward pass. */
+typedef enum kd_recompute { KD_RECOMPUTE_NONE, KD_RECOMPUTE_ACTIVATIONS, KD_RECOMPUTE_ALL } kd_recompute;
+
 typedef struct kd_plan_spec {
   const kd_graph *graph;
   kd_device *device;
@@ -37,8 +41,9 @@ typedef struct kd_plan_spec {
   const int *mark_id;
   kd_mark_fn on_mark;
   void *mark_context;
-  bool no_fusion; /* tests: fused = unfused */
-  bool poison;    /* tests: dead arena ranges are filled with NaN */
+  kd_recompute recompute; /* bits stay the same */
+  bool no_fusion;         /* tests: fused = unfused; nothing is computed again */
+  bool poison;            /* tests: dead arena ranges are filled with NaN */
   bool
       repeats; /* marks may fire at the end of a run: where the device can record launches, it repeats them */
   bool dry;    /* only measure: nothing large is allocated, the plan cannot run */
@@ -72,8 +77,8 @@ const char *kd_plan_slow_scopes(const kd_plan *plan, kd_pool *pool);
 size_t kd_lifetime_plan(int count, const size_t *bytes, const int *first, const int *last, size_t *offset);
 
 /* Fusion: a new graph computing the same bound tensors with chains of pointwise work merged and library
- * epilogues matched. sym_map[old] is the new name of each kept tensor, KD_NO_SYM else. `keep` marks the
- * tensors that must stay. */
-kd_graph *kd_fuse(const kd_graph *graph, const bool *keep, kd_sym *sym_map);
+ * epilogues matched, and what `recompute` asks for. sym_map[old] is the new name of each kept tensor,
+ * KD_NO_SYM else. `keep` marks the tensors that must stay. */
+kd_graph *kd_fuse(const kd_graph *graph, const bool *keep, kd_recompute recompute, kd_sym *sym_map);
 
 #endif

@@ -45,6 +45,15 @@ memory() {
     no_memory "ulimit -v" 0 fc1.units=100000000
     exit $failures
   ) || fail "ulimit -v"
+  # Followed, the advice is enough.
+  (
+    ulimit -v 1000000
+    no_memory "activations" 0 fc1.units=2000 train.batch_size=65536
+    rows=$(sed -n 's/.*micro_batch = \([0-9]*\) fits.*/\1/p' err)
+    [ -n "$rows" ] || fail "no micro_batch is proposed"
+    expect 0 "the proposed micro_batch" 0 check big.ini fc1.units=2000 train.batch_size=65536 train.micro_batch="$rows"
+    exit $failures
+  ) || fail "advice"
   expect 2 "evaluate" 0 evaluate big.ini fc1.units=2000000000
   expect 2 "predict" 0 predict big.ini fc1.units=2000000000 -o p.npy
   expect 2 "bench" 0 bench big.ini --synthetic fc1.units=2000000000

@@ -16,6 +16,10 @@ KDIST_TRANSPORT=hosts:2 train 0 hosts 4
 equal one hosts
 OMP_NUM_THREADS=2 train 0 threads 0
 equal one threads
+for choice in activations all; do
+  train 0 recomputed-$choice 2 train.recompute=$choice
+  equal one recomputed-$choice
+done
 train 0 other-seed 0 run.seed=6
 cmp -s runs/one/model.weights.h5 runs/other-seed/model.weights.h5 && fail "another seed gives the same weights"
 

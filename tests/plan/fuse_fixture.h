@@ -9,6 +9,7 @@ typedef struct fused {
   kd_graph *g, *result;
   bool keep[256];
   kd_sym map[256];
+  kd_recompute recompute;
 } fused;
 
 static inline fused *begin(void) {
@@ -20,7 +21,7 @@ static inline fused *begin(void) {
 static inline void fuse(fused *f) {
   assert_ok(kd_graph_status(f->g));
   assert_in_range(f->g->n_syms, 0, 256);
-  f->result = kd_fuse(f->g, f->keep, f->map);
+  f->result = kd_fuse(f->g, f->keep, f->recompute, f->map);
   assert_ok(kd_graph_status(f->result));
 }
 

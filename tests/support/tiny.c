@@ -1,5 +1,7 @@
 #include "support/tiny.h"
 
+#include "device/base/rng.h"
+
 kd_value *tiny_value(tiny *t, const char *text) {
   kd_value *value = kd_value_parse(t->pool, t->diag, (kd_origin){"test", 1}, text, true);
   assert_ok(kd_diag_status(t->diag));
@@ -53,10 +55,42 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
                               .batch_size = spec->batch,
                               .largest_batch = spec->batch,
                               .micro_batch = spec->micro_batch,
+                              .recompute = spec->recompute,
                               .determinism = spec->determinism,
                               .micro_shards = spec->micro_shards ? spec->micro_shards : 8,
                               .seed = 7};
   assert_ok(kd_replica_create(&t->spec, &t->replica));
+}
+
+enum { FEATURES = 36, CLASSES = 4 };
+
+static void fill(float *x, uint8_t *y, int64_t rows, uint64_t step) {
+  for (int64_t i = 0; i < rows; i++) {
+    for (int j = 0; j < FEATURES; j++)
+      x[i * FEATURES + j] =
+          kd_uniform_f32(kd_philox_block((uint64_t)(i * FEATURES + j), step, 1).v[0]) - 0.5f;
+    y[i] = (uint8_t)(kd_philox_block((uint64_t)i, step, 2).v[0] % CLASSES);
+  }
+}
+
+double tiny_train(tiny *t, int steps, int64_t last_rows) {
+  int64_t batch = t->spec.batch_size;
+  float *x = kd_pool_alloc(t->pool, (size_t)(batch * FEATURES), sizeof *x);
+  uint8_t *y = kd_pool_alloc(t->pool, (size_t)batch, sizeof *y);
+  kd_totals totals;
+  kd_totals_create(t->pool, &t->objective, &totals);
+  for (int step = 0; step < steps; step++) {
+    int64_t rows = step == steps - 1 ? last_rows : batch, begin, end;
+    fill(x, y, rows, (uint64_t)step);
+    kd_replica_share(t->replica, rows, &begin, &end);
+    void *field[] = {x + begin * FEATURES, y + begin};
+    kd_step_data data = {.rows = end - begin, .first = begin, .global_rows = rows, .field = field};
+    const float *tail;
+    assert_ok(kd_replica_gradients(t->replica, &data, step, &tail));
+    kd_totals_add(&totals, tail, rows, 0);
+    assert_ok(kd_replica_update(t->replica, step, t->optimizer.rate.constant));
+  }
+  return totals.loss / totals.rows;
 }
 
 void tiny_destroy(tiny *t) {

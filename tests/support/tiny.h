@@ -30,12 +30,16 @@ typedef struct tiny_spec {
   kd_determinism determinism;
   int micro_shards;
   kd_policy policy;
+  kd_recompute recompute;
   kd_comm *comm; /* shared by several models: MPI starts once in a process */
 } tiny_spec;
 
 /* Fails the test on any error. Collective. */
 void tiny_create(tiny *t, const tiny_spec *spec);
 void tiny_destroy(tiny *t);
+/* Trains `steps` steps on made rows of 36 numbers with labels of 4 classes in uint8; the last step has
+ * `last_rows` rows, the others a batch. Returns the mean loss. Collective. */
+double tiny_train(tiny *t, int steps, int64_t last_rows);
 kd_value *tiny_value(tiny *t, const char *text);
 
 /* A communicator of one rank that never meets MPI, also under mpirun. */

@@ -1,7 +1,6 @@
 // ctest: ranks=1,2,3,4 timeout=60
 /* determinism = world: the same weights, bit for bit, on any number of ranks. Each case trains a few steps
  * with an uneven last batch. Rank 0 then trains the same case again alone, and the hashes must be equal. */
-#include "device/base/rng.h"
 #include "support/tiny.h"
 
 enum { BATCH = 21, STEPS = 6 };
@@ -43,14 +42,6 @@ static const struct {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
-static void fill(float *x, uint8_t *y, int64_t rows, uint64_t step) {
-  for (int64_t i = 0; i < rows; i++) {
-    for (int j = 0; j < 36; j++)
-      x[i * 36 + j] = kd_uniform_f32(kd_philox_block((uint64_t)(i * 36 + j), step, 1).v[0]) - 0.5f;
-    y[i] = (uint8_t)(kd_philox_block((uint64_t)i, step, 2).v[0] % 4);
-  }
-}
-
 static uint64_t train(kd_comm *comm, int number, double *loss) {
   tiny t;
   tiny_spec spec = {.input = KD_SHAPE(36),
@@ -65,22 +56,7 @@ static uint64_t train(kd_comm *comm, int number, double *loss) {
                     .micro_shards = 8,
                     .comm = comm};
   tiny_create(&t, &spec);
-  float x[BATCH * 36];
-  uint8_t y[BATCH];
-  kd_totals totals;
-  kd_totals_create(t.pool, &t.objective, &totals);
-  for (int step = 0; step < STEPS; step++) {
-    int64_t rows = step == STEPS - 1 ? 5 : BATCH, begin, end;
-    fill(x, y, rows, (uint64_t)step);
-    kd_replica_share(t.replica, rows, &begin, &end);
-    void *field[] = {x + begin * 36, y + begin};
-    kd_step_data data = {.rows = end - begin, .first = begin, .global_rows = rows, .field = field};
-    const float *tail;
-    assert_ok(kd_replica_gradients(t.replica, &data, step, &tail));
-    kd_totals_add(&totals, tail, rows, 0);
-    assert_ok(kd_replica_update(t.replica, step, t.optimizer.rate.constant));
-  }
-  *loss = totals.loss / totals.rows;
+  *loss = tiny_train(&t, STEPS, 5);
   uint64_t hash = kd_replica_hash(t.replica);
   tiny_destroy(&t);
   return hash;
