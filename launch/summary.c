@@ -19,10 +19,17 @@ int kd_terminal_columns(void) {
 
 int64_t kd_optimizer_params(const kd_model *model, const kd_optimizer *optimizer) {
   if (!optimizer) return 0;
-  int64_t slots = optimizer->n_slots + (optimizer->accumulation > 1);
+  int64_t slots = 0;
+  for (int w = 0; w < model->n_weights; w++) {
+    if (!model->weights[w].trainable) continue;
+    if (optimizer->accumulation > 1) slots += model->weights[w].count;
+    kd_shape shape;
+    for (int s = 0; s < optimizer->n_slots; s++)
+      if (kd_optimizer_slot_shape(optimizer, s, &model->weights[w], &shape)) slots += kd_shape_count(&shape);
+  }
   int64_t scale = optimizer->scaling.dynamic ? 4 : 0; /* iteration, rate, step_counter, dynamic_scale */
   int64_t scalars = scale + (optimizer->rate.schedule.kind ? 1 : 2) + (optimizer->kind->scalar != NULL);
-  return slots * kd_model_count_params(model, true) + scalars;
+  return slots + scalars;
 }
 
 int kd_summary_inner(kd_pool *pool, const kd_summary *s, const kd_summary_row *row, kd_inner_layer **inner) {

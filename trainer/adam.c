@@ -1,6 +1,4 @@
-#include <math.h>
-
-#include "trainer/optimizer.h"
+#include "trainer/moments.h"
 
 /* Adam and AdamW (Kingma and Ba, ICLR 2015; Loshchilov and Hutter, ICLR 2019), as keras.optimizers.Adam:
  *   m += (g - m)(1 - b1);  v += (g^2 - v)(1 - b2);  w -= alpha m / (sqrt(v) + epsilon)
@@ -32,31 +30,22 @@ static const kd_option adamw_table[] = {KD_OPTIMIZER_RATE(adam_options, "0.001")
 
 static int slots(const void *options, const char **names) {
   const adam_options *o = options;
-  names[0] = "momentum";
-  names[1] = "velocity";
-  names[2] = "velocity_hat";
-  return o->amsgrad ? 3 : 2;
+  int n = kd_moments_slots(options, names);
+  if (o->amsgrad) names[n++] = "velocity_hat";
+  return n;
 }
 
 static void values(const void *options, double rate, int64_t t, float *value) {
   const adam_options *o = options;
-  value[0] = (float)(rate * sqrt(1 - pow(o->beta_2, (double)t)) / (1 - pow(o->beta_1, (double)t)));
+  value[0] = (float)kd_moments_rate(o->beta_1, o->beta_2, rate, t);
 }
 
 static void update(kd_graph *g, const void *options, kd_update *u) {
   const adam_options *o = options;
-  kd_sym m = kd_add(g, u->slot[0], kd_scale(g, kd_sub(g, u->g, u->slot[0]), 1 - o->beta_1));
-  kd_sym square = kd_unary(g, KD_PW_SQUARE, u->g);
-  kd_sym v = kd_add(g, u->slot[1], kd_scale(g, kd_sub(g, square, u->slot[1]), 1 - o->beta_2));
-  kd_sym under_root = v;
-  u->slot[0] = m;
-  u->slot[1] = v;
-  if (o->amsgrad) {
-    under_root = kd_max(g, u->slot[2], v);
-    u->slot[2] = under_root;
-  }
-  kd_sym root = kd_shift(g, kd_unary(g, KD_PW_SQRT, under_root), o->epsilon);
-  u->w = kd_sub(g, u->w, kd_div(g, kd_mul(g, m, u->value[0]), root));
+  kd_moments_mean(g, o->beta_1, u);
+  kd_moments_square(g, o->beta_2, u);
+  if (o->amsgrad) u->slot[2] = kd_max(g, u->slot[2], u->slot[1]);
+  kd_moments_step(g, u->value[0], u->slot[o->amsgrad ? 2 : 1], o->epsilon, u);
 }
 
 #define ADAM(id, class, alias, keras, text, options_table)                                                   \

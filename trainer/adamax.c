@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "trainer/optimizer.h"
+#include "trainer/moments.h"
 
 /* Adamax, Adam with the largest gradient in place of the mean square (Kingma and Ba, ICLR 2015), as
  * keras.optimizers.Adamax:
@@ -29,11 +29,10 @@ static void values(const void *options, double rate, int64_t t, float *value) {
 
 static void update(kd_graph *g, const void *options, kd_update *u) {
   const adamax_options *o = options;
-  kd_sym m = kd_add(g, u->slot[0], kd_scale(g, kd_sub(g, u->g, u->slot[0]), 1 - o->beta_1));
+  kd_moments_mean(g, o->beta_1, u);
   kd_sym norm = kd_max(g, kd_scale(g, u->slot[1], o->beta_2), kd_unary(g, KD_PW_ABS, u->g));
-  u->slot[0] = m;
   u->slot[1] = norm;
-  u->w = kd_sub(g, u->w, kd_div(g, kd_mul(g, m, u->value[0]), kd_shift(g, norm, o->epsilon)));
+  u->w = kd_sub(g, u->w, kd_div(g, kd_mul(g, u->slot[0], u->value[0]), kd_shift(g, norm, o->epsilon)));
 }
 
 const kd_optimizer_kind kd_optimizer_adamax = {

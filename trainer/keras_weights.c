@@ -9,9 +9,11 @@ static kd_status add_parts(kd_trainer *t, kd_pool *pool, const int *order, int f
   for (int i = 0; i < model->n_weights; i++) {
     const kd_weight *weight = &model->weights[order[i]];
     for (int part = first; weight->trainable && part <= last; part++) {
+      kd_shape shape;
+      if (!kd_optimizer_slot_shape(t->setup->optimizer, part, weight, &shape)) continue;
       float *values = kd_pool_alloc(pool, (size_t)weight->count, sizeof *values);
       KD_TRY(kd_replica_get(t->replica, part, order[i], values));
-      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = weight->shape};
+      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = shape};
     }
   }
   return KD_OK;

@@ -1,6 +1,4 @@
-#include <math.h>
-
-#include "trainer/optimizer.h"
+#include "trainer/moments.h"
 
 /* Lamb (You et al., ICLR 2020), as keras.optimizers.Lamb. m and v as Adam, then for each weight:
  *   d = (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon);  w -= rate |w| / |d| d
@@ -15,18 +13,11 @@ static const kd_option table[] = {KD_OPTIMIZER_RATE(lamb_options, "0.001"),
                                   KD_OPTIMIZER_COMMON(lamb_options, "none"),
                                   {0}};
 
-static int slots(const void *options, const char **names) {
-  (void)options;
-  names[0] = "momentum";
-  names[1] = "velocity";
-  return 2;
-}
-
 static void values(const void *options, double rate, int64_t t, float *value) {
   const lamb_options *o = options;
   value[0] = (float)rate;
-  value[1] = (float)(1 / (1 - pow(o->beta_1, (double)t)));
-  value[2] = (float)(1 / (1 - pow(o->beta_2, (double)t)));
+  value[1] = (float)(kd_moments_correction(o->beta_1, t));
+  value[2] = (float)(kd_moments_correction(o->beta_2, t));
 }
 
 static kd_sym norm(kd_graph *g, kd_sym x) {
@@ -43,13 +34,10 @@ static kd_sym trust(kd_graph *g, kd_sym w, kd_sym step) {
 
 static void update(kd_graph *g, const void *options, kd_update *u) {
   const lamb_options *o = options;
-  kd_sym m = kd_add(g, u->slot[0], kd_scale(g, kd_sub(g, u->g, u->slot[0]), 1 - o->beta_1));
-  kd_sym square = kd_unary(g, KD_PW_SQUARE, u->g);
-  kd_sym v = kd_add(g, u->slot[1], kd_scale(g, kd_sub(g, square, u->slot[1]), 1 - o->beta_2));
-  u->slot[0] = m;
-  u->slot[1] = v;
-  kd_sym root = kd_unary(g, KD_PW_SQRT, kd_mul(g, v, u->value[2]));
-  kd_sym step = kd_div(g, kd_mul(g, m, u->value[1]), kd_shift(g, root, o->epsilon));
+  kd_moments_mean(g, o->beta_1, u);
+  kd_moments_square(g, o->beta_2, u);
+  kd_sym root = kd_unary(g, KD_PW_SQRT, kd_mul(g, u->slot[1], u->value[2]));
+  kd_sym step = kd_div(g, kd_mul(g, u->slot[0], u->value[1]), kd_shift(g, root, o->epsilon));
   u->w = kd_sub(g, u->w, kd_mul(g, step, kd_mul(g, trust(g, u->w, step), u->value[0])));
 }
 
@@ -60,7 +48,7 @@ const kd_optimizer_kind kd_optimizer_lamb = {
              .options = table,
              .options_size = sizeof(lamb_options)},
     .keras_name = "lamb",
-    .slots = slots,
+    .slots = kd_moments_slots,
     .n_values = 3,
     .values = values,
     .update = update,

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "trainer/optimizer.h"
+#include "trainer/moments.h"
 
 /* Nadam, Adam with Nesterov's momentum (Dozat, 2016), as keras.optimizers.Nadam, with
  *   mu_t = b1 (1 - 0.96^t / 2) and U_t = mu_1 mu_2 ... mu_t:
@@ -15,13 +15,6 @@ static const kd_option table[] = {KD_OPTIMIZER_RATE(nadam_options, "0.001"),
                                   KD_OPTIMIZER_BETAS(nadam_options, "decay of the mean square"),
                                   KD_OPTIMIZER_COMMON(nadam_options, "none"),
                                   {0}};
-
-static int slots(const void *options, const char **names) {
-  (void)options;
-  names[0] = "momentum";
-  names[1] = "velocity";
-  return 2;
-}
 
 static double momentum_at(const nadam_options *o, int64_t t) {
   return o->beta_1 * (1 - 0.5 * pow(0.96, (double)t));
@@ -40,18 +33,15 @@ static void values(const void *options, double rate, int64_t t, float *value) {
   double before = product(o, t), next = momentum_at(o, t + 1);
   value[0] = (float)(rate * next / (1 - before * next));
   value[1] = (float)(rate * (1 - momentum_at(o, t)) / (1 - before));
-  value[2] = (float)(1 / (1 - pow(o->beta_2, (double)t)));
+  value[2] = (float)(kd_moments_correction(o->beta_2, t));
 }
 
 static void update(kd_graph *g, const void *options, kd_update *u) {
   const nadam_options *o = options;
-  kd_sym m = kd_add(g, u->slot[0], kd_scale(g, kd_sub(g, u->g, u->slot[0]), 1 - o->beta_1));
-  kd_sym square = kd_unary(g, KD_PW_SQUARE, u->g);
-  kd_sym v = kd_add(g, u->slot[1], kd_scale(g, kd_sub(g, square, u->slot[1]), 1 - o->beta_2));
-  u->slot[0] = m;
-  u->slot[1] = v;
-  kd_sym step = kd_add(g, kd_mul(g, m, u->value[0]), kd_mul(g, u->g, u->value[1]));
-  kd_sym root = kd_unary(g, KD_PW_SQRT, kd_mul(g, v, u->value[2]));
+  kd_moments_mean(g, o->beta_1, u);
+  kd_moments_square(g, o->beta_2, u);
+  kd_sym step = kd_add(g, kd_mul(g, u->slot[0], u->value[0]), kd_mul(g, u->g, u->value[1]));
+  kd_sym root = kd_unary(g, KD_PW_SQRT, kd_mul(g, u->slot[1], u->value[2]));
   u->w = kd_sub(g, u->w, kd_div(g, step, kd_shift(g, root, o->epsilon)));
 }
 
@@ -62,7 +52,7 @@ const kd_optimizer_kind kd_optimizer_nadam = {
              .options = table,
              .options_size = sizeof(nadam_options)},
     .keras_name = "nadam",
-    .slots = slots,
+    .slots = kd_moments_slots,
     .n_values = 3,
     .values = values,
     .update = update,

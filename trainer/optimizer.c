@@ -1,14 +1,16 @@
 #include "trainer/optimizer.h"
 
-extern const kd_optimizer_kind kd_optimizer_adadelta, kd_optimizer_adagrad, kd_optimizer_adam,
-    kd_optimizer_adamax, kd_optimizer_adamw, kd_optimizer_ftrl, kd_optimizer_lamb, kd_optimizer_lion,
-    kd_optimizer_nadam, kd_optimizer_rmsprop, kd_optimizer_sgd;
+extern const kd_optimizer_kind kd_optimizer_adadelta, kd_optimizer_adafactor, kd_optimizer_adagrad,
+    kd_optimizer_adam, kd_optimizer_adamax, kd_optimizer_adamw, kd_optimizer_ftrl, kd_optimizer_lamb,
+    kd_optimizer_lion, kd_optimizer_muon, kd_optimizer_nadam, kd_optimizer_rmsprop,
+    kd_optimizer_schedule_free, kd_optimizer_sgd;
 
 static const kd_kind *const kinds[] = {
-    &kd_optimizer_adadelta.base, &kd_optimizer_adagrad.base, &kd_optimizer_adam.base,
-    &kd_optimizer_adamax.base,   &kd_optimizer_adamw.base,   &kd_optimizer_ftrl.base,
-    &kd_optimizer_lamb.base,     &kd_optimizer_lion.base,    &kd_optimizer_loss_scale.base,
-    &kd_optimizer_nadam.base,    &kd_optimizer_rmsprop.base, &kd_optimizer_sgd.base};
+    &kd_optimizer_adadelta.base,   &kd_optimizer_adafactor.base,     &kd_optimizer_adagrad.base,
+    &kd_optimizer_adam.base,       &kd_optimizer_adamax.base,        &kd_optimizer_adamw.base,
+    &kd_optimizer_ftrl.base,       &kd_optimizer_lamb.base,          &kd_optimizer_lion.base,
+    &kd_optimizer_loss_scale.base, &kd_optimizer_muon.base,          &kd_optimizer_nadam.base,
+    &kd_optimizer_rmsprop.base,    &kd_optimizer_schedule_free.base, &kd_optimizer_sgd.base};
 
 const kd_family kd_optimizer_family = {"optimizer", kinds, sizeof kinds / sizeof *kinds};
 
@@ -19,6 +21,14 @@ static bool check_clipping(const kd_optimizer_common *common, kd_diag *diag, kd_
   kd_diag_error(diag, origin,
                 "at most one of clipnorm, clipvalue and global_clipnorm may be given, but %d are", given);
   return false;
+}
+
+bool kd_optimizer_slot_shape(const kd_optimizer *optimizer, int slot, const kd_weight *weight,
+                             kd_shape *shape) {
+  const kd_optimizer_kind *kind = optimizer->kind;
+  *shape = weight->shape;
+  return slot >= optimizer->n_rule_slots || !kind->slot_shape ||
+         kind->slot_shape(optimizer->common, slot, weight, shape);
 }
 
 bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_optimizer *optimizer) {

@@ -119,8 +119,10 @@ typedef struct kd_optimizer_common {
 /* The tensors of one update, all of one shape. */
 typedef struct kd_update {
   kd_sym w, g;
+  kd_sym before; /* the weights before they decayed */
   kd_sym slot[KD_MAX_SLOTS];
   kd_sym value[KD_MAX_UPDATE_VALUES]; /* scalars filled by `values` before each update */
+  const kd_weight *weight;            /* of rules per weight, whose tensors have its shape; else NULL */
 } kd_update;
 
 typedef struct kd_optimizer_kind {
@@ -135,7 +137,12 @@ typedef struct kd_optimizer_kind {
   void (*update)(kd_graph *graph, const void *options, kd_update *u);
   /* Slots 0 .. interleaved-1 stand variable by variable in Keras's files, the rest slot by slot. */
   int interleaved;
-  bool per_weight; /* update is called for each weight alone: rules with norms of weights */
+  bool per_weight; /* update is called for each weight alone: rules with norms or shapes of weights */
+  /* Of rules per weight, where slots have shapes of their own, of at most the weight's count: false where the
+   * weight has no such slot (it is KD_NO_SYM in the update). NULL: all have the weight's. */
+  bool (*slot_shape)(const void *options, int slot, const kd_weight *weight, kd_shape *shape);
+  /* The decay of one weight, of rules per weight; NULL: weight_decay. KD_UNSET_FLOAT: none. */
+  double (*decay)(const void *options, const kd_weight *weight);
   /* A scalar that Keras keeps behind the slots, after `t` updates; NULL: none. */
   double (*scalar)(const void *options, int64_t t);
 } kd_optimizer_kind;
@@ -166,6 +173,9 @@ int kd_optimizer_parts(const kd_optimizer *optimizer);
 
 /* From a configuration value ("adam", Adam(0.001, clipnorm=1.0)). Errors go to diag. */
 bool kd_optimizer_make(kd_pool *pool, kd_diag *diag, const kd_value *value, kd_optimizer *optimizer);
+/* The shape of a slot of a weight; false where the weight has no such slot. */
+bool kd_optimizer_slot_shape(const kd_optimizer *optimizer, int slot, const kd_weight *weight,
+                             kd_shape *shape);
 /* Puts a LossScaleOptimizer with Keras's defaults around it, unless there is one. */
 void kd_optimizer_scale_loss(kd_optimizer *optimizer);
 

@@ -167,20 +167,37 @@ static kd_sym clip_globally(kd_graph *g, kd_sym gradient, double limit) {
   return kd_mul(g, gradient, safe);
 }
 
-/* The rule for the floats from `at` on of all ranges. common: the update's scalars, and the gradient. */
+/* The slots of a rule; those that a weight has not stay KD_NO_SYM. */
+static void feed_slots(update_builder *b, int64_t at, kd_shape shape, kd_update *u) {
+  kd_replica *r = b->replica;
+  const kd_optimizer *optimizer = r->spec.optimizer;
+  for (int s = 0; s < optimizer->n_rule_slots; s++) {
+    u->slot[s] = KD_NO_SYM;
+    if (u->weight && !kd_optimizer_slot_shape(optimizer, s, u->weight, &shape)) continue;
+    u->slot[s] = fed(b, shape, r->slots + s * r->n_weight + at, optimizer->slot_name[s]);
+  }
+}
+
+static double decay_of(const kd_optimizer *optimizer, const kd_weight *weight) {
+  return weight && optimizer->kind->decay ? optimizer->kind->decay(optimizer->common, weight)
+                                          : optimizer->common->weight_decay;
+}
+
+/* The rule for the floats from `at` on of all ranges. common: the update's scalars, the weight and the
+ * gradient. */
 static void emit_rule(update_builder *b, int64_t at, kd_shape shape, const kd_update *common, kd_sym rate) {
   kd_replica *r = b->replica;
   const kd_optimizer *optimizer = r->spec.optimizer;
-  double decay = optimizer->common->weight_decay;
+  double decay = decay_of(optimizer, common->weight);
   kd_graph *g = b->graph;
   kd_update u = *common;
-  u.w = fed(b, shape, r->weights + at, "weights");
-  for (int s = 0; s < optimizer->n_rule_slots; s++)
-    u.slot[s] = fed(b, shape, r->slots + s * r->n_weight + at, optimizer->slot_name[s]);
+  u.w = u.before = fed(b, shape, r->weights + at, "weights");
+  feed_slots(b, at, shape, &u);
   if (decay != KD_UNSET_FLOAT && decay != 0) u.w = kd_sub(g, u.w, kd_mul(g, kd_scale(g, u.w, decay), rate));
   optimizer->kind->update(g, optimizer->common, &u);
   result(b, u.w, r->weights + at);
-  for (int s = 0; s < optimizer->n_rule_slots; s++) result(b, u.slot[s], r->slots + s * r->n_weight + at);
+  for (int s = 0; s < optimizer->n_rule_slots; s++)
+    if (u.slot[s] != KD_NO_SYM) result(b, u.slot[s], r->slots + s * r->n_weight + at);
 }
 
 /* One range, or each weight alone. */
@@ -198,8 +215,9 @@ static void emit_whole(update_builder *b, kd_update *u, kd_sym rate) {
   for (int w = 0; optimizer->kind->per_weight && w < r->spec.model->n_weights; w++) {
     const kd_weight *weight = &r->spec.model->weights[w];
     if (!weight->trainable) continue;
-    u->g = kd_slice_axis(g, all, 0, weight->offset, weight->count);
-    emit_rule(b, weight->offset, KD_SHAPE(weight->count), u, rate);
+    u->g = kd_reshape(g, kd_slice_axis(g, all, 0, weight->offset, weight->count), weight->shape);
+    u->weight = weight;
+    emit_rule(b, weight->offset, weight->shape, u, rate);
   }
 }
 

@@ -50,7 +50,9 @@ def penalty(name, **options):
 
 SLOTS = {
     "momentum": ["momentums", "_momentums", "_m"],
-    "velocity": ["_velocities"],
+    "velocity": ["_velocities", "adam_velocities", "_v"],
+    "r": ["_r"],
+    "c": ["_c"],
     "velocity_hat": ["_velocity_hats"],
     "average_gradient": ["_average_gradients"],
     "accumulated": ["_accumulated_gradients"],
@@ -70,7 +72,7 @@ def slots_of(optimizer):
             values = getattr(optimizer, attribute, None)
             if values:
                 found[name] = values
-    expected = sum(len(v) for v in found.values())
+    expected = sum(v is not None for values in found.values() for v in values)
     own = [v for v in optimizer.variables if v.path.split("/")[-1] not in ("iteration", "learning_rate")]
     own = [v for v in own if v is not getattr(optimizer, "_u_product", None)]
     assert expected == len(own), [v.path for v in own]
@@ -115,7 +117,10 @@ def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, brok
     grads[2][2] *= 1e-4
     for i, step in enumerate(broken):
         grads[i % len(grads)][step].flat[i % 2] = [np.inf, np.nan, -np.inf][i % 3]
-    variables = [keras.Variable(w, dtype="float64") for w in weights]
+    variables = []
+    for i, w in enumerate(weights):
+        with keras.name_scope("layer%d" % (i // 2)):
+            variables.append(keras.Variable(w, dtype="float64", name=["kernel", "bias"][i % 2]))
     tool.build(variables)
     slopes = [None if p is None else jax.grad(p.make()) for p in penalties]
     for step in range(STEPS):
@@ -135,7 +140,8 @@ def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, brok
         writer.array("state", "scale", [float(v) for v in state])
     for slot, values in slots_of(getattr(tool, "inner_optimizer", tool)).items():
         for i, value in enumerate(values):
-            writer.array("slot" + str(i), slot, value.value)
+            if value is not None:
+                writer.array("slot" + str(i), slot, value.value)
 
 
 DECAY = schedule("ExponentialDecay", initial_learning_rate=0.1, decay_steps=4, decay_rate=0.5)
@@ -201,6 +207,24 @@ optimizer("LossScaleOptimizer", {"inner_optimizer": Inner("SGD", learning_rate=D
                                  "initial_scale": 4.0, "dynamic_growth_steps": 2}, broken=[1, 6])
 optimizer("LossScaleOptimizer", {"inner_optimizer": Inner("Adam", learning_rate=0.1, global_clipnorm=0.7)}, (L1, L2, BOTH, None),
           scale=1e5, broken=[5, 8])
+
+FREE = {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}
+LATER = {
+    "Adafactor": [{}, {"learning_rate": 0.2, "beta_2_decay": -0.6, "epsilon_1": 1e-3, "epsilon_2": 0.5, "clip_threshold": 0.7,
+                       "relative_step": False}, {"learning_rate": 3.0}],
+    "Muon": [{}, {"exclude_layers": ["layer0", "bias"], "adam_beta_1": 0.8, "adam_beta_2": 0.95, "adam_weight_decay": 0.1,
+                  "epsilon": 1e-4, "adam_lr_ratio": 0.5, "learning_rate": 0.05},
+             {"nesterov": False, "momentum": 0.8, "ns_steps": 3, "muon_a": 3.0, "muon_b": -4.0, "muon_c": 2.0, "rms_rate": None},
+             {"exclude_layers": ["[lL]ayer1/k.*l"], "exclude_embeddings": False, "adam_weight_decay": None},
+             {"learning_rate": 0.05, "rms_rate": 0.3}],
+    "ScheduleFreeAdamW": [{}, dict(FREE, warmup_steps=4), FREE],
+}
+for name, sets in LATER.items():
+    for options in sets:
+        optimizer(name, options)
+    for options in COMMON:
+        optimizer(name, dict(sets[-1], **options))
+    optimizer(name, {}, (L1, L2, BOTH, None))
 
 writer.save("optimizers")
 

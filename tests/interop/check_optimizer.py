@@ -67,6 +67,9 @@ CASES = {
     "Ftrl(0.05, l1_regularization_strength=0.01)": lambda: optimizers.Ftrl(0.05, l1_regularization_strength=0.01),
     "Lion(0.001)": lambda: optimizers.Lion(0.001),
     "Lamb(0.01)": lambda: optimizers.Lamb(0.01),
+    "Adafactor(0.05)": lambda: optimizers.Adafactor(0.05),
+    "Muon(0.01, exclude_layers=[y])": lambda: optimizers.Muon(0.01, exclude_layers=["y"]),
+    "ScheduleFreeAdamW(0.01, warmup_steps=3)": lambda: optimizers.ScheduleFreeAdamW(0.01, warmup_steps=3),
     "Adam(0.05, use_ema=true, ema_momentum=0.8)": lambda: optimizers.Adam(0.05, use_ema=True, ema_momentum=0.8),
     "SGD(0.05, momentum=0.9, use_ema=true, ema_momentum=0.5, ema_overwrite_frequency=3)":
         lambda: optimizers.SGD(0.05, momentum=0.9, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3),
