@@ -29,7 +29,7 @@ for program in ops steps; do
   [ -x "$build/tests/cuda_test_${program}_gpu" ] || { echo "skipped: this build has no CUDA plug-in"; exit 77; }
   part "$program against the interpreter" "$build/tests/cuda_test_${program}_gpu"
 done
-part "runs against the CPU, run to run, recorded against plain, 1 to 3 ranks on one GPU" \
+part "runs against the CPU, losses of 50 steps against PyTorch, run to run, recorded against plain, 1 to 3 ranks on one GPU" \
   env KD_TEST_GPU=1 bash tests/cuda/test_runs.sh
 if command -v compute-sanitizer >/dev/null && [ $skipped = 0 ]; then
   for tool in memcheck racecheck; do

@@ -9,6 +9,7 @@ if [ -n "${KD_TEST_GPU:-}" ]; then
 fi
 . "$(dirname "$0")/../support/program.sh" || exit 1
 . "$support/small_cnn.sh" || exit 1
+. "$support/curves.sh" || exit 1
 . "$support/mock_driver.sh" || exit 1
 export XDG_CACHE_HOME=$work/cache
 limit=300
@@ -93,6 +94,7 @@ close_to pieces pieces-cpu
 for name in test_training test_values test_hooks; do
   "$(dirname "$plugin")/api_$name" >out 2>&1 || { fail "api/$name on the device"; tail -n 20 out; }
 done
+curves 0 "cnn lstm transformer" distributed.device=cuda
 [ -z "${KD_TEST_GPU:-}" ] || finish
 KD_EMULATE=reverse train 0 reverse 0 distributed.device=cuda
 equal one reverse
