@@ -23,8 +23,8 @@ PEERS = ("torch eager", "torch compile", "keras jax", "keras tf")
 
 
 class Limits:
-    def __init__(self, threads):
-        self.process = subprocess.Popen(pinned(threads, [sys.executable, ROOT / "bench" / "limits.py", threads]),
+    def __init__(self, threads, device):
+        self.process = subprocess.Popen(pinned(threads, [sys.executable, ROOT / "bench" / "limits.py", threads, device]),
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def measure(self, net):
@@ -55,7 +55,7 @@ def rounds(systems, limits, net, options):
     return answers, rates
 
 
-def summary(answers, rates, net, batch, threads):
+def summary(answers, rates, net, batch, threads, aim):
     median = {name: statistics.median(a["step_ms"] for a in list_) for name, list_ in answers.items()}
     least = {name: min(a["step_ms_min"] for a in list_) for name, list_ in answers.items()}
     peer = min((name for name in median if name != "kdist"), key=median.get)
@@ -69,27 +69,34 @@ def summary(answers, rates, net, batch, threads):
     return {"net": net.name, "batch": batch, "threads": threads, "median_ms": median, "min_ms": least, "best_peer": peer,
             "ratio": statistics.median(pairs), "ratio_min": least["kdist"] / least_peer,
             "cpu_ms": cpu, "ratio_cpu": cpu["kdist"] / cpu_peer,
-            "aim": net.aims[batch], "limit_ms": limit, "gflops_s": flops / 1e9, "gbytes_s": bytes_ / 1e9,
+            "ratio_to": {name: statistics.median(k["step_ms"] / p["step_ms"] for k, p in zip(answers["kdist"], list_))
+                         for name, list_ in answers.items() if name != "kdist"},
+            "aim": aim, "limit_ms": limit, "gflops_s": flops / 1e9, "gbytes_s": bytes_ / 1e9,
             "step_gflop": work / 1e9, "load": os.getloadavg()[0], "rounds": len(pairs)}
 
 
 def measure(net, batch, threads, options):
-    print(f"{net.name} batch {batch}, {threads} thread{'s' * (threads > 1)}:", flush=True)
-    kdist = Kdist(options.kdist, net, batch, threads)
-    peers = start_peers(options.peers, net, batch, threads)
-    limits = Limits(threads)
+    device = options.device
+    where = "GPU" if device == "cuda" else f"{threads} thread{'s' * (threads > 1)}"
+    print(f"{net.name} batch {batch}, {where}:", flush=True)
+    kdist = Kdist(options.kdist, net, batch, threads, device)
+    peers = start_peers(options.peers, net, batch, threads, device)
+    limits = Limits(threads, device)
     systems = [kdist, *peers]
     try:
         answers, rates = rounds(systems, limits, net, options)
     finally:
         for system in [*systems, limits]:
             system.close()
-    result = summary(answers, rates, net, batch, threads)
+    aims = net.gpu_aims if device == "cuda" else net.aims
+    result = summary(answers, rates, net, batch, threads, aims.get(batch, "-"))
     result["variants"] = {system.name: system.variant for system in peers}
     result["versions"] = {system.name: system.version for system in systems}
     for system in systems:
         print(f"  {system.name:14} {result['median_ms'][system.name]:10.3f} ms  least {result['min_ms'][system.name]:10.3f} ms"
               f"  processor {result['cpu_ms'][system.name]:10.3f} ms  {system.variant}")
+    for name, ratio in result["ratio_to"].items():
+        print(f"  kdist / {name}: {ratio:.2f}")
     print(f"  kdist / {result['best_peer']}: {result['ratio']:.2f} (by least steps {result['ratio_min']:.2f}, "
           f"by processor time {result['ratio_cpu']:.2f}), aim {result['aim']}; limit {result['limit_ms']:.3f} ms", flush=True)
     return result
@@ -110,8 +117,9 @@ def step_table(results):
 def options_of_command():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kdist", type=Path, default=ROOT / "build" / "bin" / "kdist")
-    parser.add_argument("--nets", default=",".join(BENCH_NETS), help="names, or name:batch")
-    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: PyTorch is the peer")
+    parser.add_argument("--nets", help="names, or name:batch; default: all that are measured on the device")
+    parser.add_argument("--threads", help="default: 1,2; on a GPU all cores")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.8, help="of one system in one round")
@@ -122,16 +130,21 @@ def options_of_command():
     if options.quick:
         options.rounds, options.seconds = 3, 0.3
     options.peers = options.peers.split(",")
-    options.threads = [int(t) for t in options.threads.split(",")]
     options.parts = options.parts.split(",")
+    if options.device == "cuda":
+        options.peers = [name for name in options.peers if name.startswith("torch")]
+        options.parts = [part for part in options.parts if part in ("steps", "startup")]
+    threads = options.threads or (str(os.cpu_count()) if options.device == "cuda" else "1,2")
+    options.threads = [int(t) for t in threads.split(",")]
     return options
 
 
-def chosen_nets(text):
-    for item in text.split(","):
+def chosen_nets(options):
+    for item in (options.nets or ",".join(BENCH_NETS)).split(","):
         name, _, batch = item.partition(":")
         net = BENCH_NETS[name]
-        for size in (int(batch),) if batch else net.batches:
+        own = tuple(net.gpu_aims) if options.device == "cuda" else net.batches
+        for size in (int(batch),) if batch else own:
             yield net, size
 
 
@@ -140,7 +153,7 @@ def main():
     results = {"date": time.strftime("%Y-%m-%d %H:%M"), "cpu": cpu_name(), "cores": os.cpu_count()}
     if "steps" in options.parts:
         rows = [measure(net, batch, threads, options) for threads in options.threads
-                for net, batch in chosen_nets(options.nets)]
+                for net, batch in chosen_nets(options)]
         results["steps"] = rows
         print("\nTraining step: median of rounds (least step)\n" + step_table(rows))
     for part, run in (("startup", startup), ("allreduce", allreduce), ("loader", loader)):

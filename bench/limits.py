@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-threads = int(sys.argv[1])
+threads, device = int(sys.argv[1]), sys.argv[2]
 os.environ["OMP_NUM_THREADS"] = str(threads)
 
 import numpy as np  # noqa: E402  (after the number of threads is set)
@@ -19,11 +19,14 @@ torch.set_num_threads(threads)
 
 
 def least_seconds(run, budget=0.25):
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     run()
     end, least = time.perf_counter() + budget, float("inf")
     while time.perf_counter() < end or least == float("inf"):
+        wait()
         start = time.perf_counter()
         run()
+        wait()
         least = min(least, time.perf_counter() - start)
     return least
 
@@ -46,14 +49,24 @@ def half_product_rate():
     return max(2 * size**3 / least_seconds(lambda: torch.mm(a, b)), product_rate())
 
 
+def device_product_rate(policy):
+    """Of a GPU: products of float32 (without TF32) or bfloat16 matrices."""
+    size, dtype = 8192, torch.float32 if policy == "float32" else torch.bfloat16
+    a, b = (torch.rand(size, size, device=device, dtype=dtype) for _ in range(2))
+    return 2 * size**3 / least_seconds(lambda: torch.mm(a, b))
+
+
 def memory_rate(total):
     """y += x: two arrays read, one written."""
     count = max(1024, total // 8)
-    x, y = torch.rand(count), torch.rand(count)
+    x, y = torch.rand(count, device=device), torch.rand(count, device=device)
     return 12 * count / least_seconds(lambda: y.add_(x))
 
 
 for line in sys.stdin:
     total, policy = line.split()
-    rate = product_rate() if policy == "float32" else half_product_rate()
+    if device == "cuda":
+        rate = device_product_rate(policy)
+    else:
+        rate = product_rate() if policy == "float32" else half_product_rate()
     print(json.dumps({"flops_s": rate, "bytes_s": memory_rate(int(total))}), flush=True)

@@ -68,6 +68,7 @@ class Net:
     work: Work
     aims: dict  # batch -> ratio to the best peer at one thread
     policy: str = "float32"  # or mixed_bfloat16: Keras's policy of types
+    gpu_aims: dict = field(default_factory=dict)  # batch -> ratio to the best peer on a GPU; empty: not measured there
 
     def update_bytes(self):
         """Memory traffic of the optimizer: weight, gradient and moments read, weight and moments written."""
@@ -160,6 +161,30 @@ def language_work():
     return work
 
 
+def gpt2_work():
+    """GPT-2 of 124 million weights: the way back to words uses their table."""
+    work = Work()
+    work.embedding(50304, 768)
+    work.embedding(1024, 768)
+    for _ in range(12):
+        work.norm(768)
+        work.attention(1024, 768, True)
+        work.norm(768)
+        work.dense_steps(1024, 768, 3072)
+        work.dense_steps(1024, 3072, 768)
+    work.norm(768)
+    work.products.append(1024 * 768 * 50304)
+    return work
+
+
+def update_work():
+    work = Work()
+    for _ in range(8):
+        work.dense(4096, 4096)
+    work.dense(4096, 10)
+    return work
+
+
 def recommender_work():
     work = Work()
     work.embedding(100000, 64)
@@ -183,11 +208,12 @@ TEXT = words(128, 8192)
 
 for net in (
     Net("mlp", "bench/nets/mlp.ini", image(28, 28, 1), (), 10, (1, 32, 128), "adam", mlp_work(),
-        {1: 0.25, 32: 0.4, 128: 0.65}),
+        {1: 0.25, 32: 0.4, 128: 0.65}, gpu_aims={1: 0.33, 32: 0.33, 128: 0.33}),
     Net("cnn", "bench/nets/cnn.ini", image(28, 28, 1), (), 10, (128,), "adam", cnn_work(), {128: 0.6}),
     Net("resnet20", "bench/nets/resnet20.ini", image(32, 32, 3), (), 10, (128,), "sgd", resnet20_work(), {128: 0.75}),
     Net("resnet50", "examples/resnet50.ini", image(224, 224, 3), (), 1000, (8,), "nesterov", resnet50_work(), {8: 0.8}),
-    Net("lstm", "bench/nets/lstm.ini", REVIEW, (), 2, (32,), "adam", recurrent_work(4, 1, 1), {32: 0.95}),
+    Net("lstm", "bench/nets/lstm.ini", REVIEW, (), 2, (32,), "adam", recurrent_work(4, 1, 1), {32: 0.95},
+        gpu_aims={32: 1.0, 256: 1.0}),
     Net("gru", "bench/nets/gru.ini", REVIEW, (), 2, (32,), "adam", recurrent_work(3, 2, 2), {32: 0.9}),
     Net("transformer", "bench/nets/transformer.ini", TEXT, (), 2, (32,), "adam", transformer_work(), {32: 0.8}),
     Net("language", "bench/nets/language.ini", TEXT, (128,), 8192, (8,), "adam", language_work(), {8: 0.8}),
@@ -197,5 +223,10 @@ for net in (
         policy="mixed_bfloat16"),
     Net("recommender", "bench/nets/recommender.ini", (Input((), 100000), Input((), 50000)), (), 5, (1024,), "adam",
         recommender_work(), {1024: 0.9}),
+    Net("resnet50_bf16", "examples/resnet50.ini", image(224, 224, 3), (), 1000, (), "nesterov", resnet50_work(), {},
+        policy="mixed_bfloat16", gpu_aims={64: 1.0, 256: 1.0}),
+    Net("gpt2_bf16", "bench/nets/gpt2.ini", words(1024, 50304), (1024,), 50304, (), "adam", gpt2_work(), {},
+        policy="mixed_bfloat16", gpu_aims={8: 1.0}),
+    Net("update", "bench/nets/update.ini", (Input((4096,)),), (), 10, (), "adam", update_work(), {}, gpu_aims={1: 1.0}),
 ):
     BENCH_NETS[net.name] = net

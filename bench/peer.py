@@ -34,6 +34,7 @@ def arguments(description, modes):
     parser.add_argument("--net", required=True, choices=BENCH_NETS)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--mode", choices=modes, default=modes[0])
     parser.add_argument("--plain", action="store_true", help="one variant, no search for the fastest")

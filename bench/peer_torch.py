@@ -14,6 +14,7 @@ import torch  # noqa: E402  (after the number of threads is set)
 from torch import nn  # noqa: E402
 
 torch.set_num_threads(args.threads)
+torch.backends.cudnn.allow_tf32 = False  # float32 is float32, as in kdist
 
 
 class Mlp(nn.Sequential):
@@ -119,9 +120,9 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, depth, width, heads, causal):
+    def __init__(self, depth, width, heads, causal, words=8192, steps=128):
         super().__init__()
-        self.words, self.places = nn.Embedding(8192, width), nn.Parameter(0.02 * torch.randn(128, width))
+        self.words, self.places = nn.Embedding(words, width), nn.Parameter(0.02 * torch.randn(steps, width))
         self.blocks = nn.Sequential(*(Block(width, heads, causal) for _ in range(depth)), nn.LayerNorm(width, 1e-3))
 
     def forward(self, x):
@@ -141,6 +142,22 @@ def language():
     return nn.Sequential(Encoder(2, 512, 8, True), nn.Linear(512, 8192))
 
 
+class Gpt2(nn.Module):
+    """The logits are products with the table of words."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = Encoder(12, 768, 12, True, 50304, 1024)
+
+    def forward(self, x):
+        return nn.functional.linear(self.encoder(x), self.encoder.words.weight)
+
+
+def update():
+    layers = [part for _ in range(8) for part in (nn.Linear(4096, 4096), nn.ReLU())]
+    return nn.Sequential(*layers, nn.Linear(4096, 10))
+
+
 class Recommender(nn.Module):
     def __init__(self):
         super().__init__()
@@ -153,7 +170,9 @@ class Recommender(nn.Module):
 
 NETS = {"mlp": Mlp, "cnn": Cnn, "resnet20": resnet20, "resnet50": resnet50, "lstm": partial(Recurrent, nn.LSTM, 1),
         "gru": partial(Recurrent, nn.GRU, 2), "transformer": Transformer, "transformer_bf16": Transformer,
-        "language": language, "language_bf16": language, "recommender": Recommender}
+        "language": language, "language_bf16": language, "recommender": Recommender, "resnet50_bf16": resnet50,
+        "gpt2_bf16": Gpt2, "update": update}
+STEPS_AT_ONCE = 1 if args.plain else 10  # on a GPU: between two waits for it
 
 
 def make_optimizer(kind, parameters, way):
@@ -166,24 +185,24 @@ def make_optimizer(kind, parameters, way):
 
 def tensor(array, layout):
     """Images become channels first, whole numbers int64, as PyTorch's layers want them."""
-    given = torch.from_numpy(array)
+    given = torch.from_numpy(array).to(args.device)
     if given.dim() == 4:
         return given.permute(0, 3, 1, 2).contiguous(memory_format=layout)
-    return given.long()
+    return given if given.is_floating_point() else given.long()
 
 
 def make(net, model, layout, way):
     """The training step of one variant: forward, loss, count of right answers, backward, update."""
     torch.manual_seed(7)
-    model = model().train().to(memory_format=layout)
+    model = model().train().to(args.device, memory_format=layout)
     trained = [p for p in model.parameters() if p.requires_grad]
     check_weights(net, sum(p.numel() for p in trained))
     optimizer = make_optimizer(net.optimizer, trained, way)
     data = [([tensor(part, layout) for part in x], tensor(y, layout)) for x, y in made_batches(net, args.batch)]
-    totals = [torch.zeros(()), torch.zeros((), dtype=torch.int64)]
+    totals = [torch.zeros((), device=args.device), torch.zeros((), dtype=torch.int64, device=args.device)]
 
     def forward(x, y):
-        with torch.autocast("cpu", torch.bfloat16, enabled=net.policy != "float32"):
+        with torch.autocast(args.device, torch.bfloat16, enabled=net.policy != "float32"):
             logits = model(*x)
             loss = nn.functional.cross_entropy(logits.flatten(0, -2), y.flatten())
         return loss, (logits.detach().argmax(-1) == y).sum()
@@ -203,7 +222,15 @@ def make(net, model, layout, way):
         totals[0] += loss.detach()
         totals[1] += right
 
-    return step, lambda: None
+    if args.device == "cpu":
+        return step, lambda: None
+
+    def several(number):
+        for i in range(STEPS_AT_ONCE):
+            step(number * STEPS_AT_ONCE + i)
+
+    several.batches = STEPS_AT_ONCE
+    return several, torch.cuda.synchronize
 
 
 def variants(net):
@@ -213,13 +240,13 @@ def variants(net):
     if net.name in ("lstm", "gru"):
         models = [(name, partial(plain, first), torch.contiguous_format)
                   for name, first in (("batch first", False), ("time first", True))]
-    elif net.name in ("cnn", "resnet20", "resnet50"):
+    elif net.name in ("cnn", "resnet20", "resnet50", "resnet50_bf16"):
         models.insert(0, ("channels_last", plain, torch.channels_last))
     ways = ["fused", "foreach", "default"]
-    if net.name.startswith(("resnet50", "language")):
+    if net.name.startswith(("resnet50", "language", "gpt2")):
         ways = ways[:1]  # the update is a small part of its step, the search a large one
     if args.mode == "compile":
-        ways = ["fused"] if net.name.startswith(("resnet", "language")) else ["fused", "compiled"]
+        ways = ["fused"] if net.name.startswith(("resnet", "language", "gpt2")) else ["fused", "compiled"]
     return [(f"{layout} {way}", partial(make, net, model, memory, way))
             for (layout, model, memory), way in itertools.product(models, ways)]
 
