@@ -6,6 +6,7 @@
 #include "launch/commands.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
+#include "launch/size_text.h"
 
 static volatile sig_atomic_t stop_asked;
 
@@ -96,10 +97,12 @@ static void say_policy(const kd_session *s) {
 
 static void say_start(kd_session *s) {
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
-  kd_log(KD_LOG_INFO, "%d rank%s on %d host%s, %s, sums by %s in %d bucket%s", s->comm->size,
-         s->comm->size == 1 ? "" : "s", s->comm->n_hosts, s->comm->n_hosts == 1 ? "" : "s",
+  char needed[32], available[32];
+  kd_log(KD_LOG_INFO, "%d rank%s on %d host%s, %s, sums by %s in %d bucket%s, needs %s of %s of memory",
+         s->comm->size, s->comm->size == 1 ? "" : "s", s->comm->n_hosts, s->comm->n_hosts == 1 ? "" : "s",
          s->device.backend->describe(&s->device), stats.transport, stats.n_buckets,
-         stats.n_buckets == 1 ? "" : "s");
+         stats.n_buckets == 1 ? "" : "s", kd_bytes_text(s->forecast.needed, needed),
+         kd_bytes_text(s->forecast.available, available));
   say_policy(s);
   if (stats.slow_scopes)
     kd_log(KD_LOG_WARNING, "slow library code for %s: the shapes there have no fast kernel",

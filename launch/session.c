@@ -59,8 +59,7 @@ kd_status kd_session_measure(kd_session *s, int ranks, kd_forecast *forecast) {
 }
 
 kd_status kd_session_start(kd_session *s) {
-  kd_forecast forecast;
-  KD_TRY(kd_session_check_memory(s, &forecast));
+  KD_TRY(kd_session_check_memory(s, &s->forecast));
   KD_TRY(kd_session_guard(s, kd_replica_create(&s->setup, &s->replica)));
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
   KD_TRY(kd_comm_agree(s->comm, "plan", stats.plan_hash));

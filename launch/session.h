@@ -33,6 +33,13 @@ typedef struct kd_data_maker {
   void *context;
 } kd_data_maker;
 
+/* What this rank will take (bytes), and what the machine has for it. */
+typedef struct kd_forecast {
+  kd_replica_stats stats;
+  double needed, available; /* available 0: unknown */
+  double copies;            /* of needed: for the writer of checkpoints */
+} kd_forecast;
+
 typedef struct kd_session {
   kd_cli *cli; /* NULL: no command */
   kd_purpose purpose;
@@ -54,6 +61,7 @@ typedef struct kd_session {
   bool synthetic;   /* bench --synthetic: made data in place of [data] */
   bool checkpoints; /* the command writes some; set before kd_session_open, as synthetic */
   kd_replica_spec setup;
+  kd_forecast forecast; /* of this rank, once kd_session_start has checked it */
   kd_replica *replica;
 } kd_session;
 
@@ -68,12 +76,6 @@ void kd_session_close(kd_session *session, kd_status status);
 /* Ends the job at once when a rank fails while others go on. */
 kd_status kd_session_guard(kd_session *session, kd_status status);
 
-/* session_memory.c: what this rank will take (bytes), and what the machine has for it. */
-typedef struct kd_forecast {
-  kd_replica_stats stats;
-  double needed, available; /* available 0: unknown */
-  double copies;            /* of needed: for the writer of checkpoints */
-} kd_forecast;
 /* Measures s->setup. Nothing large is allocated. Collective. */
 kd_status kd_session_forecast(kd_session *session, kd_forecast *forecast);
 /* The forecast of rank 0 of `ranks` in training, with made data in place of [data]; in prediction when the

@@ -91,7 +91,7 @@ static const char *cuda_describe(kd_device *device) {
 
 /* Products in 16 bits are instructions of every device from sm_80 on, the oldest that is built for. */
 static bool cuda_multiplies(kd_dtype dtype) {
-  return dtype == KD_BF16 || dtype == KD_F16;
+  return dtype == KD_F32 || dtype == KD_BF16 || dtype == KD_F16;
 }
 
 const kd_backend kd_cuda_backend = {

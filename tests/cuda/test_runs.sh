@@ -101,6 +101,8 @@ equal one reverse
 KD_EMULATE_RECORD=refuse train 0 refused 0 distributed.device=cuda distributed.determinism=run
 has err 'launches are not recorded'
 equal run refused
+grep -q 'no instructions' err && fail "a GPU multiplies float32"
+has err 'of 8.00 GB of memory'
 # More than the device has.
 KD_EMULATE_MEMORY=20000 train 2 full 0 distributed.device=cuda
 has err 'not enough memory'
