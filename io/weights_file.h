@@ -6,7 +6,8 @@
 
 /* The optimizer's variables in Keras's order: written to optimizer/vars/N. */
 typedef struct kd_optimizer_var {
-  const float *data; /* float32, or NULL when integer is used */
+  const float *data; /* or NULL when integer is used */
+  kd_dtype dtype;    /* in which data are written: float32, bfloat16 or float16 */
   int64_t integer;   /* scalar iteration */
   kd_shape shape;
 } kd_optimizer_var;
@@ -24,8 +25,8 @@ typedef struct kd_optimizer_vars {
  * the weights of each as declared. Optimizer variables follow this order. order[n_weights]. */
 void kd_weights_keras_order(const kd_model *model, int *order);
 
-/* weight[i] points to the values of model->weights[i], host memory. Written under a temporary name, synced,
- * renamed. optimizer may be NULL. KD_ERR_RUN on a full disk; nothing half-written stays. */
+/* weight[i] points to the values of model->weights[i], host memory; they are written in the weight's type.
+ * Under a temporary name, synced, renamed. optimizer may be NULL. KD_ERR_RUN on a full disk; nothing half-written stays. */
 kd_status kd_weights_write(const char *path, const kd_model *model, const float *const *weight,
                            const kd_optimizer_vars *optimizer);
 /* Reads files that Keras or kdist wrote. Every weight must be found with its shape: else KD_ERR_USAGE naming

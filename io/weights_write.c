@@ -1,6 +1,7 @@
 #include "io/weights_file.h"
 
 #include "device/base/file.h"
+#include "device/base/half.h"
 #include "device/base/text.h"
 #include "io/hdf5_sink.h"
 #include "io/weights_layout.h"
@@ -36,6 +37,43 @@ static const char *last_part(const char *path) {
   return slash ? slash + 1 : path;
 }
 
+/* As h5py writes NumPy's float16, and the two raw bytes that ml_dtypes has for bfloat16. */
+static hid_t half_type(kd_dtype dtype) {
+  if (dtype == KD_BF16) return H5Tcreate(H5T_OPAQUE, sizeof(uint16_t));
+  hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+  H5Tset_fields(type, 15, 10, 5, 0, 10); /* sign, exponent and its bits, mantissa and its bits */
+  H5Tset_size(type, sizeof(uint16_t));
+  H5Tset_ebias(type, 15);
+  return type;
+}
+
+static kd_status write_half(hid_t file, const char *path, kd_dtype dtype, const kd_shape *shape,
+                            const void *values) {
+  hsize_t size[KD_MAX_RANK];
+  for (int i = 0; i < shape->rank; i++) size[i] = (hsize_t)shape->dim[i];
+  hid_t type = half_type(dtype);
+  hid_t space = shape->rank ? H5Screate_simple(shape->rank, size, NULL) : H5Screate(H5S_SCALAR);
+  hid_t set = kd_h5_create_set(file, path, type, space);
+  bool good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+  kd_status status = good ? KD_OK : kd_h5_fail(KD_ERR_RUN, "%s: cannot write", kd_quoted(path));
+  if (status == KD_OK && dtype == KD_BF16) status = kd_h5_write_text(set, "dtype", kd_dtype_name(dtype));
+  if (set >= 0) H5Dclose(set);
+  H5Sclose(space);
+  H5Tclose(type);
+  return status;
+}
+
+static kd_status write_floats(hid_t file, const char *path, kd_dtype dtype, const kd_shape *shape,
+                              const float *values) {
+  if (dtype == KD_F32) return kd_h5_write(file, path, KD_F32, shape->rank, shape->dim, values);
+  int64_t count = kd_shape_count(shape);
+  void *half = kd_calloc((size_t)count + 1, sizeof(uint16_t));
+  kd_floats_write(dtype, values, half, count);
+  kd_status status = write_half(file, path, dtype, shape, half);
+  kd_free(half);
+  return status;
+}
+
 static kd_status write_weights(hid_t file, kd_pool *pool, const kd_model *model, const float *const *weight) {
   kd_weights_layout layout;
   kd_weights_layout_make(model, pool, &layout);
@@ -46,12 +84,12 @@ static kd_status write_weights(hid_t file, kd_pool *pool, const kd_model *model,
     for (int w = layer->first_weight; w < layer->first_weight + layer->n_weights; w++) {
       const kd_weight_place *place = &layout.place[w];
       const kd_shape *shape = &model->weights[w].shape;
+      kd_dtype dtype = model->weights[w].dtype;
       const char *path = part_path(pool, place);
       if (*place->part && place->index == 0) KD_TRY(write_group(file, pool, path, last_part(place->part)));
-      KD_TRY(kd_h5_write(file, kd_pool_printf(pool, "%s/vars/%d", path, place->index), KD_F32, shape->rank,
-                         shape->dim, weight[w]));
-      if (place->again)
-        KD_TRY(kd_h5_write(file, again_path(pool, place), KD_F32, shape->rank, shape->dim, weight[w]));
+      path = kd_pool_printf(pool, "%s/vars/%d", path, place->index);
+      KD_TRY(write_floats(file, path, dtype, shape, weight[w]));
+      if (place->again) KD_TRY(write_floats(file, again_path(pool, place), dtype, shape, weight[w]));
     }
   }
   return KD_OK;
@@ -64,7 +102,7 @@ static kd_status write_variables(hid_t file, kd_pool *pool, const char *group, c
     const kd_optimizer_var *var = &vars[i];
     const char *path = kd_pool_printf(pool, "%s/vars/%d", group, i);
     if (var->data)
-      KD_TRY(kd_h5_write(file, path, KD_F32, var->shape.rank, var->shape.dim, var->data));
+      KD_TRY(write_floats(file, path, var->dtype, &var->shape, var->data));
     else
       KD_TRY(kd_h5_write(file, path, KD_I64, 0, NULL, &var->integer));
   }

@@ -96,13 +96,13 @@ static void advise(const kd_session *s, const kd_forecast *f, char *text, size_t
  * sizes. */
 static kd_status check(kd_session *s, kd_forecast *f) {
   const kd_optimizer *optimizer = s->setup.optimizer;
-  int64_t all = kd_model_count_params(s->model, false), trained = kd_model_count_params(s->model, true);
-  int64_t slots = optimizer ? optimizer->n_slots + (optimizer->accumulation > 1) : 0;
-  int64_t size = (int64_t)sizeof(float);
   *f = (kd_forecast){.available = available(s)};
-  f->stats.weight_bytes = all * size;
-  f->stats.slot_bytes = trained * size * slots;
-  f->stats.reduce_bytes = optimizer ? trained * size : 0;
+  f->stats.weight_bytes = (size_t)kd_model_param_bytes(s->model, false);
+  if (optimizer) {
+    f->stats.reduce_bytes = (size_t)kd_model_count_params(s->model, true) * sizeof(float);
+    f->stats.slot_bytes = (size_t)optimizer->n_slots * (size_t)kd_model_param_bytes(s->model, true) +
+                          (optimizer->accumulation > 1) * f->stats.reduce_bytes;
+  }
   add_up(s, f);
   KD_TRY(enough(s, f, GENERAL_ADVICE));
   KD_TRY(kd_session_forecast(s, f));

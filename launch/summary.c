@@ -17,19 +17,42 @@ int kd_terminal_columns(void) {
   return 80;
 }
 
+static int64_t optimizer_scalars(const kd_optimizer *optimizer) {
+  int64_t scale = optimizer->scaling.dynamic ? 4 : 0; /* iteration, rate, step_counter, dynamic_scale */
+  return scale + (optimizer->rate.schedule.kind ? 1 : 2) + (optimizer->kind->scalar != NULL);
+}
+
+/* Numbers in all slots of one weight. */
+static int64_t slot_params(const kd_optimizer *optimizer, const kd_weight *weight) {
+  int64_t count = 0;
+  kd_shape shape;
+  for (int s = 0; s < optimizer->n_slots; s++)
+    if (kd_optimizer_slot_shape(optimizer, s, weight, &shape)) count += kd_shape_count(&shape);
+  return count;
+}
+
 int64_t kd_optimizer_params(const kd_model *model, const kd_optimizer *optimizer) {
   if (!optimizer) return 0;
-  int64_t slots = 0;
+  int64_t count = optimizer_scalars(optimizer);
   for (int w = 0; w < model->n_weights; w++) {
-    if (!model->weights[w].trainable) continue;
-    if (optimizer->accumulation > 1) slots += model->weights[w].count;
-    kd_shape shape;
-    for (int s = 0; s < optimizer->n_slots; s++)
-      if (kd_optimizer_slot_shape(optimizer, s, &model->weights[w], &shape)) slots += kd_shape_count(&shape);
+    const kd_weight *weight = &model->weights[w];
+    if (!weight->trainable) continue;
+    count += slot_params(optimizer, weight) + (optimizer->accumulation > 1 ? weight->count : 0);
   }
-  int64_t scale = optimizer->scaling.dynamic ? 4 : 0; /* iteration, rate, step_counter, dynamic_scale */
-  int64_t scalars = scale + (optimizer->rate.schedule.kind ? 1 : 2) + (optimizer->kind->scalar != NULL);
-  return slots + scalars;
+  return count;
+}
+
+/* Slots have the types of their weights; accumulated gradients and scalars take four bytes. */
+static int64_t optimizer_bytes(const kd_model *model, const kd_optimizer *optimizer) {
+  if (!optimizer) return 0;
+  int64_t bytes = 4 * optimizer_scalars(optimizer);
+  for (int w = 0; w < model->n_weights; w++) {
+    const kd_weight *weight = &model->weights[w];
+    if (!weight->trainable) continue;
+    bytes += slot_params(optimizer, weight) * (int64_t)kd_dtype_size(weight->dtype);
+    if (optimizer->accumulation > 1) bytes += 4 * weight->count;
+  }
+  return bytes;
 }
 
 int kd_summary_inner(kd_pool *pool, const kd_summary *s, const kd_summary_row *row, kd_inner_layer **inner) {
@@ -86,30 +109,33 @@ static void print_table(FILE *out, const kd_summary *s) {
   kd_text_table_end(&table);
 }
 
-static void total_line(FILE *out, const char *label, int64_t count) {
+static void total_line(FILE *out, const char *label, int64_t count, int64_t bytes) {
   char number[32], size[32];
   fprintf(out, " %s params: %s (%s)\n", label, kd_commas_text(count, number),
-          kd_bytes_text((double)sizeof(float) * (double)count, size));
+          kd_bytes_text((double)bytes, size));
 }
 
 static void print_params(FILE *out, const kd_summary *s) {
   int64_t all = kd_model_count_params(s->model, false), trainable = kd_model_count_params(s->model, true);
+  int64_t all_bytes = kd_model_param_bytes(s->model, false);
+  int64_t trainable_bytes = kd_model_param_bytes(s->model, true);
   int64_t extra = kd_optimizer_params(s->model, s->optimizer);
-  total_line(out, "Total", all + extra);
-  total_line(out, "Trainable", trainable);
-  total_line(out, "Non-trainable", all - trainable);
-  if (s->optimizer) total_line(out, "Optimizer", extra);
+  int64_t extra_bytes = optimizer_bytes(s->model, s->optimizer);
+  total_line(out, "Total", all + extra, all_bytes + extra_bytes);
+  total_line(out, "Trainable", trainable, trainable_bytes);
+  total_line(out, "Non-trainable", all - trainable, all_bytes - trainable_bytes);
+  if (s->optimizer) total_line(out, "Optimizer", extra, extra_bytes);
 }
 
 /* Where there is another policy than float32: the model's, and layers with one of their own. */
 static void print_policies(FILE *out, const kd_model *model) {
   bool own = false, plain = model->policy.compute == KD_F32;
   for (int i = 0; i < model->n_layers; i++)
-    own = own || model->layers[i]->policy.compute != model->policy.compute;
+    own = own || !kd_policy_equal(model->layers[i]->policy, model->policy);
   if (plain && !own) return;
   fprintf(out, " Types: %s", kd_policy_name(model->policy));
   for (int i = 0; i < model->n_layers; i++)
-    if (model->layers[i]->policy.compute != model->policy.compute)
+    if (!kd_policy_equal(model->layers[i]->policy, model->policy))
       fprintf(out, ", %s: %s", model->layers[i]->name, kd_policy_name(model->layers[i]->policy));
   putc('\n', out);
 }

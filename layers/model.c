@@ -100,29 +100,38 @@ void kd_model_add_output(kd_model *model, const char *name, kd_tap tap) {
       (kd_model_output){.name = kd_pool_strdup(model->pool, name ? name : layer_name), .tap = tap};
 }
 
-/* Ranges begin on cache lines, so that slices of different weights never share one. */
-enum { WEIGHT_ALIGNMENT = 16 };
+/* Weights begin on cache lines, so that slices of different weights never share one. */
+enum { LINE_BYTES = 64 };
 
-static int64_t place(kd_weight *weight, int64_t offset) {
-  weight->offset = offset;
-  return offset + (weight->count + WEIGHT_ALIGNMENT - 1) / WEIGHT_ALIGNMENT * WEIGHT_ALIGNMENT;
+/* Elements of the weight with its padding. */
+static int64_t padded(const kd_weight *weight) {
+  int64_t line = LINE_BYTES / (int64_t)kd_dtype_size(weight->dtype);
+  return (weight->count + line - 1) / line * line;
+}
+
+static void place_trainable(kd_model *model, kd_weight *weight) {
+  weight->offset = model->trainable_floats;
+  weight->place = model->trainable_bytes;
+  model->trainable_floats += padded(weight);
+  model->trainable_bytes += (size_t)padded(weight) * kd_dtype_size(weight->dtype);
 }
 
 void kd_model_layout(kd_model *model, int n_order, const int *order) {
   for (int i = 0; i < model->n_weights; i++) model->weights[i].offset = -1;
-  model->trainable_floats = model->state_floats = 0;
+  model->trainable_floats = 0;
+  model->trainable_bytes = model->state_bytes = 0;
   for (int i = 0; i < n_order; i++) {
     kd_weight *weight = &model->weights[order[i]];
-    if (weight->trainable && weight->offset < 0)
-      model->trainable_floats = place(weight, model->trainable_floats);
+    if (weight->trainable && weight->offset < 0) place_trainable(model, weight);
   }
   for (int i = 0; i < model->n_weights; i++) {
     kd_weight *weight = &model->weights[i];
-    if (weight->offset >= 0) continue;
-    if (weight->trainable)
-      model->trainable_floats = place(weight, model->trainable_floats);
-    else
-      model->state_floats = place(weight, model->state_floats);
+    if (weight->trainable) {
+      if (weight->offset < 0) place_trainable(model, weight);
+      continue;
+    }
+    weight->place = model->state_bytes;
+    model->state_bytes += (size_t)padded(weight) * kd_dtype_size(weight->dtype);
   }
 }
 
@@ -131,6 +140,15 @@ int64_t kd_model_count_params(const kd_model *model, bool trainable_only) {
   for (int i = 0; i < model->n_weights; i++)
     if (model->weights[i].trainable || !trainable_only) count += model->weights[i].count;
   return count;
+}
+
+int64_t kd_model_param_bytes(const kd_model *model, bool trainable_only) {
+  int64_t bytes = 0;
+  for (int i = 0; i < model->n_weights; i++) {
+    const kd_weight *weight = &model->weights[i];
+    if (weight->trainable || !trainable_only) bytes += weight->count * (int64_t)kd_dtype_size(weight->dtype);
+  }
+  return bytes;
 }
 
 kd_status kd_weight_initialize(const kd_weight *weight, uint64_t seed, float *values) {

@@ -44,15 +44,19 @@ typedef struct kd_weight {
   int layer;
   kd_shape shape;
   int64_t count;
+  kd_dtype dtype; /* in which it is stored, and the optimizer's slots of it; gradients are float32 */
   kd_object initializer, regularizer;
   bool trainable;
   const char *again; /* part of the layer where weights files hold it once more, in front of others, see
                         io/weights_layout.h; NULL: none */
   kd_shape
       fans; /* (fan in, fan out) where they do not follow from the shape, see kd_build_kernel; else rank 0 */
-  /* Place in its range, in floats: the range of trainable weights (in the order in which backward produces
-   * gradients) or the range of state. Set by kd_model_layout; multiples of 16. */
+  /* Place of its gradient in the range of gradients, in floats, and of its values in the range of weights (or
+   * of state, when it is not trainable) and of slots, in bytes. Trainable weights stand in the order in which
+   * backward produces gradients. Set by kd_model_layout; both begin on cache lines, and neighbours of one type
+   * are neighbours in both ranges with the same gaps, counted in elements. */
   int64_t offset;
+  size_t place;
 } kd_weight;
 
 /* What a stateful layer keeps from batch to batch: `width` numbers for each row of the fixed batch. */
@@ -77,7 +81,10 @@ struct kd_model {
   int n_weights;
   kd_kept *kept;
   int n_kept;
-  int64_t trainable_floats, state_floats; /* sizes of the two ranges, with padding; set by kd_model_layout */
+  /* Sizes of the ranges, with padding; set by kd_model_layout: elements of all trainable weights, bytes of
+   * these and of all others. */
+  int64_t trainable_floats;
+  size_t trainable_bytes, state_bytes;
   bool finished;
   size_t layer_capacity, call_capacity, input_capacity, output_capacity, weight_capacity, kept_capacity;
 };
@@ -154,6 +161,8 @@ void kd_model_layout(kd_model *model, int n_order, const int *order);
 kd_status kd_weight_initialize(const kd_weight *weight, uint64_t seed, float *values);
 
 int64_t kd_model_count_params(const kd_model *model, bool trainable_only);
+/* Their bytes in the types in which they are stored. */
+int64_t kd_model_param_bytes(const kd_model *model, bool trainable_only);
 /* A hash of structure, options as written, shapes: equal models have equal hashes. */
 uint64_t kd_model_hash(const kd_model *model);
 

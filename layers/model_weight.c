@@ -17,13 +17,14 @@ static kd_sym declare_weight(kd_build *build, const char *name, kd_shape shape, 
                         .layer = layer->index,
                         .shape = shape,
                         .count = count,
+                        .dtype = layer->policy.variable,
                         .trainable = trainable && layer->trainable,
                         .offset = -1};
   if (initializer) weight->initializer = *initializer;
   if (regularizer) weight->regularizer = *regularizer;
   layer->n_weights++;
   build->next_weight++;
-  return kd_weight_sym(build->graph, KD_F32, shape, index, weight->path);
+  return kd_weight_sym(build->graph, weight->dtype, shape, index, weight->path);
 }
 
 kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,
@@ -43,9 +44,9 @@ kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const 
         "%s has shape %s, but for another input size it would have shape %s; the sizes of all "
         "calls, and of axes that weights depend on, must be equal and known",
         name, kd_shape_text(&weight->shape, before), kd_shape_text(&shape, now));
-  if (!build->weight_sym) return kd_weight_sym(build->graph, KD_F32, shape, index, weight->path);
+  if (!build->weight_sym) return kd_weight_sym(build->graph, weight->dtype, shape, index, weight->path);
   if (build->weight_sym[index] == KD_NO_SYM)
-    build->weight_sym[index] = kd_weight_sym(build->graph, KD_F32, shape, index, weight->path);
+    build->weight_sym[index] = kd_weight_sym(build->graph, weight->dtype, shape, index, weight->path);
   return build->weight_sym[index];
 }
 
@@ -76,6 +77,7 @@ void kd_build_prepared(kd_build *build, kd_sym weight, kd_sym value) {
   kd_built *built = build->built;
   if (weight == KD_NO_SYM || value == KD_NO_SYM) return;
   int number = kd_sym_get(build->graph, weight)->index;
+  value = kd_cast(build->graph, value, kd_sym_get(build->graph, weight)->dtype);
   for (int i = 0; i < built->n_prepared; i++)
     if (built->prepared[i].weight == number) {
       kd_graph_fail(build->graph, "changes %s before each step, so it can be called once only",

@@ -11,6 +11,8 @@ static const struct {
     {"float32", {KD_F32, KD_F32}},
     {"mixed_bfloat16", {KD_BF16, KD_F32}},
     {"mixed_float16", {KD_F16, KD_F32}},
+    {"bfloat16", {KD_BF16, KD_BF16}},
+    {"float16", {KD_F16, KD_F16}},
 };
 enum { N_POLICIES = sizeof policies / sizeof *policies };
 
@@ -18,10 +20,13 @@ kd_policy kd_policy_get(int number) {
   return policies[number].policy;
 }
 
+bool kd_policy_equal(kd_policy a, kd_policy b) {
+  return a.compute == b.compute && a.variable == b.variable;
+}
+
 const char *kd_policy_name(kd_policy policy) {
   for (int i = 0; i < N_POLICIES; i++)
-    if (policies[i].policy.compute == policy.compute && policies[i].policy.variable == policy.variable)
-      return policies[i].name;
+    if (kd_policy_equal(policies[i].policy, policy)) return policies[i].name;
   return "";
 }
 

@@ -13,7 +13,7 @@ static kd_status add_parts(kd_trainer *t, kd_pool *pool, const int *order, int f
       if (!kd_optimizer_slot_shape(t->setup->optimizer, part, weight, &shape)) continue;
       float *values = kd_pool_alloc(pool, (size_t)weight->count, sizeof *values);
       KD_TRY(kd_replica_get(t->replica, part, order[i], values));
-      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .shape = shape};
+      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .dtype = weight->dtype, .shape = shape};
     }
   }
   return KD_OK;

@@ -32,31 +32,6 @@ void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end)
   kd_split(rows, r->spec.micro_shards, last - 1, &ignored, end);
 }
 
-float *kd_replica_place(const kd_replica *r, int weight) {
-  const kd_weight *w = &r->spec.model->weights[weight];
-  return (w->trainable ? r->weights : r->state) + w->offset;
-}
-
-static float *part_place(const kd_replica *r, int part, int weight) {
-  if (part == KD_PART_WEIGHT) return kd_replica_place(r, weight);
-  const kd_weight *w = &r->spec.model->weights[weight];
-  float *range = part < r->spec.optimizer->n_slots ? r->slots + part * r->n_weight : r->accumulated;
-  return range + w->offset;
-}
-
-kd_status kd_replica_get(kd_replica *r, int part, int weight, float *values) {
-  kd_device *device = r->spec.device;
-  size_t bytes = (size_t)r->spec.model->weights[weight].count * sizeof(float);
-  return device->backend->download(device, values, part_place(r, part, weight), bytes);
-}
-
-kd_status kd_replica_put(kd_replica *r, int part, int weight, const float *values) {
-  kd_device *device = r->spec.device;
-  size_t bytes = (size_t)r->spec.model->weights[weight].count * sizeof(float);
-  r->version++;
-  return device->backend->upload(device, part_place(r, part, weight), values, bytes);
-}
-
 /* The passes of this rank: micro-shards of the tree, or pieces of at most micro_batch rows added in order. */
 static kd_status plan_passes(kd_replica *r) {
   const kd_comm *comm = r->spec.comm;
@@ -114,19 +89,23 @@ static kd_status plan_buckets(kd_replica *r) {
                         r->spec.bucket_bytes, &r->buckets);
 }
 
+static size_t accumulated_bytes(const kd_replica *r) {
+  return (size_t)r->n_weight * sizeof *r->accumulated;
+}
+
 static kd_status allocate(kd_replica *r) {
   kd_device *device = r->spec.device;
   const kd_optimizer *optimizer = r->spec.optimizer;
-  size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
+  size_t weight_bytes = r->spec.model->trainable_bytes;
   KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->weights));
-  KD_TRY(device->backend->alloc(device, (size_t)r->n_state * sizeof(float), (void **)&r->state));
+  KD_TRY(device->backend->alloc(device, r->spec.model->state_bytes, (void **)&r->state));
   KD_TRY(device->backend->alloc(device, sizeof *r->values, (void **)&r->values));
   size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
   KD_TRY(device->backend->alloc(device, counts, (void **)&r->inv_count));
   if (optimizer) {
     KD_TRY(device->backend->alloc(device, weight_bytes * (size_t)optimizer->n_slots, (void **)&r->slots));
     if (optimizer->accumulation > 1)
-      KD_TRY(device->backend->alloc(device, weight_bytes, (void **)&r->accumulated));
+      KD_TRY(device->backend->alloc(device, accumulated_bytes(r), (void **)&r->accumulated));
   }
   KD_TRY(kd_sums_alloc(r));
   return kd_used_rows_alloc(r);
@@ -182,7 +161,6 @@ static kd_status lay_out(kd_replica *r) {
   plan_front(r);
   KD_TRY(kd_passes_order(r));
   r->n_weight = r->spec.model->trainable_floats;
-  r->n_state = r->spec.model->state_floats;
   r->n_reduce = r->n_front + (r->spec.optimizer ? r->n_weight : 0);
   KD_TRY(plan_buckets(r));
   r->bucket_ready = kd_pool_alloc(r->pool, (size_t)r->buckets.count + 1, sizeof(bool));
@@ -260,7 +238,7 @@ kd_status kd_replica_create(const kd_replica_spec *spec, kd_replica **replica) {
 void kd_replica_destroy(kd_replica *r) {
   if (!r) return;
   kd_device *device = r->spec.device;
-  size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
+  size_t weight_bytes = r->spec.model->trainable_bytes;
   if (device->exchange_context == r) device->exchange = NULL;
   kd_reducer_destroy(r->reducer);
   kd_reducer_destroy(r->tail_reducer);
@@ -270,9 +248,9 @@ void kd_replica_destroy(kd_replica *r) {
   kd_kept_free(r);
   kd_sums_free(r);
   if (r->weights) device->backend->free(device, r->weights, weight_bytes);
-  if (r->state) device->backend->free(device, r->state, (size_t)r->n_state * sizeof(float));
+  if (r->state) device->backend->free(device, r->state, r->spec.model->state_bytes);
   if (r->slots) device->backend->free(device, r->slots, weight_bytes * (size_t)r->spec.optimizer->n_slots);
-  if (r->accumulated) device->backend->free(device, r->accumulated, weight_bytes);
+  if (r->accumulated) device->backend->free(device, r->accumulated, accumulated_bytes(r));
   size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
   if (r->inv_count) device->backend->free(device, r->inv_count, counts);
   if (r->values) device->backend->free(device, r->values, sizeof *r->values);
@@ -282,12 +260,14 @@ void kd_replica_destroy(kd_replica *r) {
 }
 
 kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
-  size_t weight_bytes = (size_t)r->n_weight * sizeof(float);
-  size_t slots =
-      r->spec.optimizer ? (size_t)r->spec.optimizer->n_slots + (r->spec.optimizer->accumulation > 1) : 0;
+  const kd_optimizer *optimizer = r->spec.optimizer;
+  size_t weight_bytes = r->spec.model->trainable_bytes, slot_bytes = 0;
+  if (optimizer)
+    slot_bytes =
+        weight_bytes * (size_t)optimizer->n_slots + (optimizer->accumulation > 1) * accumulated_bytes(r);
   kd_replica_stats stats = {
-      .weight_bytes = weight_bytes + (size_t)r->n_state * sizeof(float),
-      .slot_bytes = weight_bytes * slots,
+      .weight_bytes = weight_bytes + r->spec.model->state_bytes,
+      .slot_bytes = slot_bytes,
       .reduce_bytes = r->reduce_bytes + (r->own_leaf || r->apart ? (size_t)r->n_reduce * sizeof(float) : 0) +
                       kd_used_rows_bytes(r),
       .n_buckets = r->buckets.count,

@@ -58,6 +58,10 @@ void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end)
 enum { KD_PART_WEIGHT = -1 };
 kd_status kd_replica_get(kd_replica *replica, int part, int weight, float *values);
 kd_status kd_replica_put(kd_replica *replica, int part, int weight, const float *values);
+/* The same in the type in which it is stored, for checkpoints: into the pool; back from a tensor of that type
+ * and shape, else KD_ERR_USAGE with both in a text that names no weight. */
+kd_status kd_replica_save(kd_replica *replica, kd_pool *pool, int part, int weight, kd_tensor *tensor);
+kd_status kd_replica_load(kd_replica *replica, int part, int weight, const kd_tensor *tensor);
 
 /* What stateful layers keep (kd_model.kept): all rows of the fixed batch. get: values is filled on rank 0;
  * collective. put: every rank gives the rows of all. */

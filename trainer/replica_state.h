@@ -52,14 +52,15 @@ struct kd_replica {
   kd_replica_spec spec;
   kd_pool *pool;
   bool dry;
-  int64_t n_weight, n_state, n_front, n_reduce; /* floats; front: tail and moving statistics */
+  int64_t n_weight, n_front, n_reduce; /* floats: gradients; tail and moving statistics; both */
   int64_t tail_floats;                          /* the objective's tail, padded */
   int64_t *moving_at; /* per weight: place of its statistic in the reduce range, -1: none */
   int *unused;        /* trainable weights without a gradient: their part of the range is kept at zero */
   int n_unused;
   kd_table *tables; /* in the order of their places */
   int n_tables;
-  float *weights, *state, *slots, *accumulated; /* device memory */
+  char *weights, *state, *slots; /* device memory, in the types of the weights: kd_weight.place */
+  float *accumulated;            /* device memory, in the places of gradients */
   float *reduce; /* host: partial sums of this rank; partial 0 becomes the sum */
   size_t reduce_bytes;
   float *leaf;            /* device memory where passes write: a buffer of its own, or `reduce` itself */
@@ -134,8 +135,9 @@ kd_status kd_kept_check(const kd_replica *replica, const kd_step_data *data);
 kd_status kd_kept_load(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
 kd_status kd_kept_store(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
 
-/* Address of a weight's values or gradient. */
-float *kd_replica_place(const kd_replica *replica, int weight);
+/* Address of a weight's values, of the place in a slot's range, of its gradient. */
+void *kd_replica_place(const kd_replica *replica, int weight);
+void *kd_replica_slots(const kd_replica *replica, int slot, size_t place);
 static inline float *kd_replica_gradient(const kd_replica *replica, float *base, int weight) {
   return base + replica->n_front + replica->spec.model->weights[weight].offset;
 }

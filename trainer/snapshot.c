@@ -56,10 +56,9 @@ static kd_status save_weights(kd_trainer *t, kd_snapshot *s) {
     for (int w = 0; w < model->n_weights; w++) {
       const kd_weight *weight = &model->weights[w];
       if (part != KD_PART_WEIGHT && !weight->trainable) continue;
-      float *values = kd_pool_alloc(s->pool, (size_t)weight->count, sizeof *values);
-      KD_TRY(kd_replica_get(t->replica, part, w, values));
-      kd_snapshot_array(s, kd_snapshot_part(s->pool, t->setup->optimizer, part), weight->path,
-                        (kd_tensor){KD_F32, weight->shape, values});
+      kd_tensor tensor;
+      KD_TRY(kd_replica_save(t->replica, s->pool, part, w, &tensor));
+      kd_snapshot_array(s, kd_snapshot_part(s->pool, t->setup->optimizer, part), weight->path, tensor);
     }
   }
   return KD_OK;
@@ -73,10 +72,9 @@ static kd_status load_weights(kd_trainer *t, const kd_snapshot *s) {
       if (part != KD_PART_WEIGHT && !weight->trainable) continue;
       const char *owner = kd_snapshot_part(s->pool, t->setup->optimizer, part);
       const kd_tensor *tensor = kd_snapshot_get_array(s, owner, weight->path);
-      KD_CHECK(tensor && tensor->dtype == KD_F32 && kd_shape_equal(&tensor->shape, &weight->shape),
-               KD_ERR_USAGE, "the checkpoint lacks %s/%s in the shape that the model has", owner,
-               weight->path);
-      KD_TRY(kd_replica_put(t->replica, part, w, tensor->data));
+      KD_CHECK(tensor, KD_ERR_USAGE, "the checkpoint lacks %s/%s", owner, weight->path);
+      kd_status status = kd_replica_load(t->replica, part, w, tensor);
+      if (status != KD_OK) return kd_fail_context(status, "the checkpoint's %s/%s", owner, weight->path);
     }
   }
   return KD_OK;

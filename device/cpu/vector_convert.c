@@ -1,8 +1,7 @@
 /* Conversions between float32 and every other type. Each value is rounded on its own, so the compiler may
  * vectorise these loops in any way. */
+#include "device/base/half.h"
 #include "device/cpu/vector_simd.h"
-
-typedef uint32_t bits32 __attribute__((may_alias));
 
 void KD_V(fill)(float *out, float value, int64_t n) {
   int64_t i = 0;
@@ -32,8 +31,7 @@ static void load_f32(float *out, const void *from, int64_t n) {
 
 static void load_bf16(float *out, const void *from, int64_t n) {
   const uint16_t *x = from;
-  bits32 *bits = (bits32 *)out;
-  for (int64_t i = 0; i < n; i++) bits[i] = (uint32_t)x[i] << 16;
+  for (int64_t i = 0; i < n; i++) out[i] = kd_bf16_value(x[i]);
 }
 
 /* --- from float ------------------------------------------------------------------------------------ */
@@ -62,15 +60,9 @@ static void store_f64(void *out, const float *from, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i] = from[i];
 }
 
-/* Round to nearest even; NaN stays NaN (the quiet bit is set). */
 static void store_bf16(void *out, const float *from, int64_t n) {
   uint16_t *y = out;
-  const bits32 *bits = (const bits32 *)from;
-  for (int64_t i = 0; i < n; i++) {
-    uint32_t b = bits[i], rounded = b + 0x7FFFu + (b >> 16 & 1);
-    bool nan = (b & 0x7FFFFFFFu) > 0x7F800000u;
-    y[i] = (uint16_t)((nan ? b | 0x400000u : rounded) >> 16);
-  }
+  for (int64_t i = 0; i < n; i++) y[i] = kd_bf16_bits(from[i]);
 }
 
 /* --- float16 --------------------------------------------------------------------------------------- */
@@ -98,43 +90,14 @@ static void store_f16(void *out, const float *from, int64_t n) {
   for (; i < n; i++) y[i] = (uint16_t)_cvtss_sh(from[i], _MM_FROUND_TO_NEAREST_INT);
 }
 #else
-/* Without F16C: the exponent is moved by a multiplication, which also makes subnormal numbers right. */
 static void load_f16(float *out, const void *from, int64_t n) {
   const uint16_t *x = from;
-  for (int64_t i = 0; i < n; i++) {
-    uint32_t sign = (uint32_t)(x[i] & 0x8000u) << 16, rest = (uint32_t)(x[i] & 0x7FFFu) << 13;
-    float value;
-    memcpy(&value, &rest, sizeof value);
-    value *= 0x1p112f;
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((x[i] & 0x7C00u) == 0x7C00u) bits = 0x7F800000u | rest;
-    bits |= sign;
-    memcpy(out + i, &bits, sizeof bits);
-  }
-}
-
-static uint16_t half_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
-  bits &= 0x7FFFFFFFu;
-  if (bits > 0x7F800000u) return sign | 0x7E00u | (uint16_t)(bits >> 13 & 0x3FFu);
-  if (bits >= 0x477FF000u) return sign | 0x7C00u; /* 65520 and more */
-  if (bits < 0x38800000u) {                       /* subnormal: the sum's last bit is worth 2^-24 */
-    float magnitude;
-    memcpy(&magnitude, &bits, sizeof magnitude);
-    magnitude += 0.5f;
-    memcpy(&bits, &magnitude, sizeof bits);
-    return sign | (uint16_t)(bits - 0x3F000000u);
-  }
-  bits += 0xFFFu + (bits >> 13 & 1);
-  return sign | (uint16_t)((bits - 0x38000000u) >> 13);
+  for (int64_t i = 0; i < n; i++) out[i] = kd_f16_value(x[i]);
 }
 
 static void store_f16(void *out, const float *from, int64_t n) {
   uint16_t *y = out;
-  for (int64_t i = 0; i < n; i++) y[i] = half_of(from[i]);
+  for (int64_t i = 0; i < n; i++) y[i] = kd_f16_bits(from[i]);
 }
 #endif
 

@@ -66,11 +66,22 @@ static void add_grad(walk *w, const kd_node *node, kd_sym input, kd_sym grad) {
   *sum = *sum == KD_NO_SYM ? grad : kd_add(w->g, *sum, grad);
 }
 
-/* The gradient of a tensor in the tensor's own shape and type. */
+static bool is_move(kd_op op) {
+  return op == KD_OP_RESHAPE || op == KD_OP_TRANSPOSE || op == KD_OP_SLICE || op == KD_OP_BROADCAST;
+}
+
+kd_dtype kd_grad_type(const kd_graph *g, kd_sym sym) {
+  const kd_sym_info *info = kd_sym_get(g, sym), *root = info;
+  while (root->node >= 0 && is_move(g->nodes[root->node].op))
+    root = kd_sym_get(g, g->nodes[root->node].input[0]);
+  return root->role == KD_ROLE_WEIGHT && kd_dtype_is_half(info->dtype) ? KD_F32 : info->dtype;
+}
+
+/* The gradient of a tensor in the tensor's own shape, and in its type. */
 static kd_sym whole_grad(walk *w, kd_sym sym) {
   if (w->grad[sym] == KD_NO_SYM) return KD_NO_SYM;
   const kd_sym_info *info = kd_sym_get(w->g, sym);
-  return kd_cast(w->g, kd_broadcast(w->g, w->grad[sym], info->shape), info->dtype);
+  return kd_cast(w->g, kd_broadcast(w->g, w->grad[sym], info->shape), kd_grad_type(w->g, sym));
 }
 
 /* Pointwise work and reshapes take gradients in smaller shapes. */

@@ -166,6 +166,10 @@ kd_sym kd_attention(kd_graph *g, kd_sym q, kd_sym k, kd_sym v, const kd_sym *mas
                     const kd_attention_attr *attr);
 kd_sym kd_sparse_xent(kd_graph *g, kd_sym logits, kd_sym labels, int ignore);
 
+/* The type of the gradient of a tensor: its own; of a weight, and of a weight that was only moved, float32
+ * whatever the weight is stored in, since passes and ranks add it up. */
+kd_dtype kd_grad_type(const kd_graph *g, kd_sym sym);
+
 /* Reverse-mode differentiation (autodiff.c): appends the nodes of d(loss)/d(wanted[i]). `loss` is a scalar
  * whose own gradient is 1. grads[i] is KD_NO_SYM when wanted[i] does not reach the loss. Nodes made are
  * marked backward. Fails with the layer's name when a needed op has no gradient. */

@@ -25,8 +25,9 @@ static kd_status gather_infer(const void *attr, int n_inputs, const kd_sym_info 
 static void gather_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed,
                         kd_sym *din) {
   kd_shape_attr attr = {*kd_sym_shape(g, node->input[0])};
-  if (needed[0])
-    din[0] = kd_append(g, KD_OP_SCATTER_ADD, &attr, 2, (kd_sym[]){node->input[1], dout[0]}, NULL);
+  if (!needed[0]) return;
+  kd_sym rows = kd_cast(g, dout[0], kd_grad_type(g, node->input[0]));
+  din[0] = kd_append(g, KD_OP_SCATTER_ADD, &attr, 2, (kd_sym[]){node->input[1], rows}, NULL);
 }
 
 static kd_status scatter_add_infer(const void *attr_, int n_inputs, const kd_sym_info *const *x,

@@ -15,5 +15,5 @@ kd_status kd_product_check(const char *what, const kd_product_types *types, cons
 }
 
 kd_product_types kd_product_grad(const kd_graph *g, const kd_product_types *of, kd_sym like) {
-  return (kd_product_types){.factors = of->factors, .result = kd_sym_get(g, like)->dtype};
+  return (kd_product_types){.factors = of->factors, .result = kd_grad_type(g, like)};
 }

@@ -9,7 +9,7 @@ kd_status kd_product_check(const char *what, const kd_product_types *types, cons
                            const kd_sym_info *b);
 
 /* The types of a product that gives the gradient of `like`: the factors of the product that is derived, the
- * result in the type of `like`. So the gradient of a float32 kernel is float32. */
+ * result in the type of its gradient (kd_grad_type). So the gradient of a kernel is float32. */
 kd_product_types kd_product_grad(const kd_graph *g, const kd_product_types *of, kd_sym like);
 
 #endif

@@ -60,7 +60,7 @@ static kd_sym match_bias(const pass *p, int node, kd_sym sum, int head) {
   const kd_sym_info *info = &p->graph->syms[bias], *full = &p->graph->syms[sum];
   bool vector = info->shape.rank == 1 && full->shape.rank > 1 &&
                 info->shape.dim[0] == full->shape.dim[full->shape.rank - 1];
-  return vector && info->dtype == KD_F32 && computed_before(p, bias, head) ? bias : KD_NO_SYM;
+  return vector && kd_dtype_is_float(info->dtype) && computed_before(p, bias, head) ? bias : KD_NO_SYM;
 }
 
 static kd_epilogue match_activation(const pass *p, int node, kd_sym x) {

@@ -97,10 +97,15 @@ static void test_weights_and_layout(void **state) {
   assert_int_equal(kd_model_count_params(model, false), 48 + 16 + 16 + 27);
   const int order[] = {7, 6, 3, 2, 1, 0};
   kd_model_layout(model, 6, order);
-  const int64_t offsets[] = {16 + 32 + 16 + 16 + 16, 16 + 32 + 16 + 16, 16 + 32 + 16, 16 + 32, 0, 16, 16, 0};
+  const int64_t offsets[] = {16 + 32 + 16 + 16 + 16, 16 + 32 + 16 + 16, 16 + 32 + 16, 16 + 32, -1, -1, 16, 0};
   for (int i = 0; i < 8; i++) assert_int_equal(model->weights[i].offset, offsets[i]);
+  for (int i = 0; i < 8; i++) {
+    bool moving = i == 4 || i == 5;
+    assert_int_equal(model->weights[i].place, 4 * (moving ? 16 * (i - 4) : offsets[i]));
+  }
   assert_int_equal(model->trainable_floats, 16 + 32 + 16 + 16 + 16 + 48);
-  assert_int_equal(model->state_floats, 32);
+  assert_int_equal(model->trainable_bytes, 4 * model->trainable_floats);
+  assert_int_equal(model->state_bytes, 4 * 32);
   assert_int_equal(model->layers[2]->first_weight, 2);
   assert_int_equal(model->layers[2]->n_weights, 4);
   kd_model_destroy(model);
