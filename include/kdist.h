@@ -142,7 +142,7 @@ typedef struct kd_compile_args {
   const char *metrics;          /* "accuracy, Mean()"; several outputs: "dict(OUTPUT=metrics, ...)" */
   const char *weighted_metrics; /* metrics that see the weights of samples */
   const char *class_weight;     /* weights of classes 0, 1, ... in training: "1, 2.5" */
-  const char *dtype_policy;     /* "float32", "mixed_bfloat16" */
+  const char *dtype_policy;     /* "float32", "mixed_bfloat16", "bfloat16" ... */
   int64_t seed;                 /* of all random numbers: weights, order of samples, dropout */
   int64_t micro_batch;          /* rows of one pass on one rank; 0: no limit */
   const char *recompute;        /* "none", "activations", "all": not kept for the backward pass */

@@ -26,7 +26,8 @@ typedef struct kd_optimizer_vars {
 void kd_weights_keras_order(const kd_model *model, int *order);
 
 /* weight[i] points to the values of model->weights[i], host memory; they are written in the weight's type.
- * Under a temporary name, synced, renamed. optimizer may be NULL. KD_ERR_RUN on a full disk; nothing half-written stays. */
+ * Under a temporary name, synced, renamed. optimizer may be NULL. KD_ERR_RUN on a full disk; nothing
+ * half-written stays. */
 kd_status kd_weights_write(const char *path, const kd_model *model, const float *const *weight,
                            const kd_optimizer_vars *optimizer);
 /* Reads files that Keras or kdist wrote. Every weight must be found with its shape: else KD_ERR_USAGE naming

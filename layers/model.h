@@ -53,8 +53,8 @@ typedef struct kd_weight {
       fans; /* (fan in, fan out) where they do not follow from the shape, see kd_build_kernel; else rank 0 */
   /* Place of its gradient in the range of gradients, in floats, and of its values in the range of weights (or
    * of state, when it is not trainable) and of slots, in bytes. Trainable weights stand in the order in which
-   * backward produces gradients. Set by kd_model_layout; both begin on cache lines, and neighbours of one type
-   * are neighbours in both ranges with the same gaps, counted in elements. */
+   * backward produces gradients. Set by kd_model_layout; both begin on cache lines, and neighbours of one
+   * type are neighbours in both ranges with the same gaps, counted in elements. */
   int64_t offset;
   size_t place;
 } kd_weight;

@@ -8,10 +8,8 @@ static const struct {
   const char *name;
   kd_policy policy;
 } policies[] = {
-    {"float32", {KD_F32, KD_F32}},
-    {"mixed_bfloat16", {KD_BF16, KD_F32}},
-    {"mixed_float16", {KD_F16, KD_F32}},
-    {"bfloat16", {KD_BF16, KD_BF16}},
+    {"float32", {KD_F32, KD_F32}},       {"mixed_bfloat16", {KD_BF16, KD_F32}},
+    {"mixed_float16", {KD_F16, KD_F32}}, {"bfloat16", {KD_BF16, KD_BF16}},
     {"float16", {KD_F16, KD_F16}},
 };
 enum { N_POLICIES = sizeof policies / sizeof *policies };

@@ -53,15 +53,15 @@ struct kd_replica {
   kd_pool *pool;
   bool dry;
   int64_t n_weight, n_front, n_reduce; /* floats: gradients; tail and moving statistics; both */
-  int64_t tail_floats;                          /* the objective's tail, padded */
-  int64_t *moving_at; /* per weight: place of its statistic in the reduce range, -1: none */
-  int *unused;        /* trainable weights without a gradient: their part of the range is kept at zero */
+  int64_t tail_floats;                 /* the objective's tail, padded */
+  int64_t *moving_at;                  /* per weight: place of its statistic in the reduce range, -1: none */
+  int *unused; /* trainable weights without a gradient: their part of the range is kept at zero */
   int n_unused;
   kd_table *tables; /* in the order of their places */
   int n_tables;
   char *weights, *state, *slots; /* device memory, in the types of the weights: kd_weight.place */
   float *accumulated;            /* device memory, in the places of gradients */
-  float *reduce; /* host: partial sums of this rank; partial 0 becomes the sum */
+  float *reduce;                 /* host: partial sums of this rank; partial 0 becomes the sum */
   size_t reduce_bytes;
   float *leaf;            /* device memory where passes write: a buffer of its own, or `reduce` itself */
   bool own_leaf;          /* passes are added up */

@@ -59,15 +59,18 @@ steps() { # NAME ARGUMENT...
   shift
   expect 0 "run $name" 0 fit steps.ini run.dir=runs/$name --progress=none "$@"
 }
-for policy in float32 mixed_bfloat16; do
+for policy in float32 mixed_bfloat16 bfloat16; do
   steps steps-$policy-cpu distributed.device=cpu train.dtype_policy=$policy
   steps steps-$policy distributed.device=cuda train.dtype_policy=$policy
 done
 close_to steps-float32-cpu steps-float32
 close_to steps-mixed_bfloat16-cpu steps-mixed_bfloat16 1e-2
-train 0 half-cpu 0 distributed.device=cpu train.dtype_policy=mixed_bfloat16
-train 0 half 0 distributed.device=cuda train.dtype_policy=mixed_bfloat16
-close_to half-cpu half 5e-2
+close_to steps-bfloat16-cpu steps-bfloat16 2e-2
+for policy in mixed_bfloat16 bfloat16; do
+  train 0 $policy-cpu 0 distributed.device=cpu train.dtype_policy=$policy
+  train 0 $policy 0 distributed.device=cuda train.dtype_policy=$policy
+  close_to $policy-cpu $policy 5e-2
+done
 
 train 0 cpu 0 distributed.device=cpu
 train 0 one 0 distributed.device=cuda

@@ -49,6 +49,17 @@ def write(name, transform=None, **options):
         source.visititems(copy)
 
 
+def write_half(policy):
+    """The same model with variables of a half type, without an optimizer."""
+    keras.config.set_dtype_policy(policy)
+    half = make_model()
+    for layer in half.layers:
+        if layer.name in BASE:
+            layer.set_weights(expected(layer))
+    half.save_weights(os.path.join(HERE, policy + ".weights.h5"))
+    keras.config.set_dtype_policy("float32")
+
+
 def main():
     os.makedirs(HERE, exist_ok=True)
     model = make_model()
@@ -58,6 +69,8 @@ def main():
         if layer.name in BASE:
             layer.set_weights(expected(layer))
     model.save_weights(os.path.join(HERE, "keras.weights.h5"))
+    for policy in ["bfloat16", "float16"]:
+        write_half(policy)
     write("chunked.weights.h5", chunks=True, compression="gzip", shuffle=True)
     write("double.weights.h5", lambda p, d: (p, d.astype(">f8")))
     write("old_root.weights.h5", lambda p, d: (p.replace("layers/", "_layer_checkpoint_dependencies/"), d))

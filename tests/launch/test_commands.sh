@@ -42,6 +42,8 @@ types() {
   grep -q "^ Types: mixed_bfloat16, fc2: float32$" out || { fail "summary tells no types"; cat out; }
   expect 0 "check of types" 0 check a.ini $half
   grep -q "^  types       mixed_bfloat16$" out || { fail "check tells no types"; cat out; }
+  expect 0 "summary of stored types" 0 summary a.ini train.dtype_policy=bfloat16
+  once out ' Trainable params: 67 (134.00 B)'
   expect 0 "info" 0 info
   grep -q "^  bfloat16   products " out || { fail "info does not speak of bfloat16"; cat out; }
   KDIST_ISA=v3 expect 0 "bfloat16 without instructions" 0 fit a.ini run.dir=runs/types $half --progress=none

@@ -69,13 +69,16 @@ static const char *const cases[][2] = {
      "a.ini:8: layer b (Dense): unknown key 'unit'; did you mean 'units'?"},
     {GOOD "[layers]\nb = Dense(4, dtype=mixed_bfloat)\n",
      "a.ini:8: layer b: dtype = mixed_bfloat is unknown; did you mean 'mixed_bfloat16'?"},
-    {GOOD "[layers]\nb = Dense(4, dtype=int8)\n",
-     "a.ini:8: layer b: dtype = int8 is unknown; known are: float32, mixed_bfloat16, mixed_float16"},
+    {GOOD "[layers]\nb = Dense(4, dtype=int8)\n", "a.ini:8: layer b: dtype = int8 is unknown; known are: "
+                                                  "float32, mixed_bfloat16, mixed_float16, bfloat16, "
+                                                  "float16"},
     {GOOD "[layers]\nb = Dense(4, dtype=4)\n", "a.ini:8: layer b: dtype must be one name, not '4'"},
     {GOOD "[layers]\nb = share(fc, dtype=float32)(x)\n",
      "layer b: a shared layer has the dtype of the layer that it shares, not 'float32'"},
     {GOOD "[train]\ndtype_policy = mixed_bfloat\n",
      "[train]: dtype_policy = mixed_bfloat is unknown; did you mean 'mixed_bfloat16'?"},
+    {GOOD "[train]\ndtype_policy = float64\n",
+     "[train]: dtype_policy = float64 is unknown; did you mean 'float"},
     {GOOD "[layers]\nb = Dens(4)\n", "a.ini:8: layer b: unknown type 'Dens'; did you mean 'Dense'?"},
     {GOOD "[layers]\nb = myblok(4)\n[block myblock]\nparams = n\nc = Dense(${n})\n",
      "unknown type 'myblok'; did you mean block 'myblock'?"},

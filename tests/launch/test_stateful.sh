@@ -78,12 +78,16 @@ train resumed 3 train.epochs=2 --resume
 train resumed 0 train.epochs=3 --resume
 equal one resumed
 
-# The same with products in bfloat16.
-train half 0 train.dtype_policy=mixed_bfloat16
-train half-resumed 3 train.epochs=1 train.dtype_policy=mixed_bfloat16
-train half-resumed 2 train.epochs=3 --resume train.dtype_policy=mixed_bfloat16
-equal half half-resumed
-cmp -s runs/one/log.csv runs/half/log.csv && fail "dtype_policy makes no difference"
+# The same with products in bfloat16, and with weights that are stored in half types.
+for policy in mixed_bfloat16 bfloat16 float16; do
+  train $policy 0 train.dtype_policy=$policy
+  train $policy-resumed 3 train.epochs=1 train.dtype_policy=$policy
+  train $policy-resumed 2 train.epochs=3 --resume train.dtype_policy=$policy
+  equal $policy $policy-resumed
+  cmp -s runs/one/log.csv runs/$policy/log.csv && fail "dtype_policy = $policy makes no difference"
+done
+[ "$(stat -c %s runs/bfloat16/model.weights.h5)" -lt "$(stat -c %s runs/one/model.weights.h5)" ] ||
+  fail "weights in bfloat16 take no less room"
 
 # Passes of a few rows are only other roundings; without world, ranks too.
 train run 0 distributed.determinism=run

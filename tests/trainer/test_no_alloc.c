@@ -71,7 +71,8 @@ static kd_status count_steps(kd_callback *self, kd_trainer *trainer, int64_t bat
 
 static const kd_callback_kind counter = {.base = {.name = "Counter"}, .batch_end = count_steps};
 
-static double train(const char *const *layers, const char *optimizer, kd_determinism determinism) {
+static double train(const char *const *layers, const char *optimizer, kd_determinism determinism,
+                    kd_policy policy) {
   tiny t;
   tiny_spec spec = {.input = KD_SHAPE(CELLS),
                     .layers = layers,
@@ -81,6 +82,7 @@ static double train(const char *const *layers, const char *optimizer, kd_determi
                     .label_dtype = KD_I32,
                     .batch = BATCH,
                     .determinism = determinism,
+                    .policy = policy,
                     .comm = unit_comm};
   tiny_create(&t, &spec);
   kd_field fields[] = {{.name = "x", .dtype = KD_F32, .sample = KD_SHAPE(CELLS)},
@@ -132,12 +134,15 @@ static const struct {
   const char *const *layers;
   const char *optimizer;
   kd_determinism determinism;
+  kd_policy policy;
 } cases[] = {
-    {images, "Adam(0.01, global_clipnorm=1.0)", KD_DETERMINISM_RUN},
-    {images, "SGD(0.05, momentum=0.9, gradient_accumulation_steps=2)", KD_DETERMINISM_WORLD},
-    {images, "Lamb(0.01)", KD_DETERMINISM_OFF},
-    {sequences, "RMSprop(0.01, clipnorm=1.0)", KD_DETERMINISM_RUN},
-    {sequences, "AdamW(ExponentialDecay(0.01, 4, 0.5))", KD_DETERMINISM_WORLD},
+    {images, "Adam(0.01, global_clipnorm=1.0)", KD_DETERMINISM_RUN, {0}},
+    {images, "SGD(0.05, momentum=0.9, gradient_accumulation_steps=2)", KD_DETERMINISM_WORLD, {0}},
+    {images, "Lamb(0.01)", KD_DETERMINISM_OFF, {0}},
+    {sequences, "RMSprop(0.01, clipnorm=1.0)", KD_DETERMINISM_RUN, {0}},
+    {sequences, "AdamW(ExponentialDecay(0.01, 4, 0.5))", KD_DETERMINISM_WORLD, {0}},
+    {images, "Adam(0.01, use_ema=true)", KD_DETERMINISM_WORLD, {KD_BF16, KD_BF16}},
+    {sequences, "SGD(0.05, global_clipnorm=1.0)", KD_DETERMINISM_RUN, {KD_F16, KD_F16}},
 };
 
 static void steps_allocate_nothing(void **state) {
@@ -146,7 +151,7 @@ static void steps_allocate_nothing(void **state) {
   atomic_store(&library_calls, 0);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     atomic_store(&calls, 0);
-    double loss = train(cases[i].layers, cases[i].optimizer, cases[i].determinism);
+    double loss = train(cases[i].layers, cases[i].optimizer, cases[i].determinism, cases[i].policy);
     if (atomic_load(&calls) != 0)
       fprintf(stderr, "case %zu: %d allocations on rank %d\n", i, atomic_load(&calls), unit_comm->rank);
     assert_all(atomic_load(&calls) == 0);

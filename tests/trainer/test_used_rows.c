@@ -12,13 +12,16 @@ static const char *const wide[] = {"Embedding(90, 300)", "GlobalAveragePooling1D
 static const struct {
   const char *const *layers;
   const char *optimizer; /* up to its closing bracket */
+  kd_policy policy;
 } cases[] = {
-    {odd, "Adam(0.01"},
-    {wide, "Adam(0.01"},
-    {odd, "Adam(0.01, amsgrad=true"},
-    {odd, "AdamW(0.01"},
-    {odd, "SGD(0.1, momentum=0.9"},
-    {wide, "RMSprop(0.01"},
+    {odd, "Adam(0.01", {0}},
+    {wide, "Adam(0.01", {0}},
+    {odd, "Adam(0.01, amsgrad=true", {0}},
+    {odd, "AdamW(0.01", {0}},
+    {odd, "SGD(0.1, momentum=0.9", {0}},
+    {wide, "RMSprop(0.01", {0}},
+    {odd, "SGD(0.1, momentum=0.9", {KD_BF16, KD_BF16}},
+    {wide, "Adam(0.01", {KD_F16, KD_F16}},
 };
 
 /* Few rows are used, others each step. */
@@ -30,12 +33,13 @@ static void fill(float *x, uint8_t *y, int64_t rows, uint64_t step) {
   }
 }
 
-static uint64_t train(kd_comm *comm, const char *const *layers, const char *optimizer) {
+static uint64_t train(kd_comm *comm, const char *const *layers, const char *optimizer, kd_policy policy) {
   tiny t;
   tiny_spec spec = {.input = KD_SHAPE(WORDS),
                     .layers = layers,
                     .loss = "SparseCategoricalCrossentropy(from_logits=true)",
                     .optimizer = optimizer,
+                    .policy = policy,
                     .label_dtype = KD_U8,
                     .batch = BATCH,
                     .determinism = KD_DETERMINISM_RUN,
@@ -64,7 +68,8 @@ static void same_bits(void **state) {
     char used[100], whole[100];
     snprintf(used, sizeof used, "%s)", cases[i].optimizer);
     snprintf(whole, sizeof whole, "%s, clipnorm=1e30)", cases[i].optimizer);
-    uint64_t a = train(self, cases[i].layers, used), b = train(self, cases[i].layers, whole);
+    uint64_t a = train(self, cases[i].layers, used, cases[i].policy);
+    uint64_t b = train(self, cases[i].layers, whole, cases[i].policy);
     if (a != b) fail_msg("%s, %s: the used rows give other bits", cases[i].layers[0], used);
   }
   kd_comm_close(self);

@@ -39,6 +39,10 @@ static const struct {
     {"bfloat16", dense, "Adam(0.01)", {KD_BF16, KD_F32}},
     {"bfloat16 conv", conv, "SGD(0.05, momentum=0.9)", {KD_BF16, KD_F32}},
     {"bfloat16 sequence", sequence, "Adam(0.01)", {KD_BF16, KD_F32}},
+    {"stored bfloat16", dense, "Adam(0.01, use_ema=true)", {KD_BF16, KD_BF16}},
+    {"stored bfloat16 conv", conv, "SGD(0.05, momentum=0.9, global_clipnorm=0.5)", {KD_BF16, KD_BF16}},
+    {"stored float16 sequence", sequence, "SGD(0.05, gradient_accumulation_steps=2)", {KD_F16, KD_F16}},
+    {"stored float16 spectral", spectral, "Lamb(0.01)", {KD_F16, KD_F16}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
