@@ -7,6 +7,7 @@ const kd_command *const kd_commands[] = {
     &kd_command_predict,
     &kd_command_summary,
     &kd_command_plot,
+    &kd_command_plan,
     &kd_command_check,
     &kd_command_config,
     &kd_command_layers,

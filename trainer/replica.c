@@ -288,14 +288,29 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
   return stats;
 }
 
+/* A replica without memory, and the plan of its largest pass. */
+static kd_status start_dry(kd_replica *r, kd_pass_plan **plan) {
+  const kd_replica_spec *spec = &r->spec;
+  kd_mode mode = spec->optimizer ? KD_MODE_TRAIN : spec->objective ? KD_MODE_EVALUATE : KD_MODE_PREDICT;
+  KD_TRY(start(r));
+  return kd_passes_get(r, mode, kd_passes_nominal_rows(r), plan);
+}
+
 kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stats) {
   kd_replica *r = make(spec, true);
-  kd_status status = start(r);
   kd_pass_plan *plan;
-  kd_mode mode = spec->optimizer ? KD_MODE_TRAIN : spec->objective ? KD_MODE_EVALUATE : KD_MODE_PREDICT;
-  if (status == KD_OK) status = kd_passes_get(r, mode, kd_passes_nominal_rows(r), &plan);
+  kd_status status = start_dry(r, &plan);
   if (status == KD_OK) *stats = kd_replica_get_stats(r);
   stats->slow_scopes = NULL; /* lives in the replica's pool */
+  kd_replica_destroy(r);
+  return status;
+}
+
+kd_status kd_replica_list(const kd_replica_spec *spec, kd_pool *pool, const char **text) {
+  kd_replica *r = make(spec, true);
+  kd_pass_plan *plan;
+  kd_status status = start_dry(r, &plan);
+  if (status == KD_OK) *text = kd_plan_text(plan->plan, pool);
   kd_replica_destroy(r);
   return status;
 }

@@ -123,4 +123,7 @@ uint64_t kd_replica_hash(kd_replica *replica);
  * without an optimizer, in prediction without an objective. For kdist check and summary. */
 kd_status kd_replica_measure(const kd_replica_spec *spec, kd_replica_stats *stats);
 
+/* The launches of the same pass as text (kd_plan_text), in the pool. */
+kd_status kd_replica_list(const kd_replica_spec *spec, kd_pool *pool, const char **text);
+
 #endif

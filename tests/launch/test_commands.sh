@@ -65,6 +65,14 @@ check_and_summary() {
   done
   expect 0 "summary --json" 0 summary a.ini --json
   has out '"fc1"'
+  for n in 0 2; do
+    expect 0 plan $n plan a.ini
+    once out "of rank 0 of $((n ? n : 1)), training, CPU"
+    once out "     mark 0"
+    [ "$(grep -c '^ *[0-9]* matmul .*fc1/kernel' out)" = 1 ] || { fail "plan: no product with fc1/kernel"; cat out; }
+  done
+  expect 0 "plan --ranks" 0 plan a.ini --ranks 3
+  has out "a pass of $((($(sed -n 's/.*batch_size *= *//p' a.ini) + 2) / 3)) rows of rank 0 of 3"
   [ -e runs ] && fail "check and summary leave a run folder"
 }
 

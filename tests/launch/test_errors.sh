@@ -289,7 +289,7 @@ different() {
 }
 
 usage() {
-  for command in fit evaluate predict check summary bench config; do
+  for command in fit evaluate predict check summary plan bench config; do
     expect 2 "$command without a file" 0 $command
     has err "$command"
     expect 2 "an unknown option" 0 $command base.ini --bogus
