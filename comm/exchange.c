@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "comm/lane.h"
 #include "comm/sum.h"
 #include "comm/watchdog.h"
 
@@ -41,11 +42,7 @@ typedef struct segment {
 } segment;
 
 static int64_t cut(const kd_exchange *x, segment s, int domain) {
-  enum { LINE = KD_ALIGNMENT / sizeof(float) };
-  if (domain == 0) return s.begin;
-  if (domain == x->layout->n_domains) return s.end;
-  int64_t at = (s.begin + (s.end - s.begin) * domain / x->layout->n_domains) / LINE * LINE;
-  return at > s.begin ? at : s.begin;
+  return kd_lane_begin(s.begin, s.end, domain, x->layout->n_domains);
 }
 
 static kd_status allocate_buffers(kd_exchange *x) {

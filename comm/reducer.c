@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "comm/lane.h"
 #include "comm/sum.h"
 #include "comm/watchdog.h"
 #include "device/base/clock.h"
@@ -12,15 +13,6 @@
 enum { NAP_NS = 100000 }; /* the compute thread keeps the processor meanwhile */
 
 /* --- one bucket --- */
-
-/* Where lane i of n begins in a bucket: at a cache line, so that two ranks never write to the same one. */
-static int64_t lane_begin(int64_t begin, int64_t end, int lane, int n) {
-  enum { LINE = KD_ALIGNMENT / sizeof(float) };
-  if (lane <= 0) return begin;
-  if (lane >= n) return end;
-  int64_t at = (begin + (end - begin) * lane / n) / LINE * LINE;
-  return at > begin ? at : begin;
-}
 
 void kd_reducer_sum_local(void *context, int64_t from, int64_t to, float *const *outputs, int n_copies) {
   kd_reducer *r = context;
@@ -63,8 +55,8 @@ static kd_status sum_bucket(kd_reducer *r, int bucket, uint64_t count) {
   KD_TRY(wait_members(r, first_absent, count, bucket));
   int lanes = r->memory->layout->n_lanes;
   if (r->place >= lanes) return KD_OK;
-  int64_t from = lane_begin(r->begin[bucket], r->end[bucket], r->place, lanes);
-  int64_t to = lane_begin(r->begin[bucket], r->end[bucket], r->place + 1, lanes);
+  int64_t from = kd_lane_begin(r->begin[bucket], r->end[bucket], r->place, lanes);
+  int64_t to = kd_lane_begin(r->begin[bucket], r->end[bucket], r->place + 1, lanes);
   if (r->exchange) return kd_exchange_run(r->exchange, from, to, bucket, &r->draining);
   for (int i = 0; i < r->members; i++) r->outputs[i] = r->memory->part[i] + from;
   kd_reducer_sum_local(r, from, to, r->outputs, r->members);

@@ -4,6 +4,45 @@
 
 #include "device/op.h"
 
+/* Sums over ranks that devices make among themselves, without the host (CUDA: by NCCL). The table is a
+ * backend's; who calls it agrees with all ranks first (comm/device_group.h). All functions but ready and poll
+ * are called by all ranks in the same order, and none waits for another rank. */
+enum {
+  KD_SUMS_ID = 128,  /* bytes that name a group of ranks */
+  KD_SUMS_SEAT = 32, /* text that tells the devices of a host apart */
+  KD_SUMS_IDLE = -1,
+  KD_SUMS_CONNECTING = -2,
+};
+
+/* What is summed: as kd_reduce_spec of comm/reducer.h, with n_leaves = 0 in the order of the library. */
+typedef struct kd_sums_spec {
+  size_t bytes;   /* of this rank's memory; the same on all ranks */
+  int64_t stride; /* floats between partial sums */
+  int64_t most;   /* floats of the largest bucket */
+  int n_leaves;   /* V: partial sums of comm/tree.h, joined along the tree */
+  int n_buckets;
+} kd_sums_spec;
+
+typedef struct kd_device_sums {
+  /* Whether this rank can take part, and on which device of its host it sits. KD_ERR_USAGE says what is
+   * missing. */
+  kd_status (*ready)(kd_device *device, char seat[KD_SUMS_SEAT]);
+  kd_status (*identify)(kd_device *device, char id[KD_SUMS_ID]); /* rank 0: a name for the group */
+  kd_status (*connect)(kd_device *device, const char id[KD_SUMS_ID], int rank, int size); /* begins to */
+  /* The first bucket that is not summed, KD_SUMS_IDLE or KD_SUMS_CONNECTING; or an error that has come to
+   * light. Costs little. */
+  kd_status (*poll)(kd_device *device, int *bucket);
+  /* Memory of the device for what is summed, zeroed; once per group, gone with it. */
+  kd_status (*alloc)(kd_device *device, const kd_sums_spec *spec, void **memory);
+  /* Floats [begin, end) of each partial sum are complete behind the launches until now: they are summed
+   * beside those that follow; the sum stands in partial sum 0 of every rank. */
+  kd_status (*start)(kd_device *device, int bucket, int64_t begin, int64_t end);
+  kd_status (*join)(kd_device *device); /* the launches that follow come behind all sums */
+  void (*abort)(kd_device *device);     /* sums in flight end without a result; only close may follow */
+  void (*close)(kd_device *device);     /* also when never connected */
+  const char *(*describe)(kd_device *device); /* "NCCL 2.28.9" */
+} kd_device_sums;
+
 typedef struct kd_backend {
   const char *name; /* "cpu", "cuda" */
   /* Device memory is memory of the host: it may be read and written at its address. */
@@ -18,6 +57,9 @@ typedef struct kd_backend {
   kd_status (*upload)(kd_device *device, void *to, const void *host, size_t bytes);
   kd_status (*download)(kd_device *device, void *host, const void *from, size_t bytes);
   kd_status (*clear)(kd_device *device, void *block, size_t bytes); /* zeros; ordered with the launches */
+  /* to = from and to += from, of device memory; ordered with the launches. NULL when host_memory. */
+  kd_status (*copy)(kd_device *device, float *to, const float *from, int64_t count);
+  kd_status (*add)(kd_device *device, float *to, const float *from, int64_t count);
   kd_status (*finish)(kd_device *device);                           /* waits for all launches */
   /* Downloads beside the launches that follow. start: what the launches until now give, from now on. wait:
    * until download `number` (0 .. ) has come. NULL when host_memory. */
@@ -34,6 +76,7 @@ typedef struct kd_backend {
   kd_status (*record_end)(kd_device *device, void **recorded);
   kd_status (*replay)(kd_device *device, void *recorded);
   void (*forget)(kd_device *device, void *recorded);
+  const kd_device_sums *sums;              /* NULL: the host sums */
   double (*free_bytes)(kd_device *device); /* memory that is free; NULL: that of the host */
   const kd_kernel *(*kernel)(kd_op op);    /* never NULL */
   /* Whether products in a half type are made by instructions for it, and so faster than in float32. */
@@ -46,6 +89,10 @@ typedef struct kd_backend {
  * order; values is NULL from a rank that only adds zeros. */
 typedef kd_status (*kd_exchange_fn)(void *context, float *values, int64_t count);
 
+/* Called again and again while the host waits for the device; first: a wait begins. Anything but KD_OK ends
+ * the wait: what the device waits for does not come. */
+typedef kd_status (*kd_patience_fn)(void *context, bool first);
+
 struct kd_device {
   const kd_backend *backend;
   int threads;             /* CPU: compute threads of this rank, at least 1 */
@@ -53,6 +100,8 @@ struct kd_device {
   bool reproducible;       /* determinism is run or world: kernels keep a fixed order of sums */
   kd_exchange_fn exchange; /* set by the trainer; NULL: one rank */
   void *exchange_context;
+  kd_patience_fn patience; /* set by whom the device may wait for other ranks; NULL: it does not */
+  void *patience_context;
   void *state; /* the backend's own */
 };
 

@@ -59,11 +59,10 @@ typedef struct kd_train_options {
 } kd_train_options;
 
 /* [distributed]; the enums have the order of the choices */
-typedef enum kd_backend_choice { KD_BACKEND_AUTO, KD_BACKEND_MPI, KD_BACKEND_NCCL } kd_backend_choice;
 typedef enum kd_shard_choice { KD_SHARD_FILES, KD_SHARD_COORDINATOR } kd_shard_choice;
 typedef struct kd_distributed_options {
   int device;           /* auto, cpu, cuda */
-  int backend;          /* kd_backend_choice */
+  int backend;          /* auto, mpi, nccl: as kd_group_wish */
   int determinism;      /* 0 off, 1 run, 2 world: as kd_determinism */
   int shard;            /* kd_shard_choice */
   int64_t micro_shards; /* V of world */

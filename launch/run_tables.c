@@ -99,7 +99,9 @@ KIND(train, kd_train_options, "train", "Keras's arguments of compile and fit");
 static const kd_option distributed_table[] = {
     ROW(kd_distributed_options, device, KD_OPT_CHOICE, "auto",
         "where ranks compute; auto: cuda where a device is there", .choices = "auto|cpu|cuda"),
-    ROW(kd_distributed_options, backend, KD_OPT_CHOICE, "auto", "how ranks talk", .choices = "auto|mpi|nccl"),
+    ROW(kd_distributed_options, backend, KD_OPT_CHOICE, "auto",
+        "who sums gradients; mpi: hosts; nccl: GPUs, one for each rank; auto: nccl where it can",
+        .choices = "auto|mpi|nccl"),
     ROW(kd_distributed_options, determinism, KD_OPT_CHOICE, "run",
         "off: fastest; run: same bits at the same number of ranks; world: at any number",
         .choices = "off|run|world"),

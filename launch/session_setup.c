@@ -37,6 +37,7 @@ void kd_session_setup(kd_session *s) {
       .determinism = (kd_determinism)c->distributed.determinism,
       .micro_shards = (int)c->distributed.micro_shards,
       .bucket_bytes = (int64_t)(c->distributed.bucket_mb * (1 << 20)),
+      .sums = (kd_group_wish)c->distributed.backend,
       .seed = (uint64_t)c->run.seed,
   };
 }
@@ -55,10 +56,6 @@ void kd_session_check_ranks(kd_session *s) {
                   "each rank whole "
                   "micro-shards",
                   (long long)c->distributed.micro_shards, s->comm->size);
-  if (c->distributed.backend == KD_BACKEND_NCCL)
-    kd_diag_error(s->config->diag, origin,
-                  "[distributed] backend = nccl needs a GPU on every rank, and this build runs on the CPU; "
-                  "use auto or mpi");
 }
 
 bool kd_session_has_loss(const kd_session *s) {

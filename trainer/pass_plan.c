@@ -287,7 +287,7 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
                        .on_mark = kd_passes_on_mark,
                        .mark_context = r,
                        .recompute = r->spec.recompute,
-                       .repeats = r->alone && !r->exchanges,
+                       .repeats = r->on_device && !r->group && !r->exchanges,
                        .dry = r->dry};
   return kd_plan_compile(&spec, &plan->plan);
 }

@@ -127,7 +127,7 @@ static kd_status run_passes(kd_replica *r, kd_mode mode, const kd_step_data *dat
     } else {
       KD_TRY(run_empty(r, r->training ? r->n_reduce : r->tail_floats));
     }
-    KD_TRY(r->training ? kd_sums_pass(r) : kd_sums_tail(r, r->tail_floats));
+    KD_TRY(r->training ? kd_sums_pass(r) : kd_sums_tail(r));
   }
   return KD_OK;
 }
@@ -137,8 +137,7 @@ static kd_status count(kd_replica *r, const kd_step_data *data) {
   const kd_objective *objective = r->spec.objective;
   if (!kd_objective_counts(objective)) return KD_OK;
   KD_TRY(run_passes(r, KD_MODE_COUNT, data));
-  kd_reducer_post(r->tail_reducer, 0);
-  KD_TRY(kd_reducer_wait(r->tail_reducer));
+  KD_TRY(kd_sums_finish_tail(r));
   kd_device *device = r->spec.device;
   for (int o = 0; o < objective->n_outputs; o++) {
     float counted = r->reduce[objective->count_tail + o], inverse = counted != 0 ? 1 / counted : 0;
@@ -158,20 +157,14 @@ kd_status kd_replica_gradients(kd_replica *r, const kd_step_data *data, int64_t 
                                   (size_t)weight->count * sizeof(float)));
   }
   KD_TRY(run_passes(r, KD_MODE_TRAIN, data));
-  if (r->alone) KD_TRY(kd_sums_tail(r, r->tail_floats));
-  /* A rank without leaves (more ranks than micro-shards) takes part in the sum all the same. */
-  if (r->tree.begin == r->tree.end)
-    for (int k = 0; k < r->buckets.count; k++) kd_reducer_post(r->reducer, k);
-  KD_TRY(kd_reducer_wait(r->reducer));
   *tail = r->reduce;
-  return kd_sums_return(r);
+  return kd_sums_finish(r);
 }
 
 kd_status kd_replica_evaluate(kd_replica *r, const kd_step_data *data, const float **tail) {
   KD_TRY(set_step(r, data, 0));
   KD_TRY(run_passes(r, KD_MODE_EVALUATE, data));
-  kd_reducer_post(r->tail_reducer, 0);
-  KD_TRY(kd_reducer_wait(r->tail_reducer));
+  KD_TRY(kd_sums_finish_tail(r));
   *tail = r->reduce;
   return KD_OK;
 }

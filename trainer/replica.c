@@ -156,8 +156,7 @@ static kd_status create_reducers(kd_replica *r) {
 
 static kd_status lay_out(kd_replica *r) {
   KD_TRY(plan_passes(r));
-  r->apart = !r->spec.device->backend->host_memory;
-  r->alone = r->apart && r->spec.comm->size == 1 && !r->own_leaf;
+  KD_TRY(kd_sums_choose(r));
   plan_front(r);
   KD_TRY(kd_passes_order(r));
   r->n_weight = r->spec.model->trainable_floats;
@@ -211,7 +210,7 @@ static kd_status start(kd_replica *r) {
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
   KD_TRY(kd_loss_scale_upload(r));
-  if (r->n_reduce > 0) KD_TRY(create_reducers(r));
+  if (r->n_reduce > 0 && !r->on_device) KD_TRY(create_reducers(r));
   return kd_updates_compile(r);
 }
 
@@ -268,11 +267,12 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
   kd_replica_stats stats = {
       .weight_bytes = weight_bytes + r->spec.model->state_bytes,
       .slot_bytes = slot_bytes,
-      .reduce_bytes = r->reduce_bytes + (r->own_leaf || r->apart ? (size_t)r->n_reduce * sizeof(float) : 0) +
+      .reduce_bytes = r->reduce_bytes +
+                      (r->own_leaf || (r->apart && !r->on_device) ? (size_t)r->n_reduce * sizeof(float) : 0) +
                       kd_used_rows_bytes(r),
       .n_buckets = r->buckets.count,
       .plan_hash = r->plan_hash,
-      .transport = r->reducer ? kd_reducer_transport(r->reducer) : "none",
+      .transport = kd_sums_transport(r),
   };
   for (const kd_pass_plan *p = r->plans; p; p = p->next) {
     kd_plan_stats plan = kd_plan_get_stats(p->plan);

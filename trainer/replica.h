@@ -13,6 +13,7 @@
 #define KD_REPLICA_H
 
 #include "comm/bucket.h"
+#include "comm/device_group.h"
 #include "comm/reducer.h"
 #include "device/backend.h"
 #include "layers/plan/plan.h"
@@ -37,6 +38,7 @@ typedef struct kd_replica_spec {
   kd_determinism determinism;
   int micro_shards;     /* V of world */
   int64_t bucket_bytes; /* 0: no limit */
+  kd_group_wish sums;   /* whether devices sum among themselves */
   uint64_t seed;
 } kd_replica_spec;
 

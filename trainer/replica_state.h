@@ -61,14 +61,16 @@ struct kd_replica {
   int n_tables;
   char *weights, *state, *slots; /* device memory, in the types of the weights: kd_weight.place */
   float *accumulated;            /* device memory, in the places of gradients */
-  float *reduce;                 /* host: partial sums of this rank; partial 0 becomes the sum */
-  size_t reduce_bytes;
-  float *leaf;            /* device memory where passes write: a buffer of its own, or `reduce` itself */
-  bool own_leaf;          /* passes are added up */
-  bool apart;             /* the device's memory is not the host's: what passes write is fetched */
-  bool alone;             /* apart, and nothing is to be added: gradients never leave the device */
-  float *staged;          /* host, apart with own_leaf: what a pass wrote */
-  float *sum;             /* device memory: the sum over ranks and passes, as the update reads it */
+  float *reduce; /* host: partial sums of this rank; partial 0 becomes the sum. on_device: the tail alone */
+  size_t reduce_bytes; /* of the partial sums, wherever they are */
+  float *leaf;         /* device memory where passes write: a buffer of its own, or where they are summed */
+  bool own_leaf;       /* passes are added up */
+  bool apart;          /* the device's memory is not the host's: what the host needs is fetched */
+  bool on_device;      /* apart, and gradients never leave the devices: one rank, or a group */
+  kd_device_group *group; /* the devices of all ranks sum among themselves; NULL: the host sums */
+  float *staged;          /* host, sums there with own_leaf: what a pass wrote */
+  float *sum;             /* device memory: the sum over ranks and passes, as the update reads it; on_device:
+                             partial sums until then */
   kd_step_values *values; /* device memory */
   float *inv_count;       /* device memory: per output, see KD_VALUE_INV_COUNT */
   kd_tree_program tree;   /* order in which passes are added */
@@ -108,15 +110,26 @@ kd_status kd_used_rows_alloc(kd_replica *replica);
 void kd_used_rows_free(kd_replica *replica);
 kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *gradient, kd_sym *old,
                             kd_sym *used);
-/* sums.c. bucket: bucket k of this pass is written. pass: a training pass is over; all its buckets are posted
- * when it was the last one. tail: the first floats of a pass that does not train, for the host. return: the
- * sums over all ranks, for the update. */
+/* sums.c. choose: where sums are made; collective. bucket: bucket k of this pass is written. pass: a training
+ * pass is over; all its buckets are on their way when it was the last one. tail: a pass that does not train
+ * is over. finish, finish_tail: until the sums over all ranks stand where the update reads them, and the tail
+ * in `reduce`. */
+kd_status kd_sums_choose(kd_replica *replica);
 kd_status kd_sums_alloc(kd_replica *replica);
 void kd_sums_free(kd_replica *replica);
 kd_status kd_sums_bucket(kd_replica *replica, int bucket);
 kd_status kd_sums_pass(kd_replica *replica);
-kd_status kd_sums_tail(kd_replica *replica, int64_t floats);
-kd_status kd_sums_return(kd_replica *replica);
+kd_status kd_sums_tail(kd_replica *replica);
+kd_status kd_sums_finish(kd_replica *replica);
+kd_status kd_sums_finish_tail(kd_replica *replica);
+const char *kd_sums_transport(const kd_replica *replica);
+/* device_sums.c: the same where gradients never leave the devices. */
+kd_status kd_device_sums_alloc(kd_replica *replica);
+void kd_device_sums_free(kd_replica *replica);
+kd_status kd_device_sums_bucket(kd_replica *replica, int bucket);
+kd_status kd_device_sums_tail(kd_replica *replica);
+kd_status kd_device_sums_finish(kd_replica *replica);
+kd_status kd_device_sums_finish_tail(kd_replica *replica);
 /* update.c */
 kd_status kd_updates_compile(kd_replica *replica);
 kd_status kd_updates_prepare(kd_replica *replica); /* weights that change before a training step */

@@ -2,16 +2,42 @@
  *
  * Ranks add up in memory of the host (comm/reducer.h). Where that is the device's memory, passes write
  * straight into it, or into a leaf that is added to it. Else passes write into a leaf on the device: each
- * bucket is fetched as soon as it is written, while the pass goes on, and the sum goes back for the update. A
- * rank that is alone with its device fetches the tail only. */
+ * bucket is fetched as soon as it is written, while the pass goes on, and the sum goes back for the update.
+ * Where devices sum among themselves, or a rank is alone, nothing of this happens: device_sums.c. */
 #include "trainer/replica_state.h"
 
 static size_t leaf_bytes(const kd_replica *r) {
   return (size_t)r->n_reduce * sizeof(float);
 }
 
+/* Without ranks to ask, what is likely. */
+static kd_status guess(kd_replica *r) {
+  kd_status status = kd_device_group_check(r->spec.device);
+  bool always = r->spec.sums == KD_GROUP_ALWAYS, never = r->spec.sums == KD_GROUP_NEVER;
+  if (always && status != KD_OK) return kd_fail_context(status, "[distributed] backend = nccl");
+  bool seats = r->spec.comm->local_size <= r->spec.device->count;
+  r->on_device = r->apart && (r->spec.comm->size == 1 || (status == KD_OK && !never && seats));
+  return KD_OK;
+}
+
+kd_status kd_sums_choose(kd_replica *r) {
+  r->apart = !r->spec.device->backend->host_memory;
+  if (r->dry) return guess(r);
+  if (r->spec.objective)
+    KD_TRY(kd_device_group_open(r->spec.comm, r->spec.device, r->spec.sums, &r->group));
+  r->on_device = r->apart && (r->spec.comm->size == 1 || r->group);
+  return KD_OK;
+}
+
+const char *kd_sums_transport(const kd_replica *r) {
+  if (r->group) return kd_device_group_describe(r->group);
+  if (r->on_device) return "the device alone";
+  return r->reducer ? kd_reducer_transport(r->reducer) : "none";
+}
+
 kd_status kd_sums_alloc(kd_replica *r) {
   kd_device *device = r->spec.device;
+  if (r->on_device) return kd_device_sums_alloc(r);
   KD_TRY(kd_comm_alloc_reduce(r->spec.comm, r->reduce_bytes, (void **)&r->reduce));
   r->leaf = r->sum = r->reduce;
   if (r->own_leaf || r->apart) KD_TRY(device->backend->alloc(device, leaf_bytes(r), (void **)&r->leaf));
@@ -26,6 +52,10 @@ kd_status kd_sums_alloc(kd_replica *r) {
 
 void kd_sums_free(kd_replica *r) {
   kd_device *device = r->spec.device;
+  if (r->on_device) {
+    kd_device_sums_free(r);
+    return;
+  }
   if (r->leaf && r->leaf != r->reduce) device->backend->free(device, r->leaf, leaf_bytes(r));
   if (r->staged) {
     device->backend->unpin(device, r->staged);
@@ -52,7 +82,8 @@ static void finish_bucket(kd_replica *r, int k) {
 
 kd_status kd_sums_bucket(kd_replica *r, int k) {
   kd_device *device = r->spec.device;
-  if (r->alone || !r->apart) {
+  if (r->on_device) return kd_device_sums_bucket(r, k);
+  if (!r->apart) {
     finish_bucket(r, k);
     return KD_OK;
   }
@@ -63,24 +94,36 @@ kd_status kd_sums_bucket(kd_replica *r, int k) {
 
 kd_status kd_sums_pass(kd_replica *r) {
   kd_device *device = r->spec.device;
-  for (int k = 0; r->apart && !r->alone && k < r->next_bucket; k++) {
+  for (int k = 0; r->apart && !r->on_device && k < r->next_bucket; k++) {
     KD_TRY(device->backend->fetch_wait(device, k));
     finish_bucket(r, k);
   }
   return KD_OK;
 }
 
-/* The front is small: the host waits for it. */
-kd_status kd_sums_tail(kd_replica *r, int64_t floats) {
+/* The tail is small: the host waits for it. */
+kd_status kd_sums_tail(kd_replica *r) {
   kd_device *device = r->spec.device;
+  if (r->on_device) return kd_device_sums_tail(r);
   if (r->apart)
-    KD_TRY(device->backend->download(device, host_leaf(r), r->leaf, (size_t)floats * sizeof(float)));
-  add_up(r, 0, floats);
+    KD_TRY(
+        device->backend->download(device, host_leaf(r), r->leaf, (size_t)r->tail_floats * sizeof(float)));
+  add_up(r, 0, r->tail_floats);
   return KD_OK;
 }
 
-kd_status kd_sums_return(kd_replica *r) {
+kd_status kd_sums_finish(kd_replica *r) {
   kd_device *device = r->spec.device;
-  if (!r->apart || r->alone) return KD_OK;
-  return device->backend->upload(device, r->sum, r->reduce, leaf_bytes(r));
+  if (r->on_device) return kd_device_sums_finish(r);
+  /* A rank without leaves (more ranks than micro-shards) takes part in the sum all the same. */
+  if (r->tree.begin == r->tree.end)
+    for (int k = 0; k < r->buckets.count; k++) kd_reducer_post(r->reducer, k);
+  KD_TRY(kd_reducer_wait(r->reducer));
+  return r->apart ? device->backend->upload(device, r->sum, r->reduce, leaf_bytes(r)) : KD_OK;
+}
+
+kd_status kd_sums_finish_tail(kd_replica *r) {
+  if (r->on_device) return kd_device_sums_finish_tail(r);
+  kd_reducer_post(r->tail_reducer, 0);
+  return kd_reducer_wait(r->tail_reducer);
 }

@@ -81,8 +81,7 @@ static kd_status cuda_open(kd_device *device, int ordinal) {
 }
 
 static kd_status cuda_finish(kd_device *device) {
-  KD_CUDA(cudaStreamSynchronize(kd_cuda_of(device)->stream), "waiting for the device");
-  return KD_OK;
+  return kd_cuda_wait_stream(device, kd_cuda_of(device)->stream, "waiting for the device");
 }
 
 static const char *cuda_describe(kd_device *device) {
@@ -103,6 +102,8 @@ const kd_backend kd_cuda_backend = {
     .upload = kd_cuda_upload,
     .download = kd_cuda_download,
     .clear = kd_cuda_clear,
+    .copy = kd_cuda_copy,
+    .add = kd_cuda_add,
     .finish = cuda_finish,
     .fetch_start = kd_cuda_fetch_start,
     .fetch_wait = kd_cuda_fetch_wait,
@@ -112,6 +113,9 @@ const kd_backend kd_cuda_backend = {
     .record_end = kd_cuda_record_end,
     .replay = kd_cuda_replay,
     .forget = kd_cuda_forget,
+#ifdef KDIST_WITH_NCCL
+    .sums = &kd_nccl_sums,
+#endif
     .free_bytes = kd_cuda_free_bytes,
     .kernel = kd_cuda_kernel,
     .multiplies = cuda_multiplies,

@@ -30,6 +30,7 @@ typedef struct kd_cuda {
   size_t n_fetched;
   cudaEvent_t reached; /* the launches until now, for downloads beside those that follow */
   struct kd_cuda_module *modules;
+  struct kd_nccl *nccl; /* comm/nccl.c; NULL: no sums over ranks */
   char text[256];
 } kd_cuda;
 
@@ -71,6 +72,17 @@ void kd_cuda_pin(kd_device *device, void *host, size_t bytes);
 void kd_cuda_unpin(kd_device *device, void *host);
 double kd_cuda_free_bytes(kd_device *device);
 void kd_cuda_memory_close(kd_cuda *cuda);
+
+kd_status kd_cuda_copy(kd_device *device, float *to, const float *from, int64_t count);
+kd_status kd_cuda_add(kd_device *device, float *to, const float *from, int64_t count);
+
+/* wait.c: until the device has done what is on the stream, or before the event; gives up when the device's
+ * patience ends. */
+kd_status kd_cuda_wait_stream(kd_device *device, cudaStream_t stream, const char *what);
+kd_status kd_cuda_wait_event(kd_device *device, cudaEvent_t event, const char *what);
+
+/* comm/nccl.c; there when nccl.h was */
+extern const kd_device_sums kd_nccl_sums;
 
 /* record.c */
 kd_status kd_cuda_record_start(kd_device *device);

@@ -33,6 +33,23 @@ int kd_cuda_epilogue_start(int kind, const float *bias, int64_t rows, int64_t wi
 int kd_cuda_convert_start(kd_dtype from_type, kd_dtype to_type, kd_dtype rounding, int64_t count,
                           const void *from, void *to, void *stream);
 
+/* --- sums.cu --------------------------------------------------------------------------------------- */
+
+/* to += from */
+int kd_cuda_add_start(float *to, const float *from, int64_t count, void *stream);
+
+/* The fixed tree over partial sums, as a stack machine (comm/tree.h): push an input, add one to the top, or
+ * (input NULL) add the top to what is below. `inputs` and their array are device memory. */
+enum { KD_JOIN_DEPTH = 14 };
+typedef struct kd_job_join {
+  const float *input; /* of float 0 of the sum; moves: of float 0 of the range that is summed */
+  int push, moves;
+} kd_job_join;
+/* to[i] for i < count is the join of the inputs' floats i; those of inputs that move: offset + i. to may be an
+ * input. */
+int kd_cuda_join_start(const kd_job_join *joins, int n_joins, int64_t offset, int64_t count, float *to,
+                       void *stream);
+
 /* --- reduce.cu ------------------------------------------------------------------------------------- */
 
 /* y (outer, inner) = the reduction over n of x (outer, n, inner). kind: kd_reduce_kind, MEAN divides by

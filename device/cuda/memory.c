@@ -3,6 +3,7 @@
 
 #include "device/base/memory.h"
 #include "device/cuda/cuda.h"
+#include "device/cuda/launch.h"
 
 kd_status kd_cuda_alloc(kd_device *device, size_t bytes, void **block) {
   kd_cuda *cuda = kd_cuda_of(device);
@@ -30,13 +31,25 @@ kd_status kd_cuda_clear(kd_device *device, void *block, size_t bytes) {
   return KD_OK;
 }
 
+kd_status kd_cuda_copy(kd_device *device, float *to, const float *from, int64_t count) {
+  size_t bytes = (size_t)count * sizeof(float);
+  if (bytes)
+    KD_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, kd_cuda_of(device)->stream), "a copy");
+  return KD_OK;
+}
+
+kd_status kd_cuda_add(kd_device *device, float *to, const float *from, int64_t count) {
+  KD_CUDA(kd_cuda_add_start(to, from, count, kd_cuda_of(device)->stream), "an addition");
+  return KD_OK;
+}
+
 /* --- uploads --------------------------------------------------------------------------------------- */
 
-static kd_status slot_open(kd_cuda_slot *slot, size_t bytes) {
+static kd_status slot_open(kd_device *device, kd_cuda_slot *slot, size_t bytes) {
   if (!slot->done)
     KD_CUDA(cudaEventCreateWithFlags(&slot->done, cudaEventDisableTiming), "an event");
   else
-    KD_CUDA(cudaEventSynchronize(slot->done), "an earlier upload");
+    KD_TRY(kd_cuda_wait_event(device, slot->done, "an earlier upload"));
   if (slot->bytes >= bytes) return KD_OK;
   if (slot->host) KD_CUDA(cudaFreeHost(slot->host), "pinned memory");
   slot->host = NULL;
@@ -58,7 +71,7 @@ kd_status kd_cuda_upload(kd_device *device, void *to, const void *host, size_t b
   bool little = bytes <= KD_SMALL_BYTES;
   kd_cuda_slot *slot = little ? &cuda->small[cuda->next_small++ % KD_SMALL_SLOTS]
                               : &cuda->large[cuda->next_large++ % KD_LARGE_SLOTS];
-  KD_TRY(slot_open(slot, little ? KD_SMALL_BYTES : bytes));
+  KD_TRY(slot_open(device, slot, little ? KD_SMALL_BYTES : bytes));
   memcpy(slot->host, host, bytes);
   KD_CUDA(cudaMemcpyAsync(to, slot->host, bytes, cudaMemcpyHostToDevice, cuda->stream), "an upload");
   KD_CUDA(cudaEventRecord(slot->done, cuda->stream), "an upload");
@@ -71,8 +84,7 @@ kd_status kd_cuda_download(kd_device *device, void *host, const void *from, size
   kd_cuda *cuda = kd_cuda_of(device);
   if (!bytes) return KD_OK;
   KD_CUDA(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream), "a download");
-  KD_CUDA(cudaStreamSynchronize(cuda->stream), "a download");
-  return KD_OK;
+  return kd_cuda_wait_stream(device, cuda->stream, "a download");
 }
 
 static kd_status fetch_room(kd_cuda *cuda, int number) {
@@ -97,8 +109,7 @@ kd_status kd_cuda_fetch_start(kd_device *device, int number, void *host, const v
 }
 
 kd_status kd_cuda_fetch_wait(kd_device *device, int number) {
-  KD_CUDA(cudaEventSynchronize(kd_cuda_of(device)->fetched[number]), "a download");
-  return KD_OK;
+  return kd_cuda_wait_event(device, kd_cuda_of(device)->fetched[number], "a download");
 }
 
 void kd_cuda_pin(kd_device *device, void *host, size_t bytes) {

@@ -1,5 +1,6 @@
 /* The CUDA runtime on the processor. Work waits in one queue, in the order in which it was put on any stream,
- * until the host waits. Device memory cannot be touched by the host in between, begins with garbage, and pinned
+ * until the host waits or asks. Sums over ranks (nccl/nccl_double.c) may not be possible yet: what stands behind
+ * them waits too. Device memory cannot be touched by the host in between, begins with garbage, and pinned
  * memory is read when a copy runs: what a GPU would do to wrong code happens here too. */
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
@@ -9,16 +10,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <deque>
 #include <map>
+#include <memory>
+#include <string>
 #include <vector>
 
 #define dim3 emulate_dim3
 #include "cuda/emulate.h"
 #undef dim3
 
-typedef std::vector<std::function<void()>> work_list;
+/* True when it is done; else it is to be tried again. */
+typedef std::function<bool()> attempt;
+typedef std::vector<attempt> work_list;
 
-static work_list queue;
+static std::deque<attempt> queue;
 static work_list *recording; /* of the stream below */
 static void *recorded_stream;
 static std::map<void *, size_t> device_blocks, pinned_blocks;
@@ -27,20 +33,47 @@ static void protect(int access) {
   for (auto &block : device_blocks) mprotect(block.first, block.second, access);
 }
 
-static void drain() {
-  if (queue.empty()) return;
-  work_list now;
-  now.swap(queue);
+/* As far as it goes; true when nothing is left. */
+static bool advance() {
+  if (queue.empty()) return true;
   protect(PROT_READ | PROT_WRITE);
-  for (auto &work : now) work();
+  while (!queue.empty() && queue.front()()) queue.pop_front();
   protect(PROT_NONE);
+  return queue.empty();
 }
 
-void emulate_enqueue(void *stream, std::function<void()> work) {
+static void nap() {
+  usleep(100);
+}
+
+static void drain() {
+  while (!advance()) nap();
+}
+
+static void enqueue(void *stream, attempt work) {
   if (recording && stream == recorded_stream)
     recording->push_back(work);
   else
     queue.push_back(work);
+}
+
+void emulate_enqueue(void *stream, std::function<void()> work) {
+  enqueue(stream, [=] {
+    work();
+    return true;
+  });
+}
+
+/* What KD_EMULATE_LOG names gets a line for everything that orders streams and ranks. */
+static void note(const char *text) {
+  static FILE *log;
+  const char *path = getenv("KD_EMULATE_LOG"), *rank = getenv("OMPI_COMM_WORLD_RANK");
+  if (!path) return;
+  if (!log) {
+    std::string name = std::string(path) + "." + (rank ? rank : "0");
+    log = fopen(name.c_str(), "w");
+  }
+  if (log) fprintf(log, "%s\n", text), fflush(log);
 }
 
 static bool is_pinned(const void *host) {
@@ -48,6 +81,14 @@ static bool is_pinned(const void *host) {
   if (next == pinned_blocks.begin()) return false;
   --next;
   return (const char *)host < (char *)next->first + next->second;
+}
+
+/* For the double of NCCL, which is a library of its own as the real one is. */
+extern "C" void kd_emulated_enqueue(void *stream, int (*work)(void *), void *data) {
+  enqueue(stream, [=] { return work(data) != 0; });
+}
+extern "C" void kd_emulated_note(const char *text) {
+  note(text);
 }
 
 static size_t pages(size_t bytes) {
@@ -72,6 +113,13 @@ cudaError_t cudaFree(void *block) {
   munmap(block, device_blocks[block]);
   device_blocks.erase(block);
   return cudaSuccess;
+}
+
+int kd_emulated_malloc(void **block, size_t bytes) {
+  return cudaMalloc(block, bytes);
+}
+void kd_emulated_free(void *block) {
+  (void)cudaFree(block);
 }
 
 cudaError_t cudaMallocHost(void **block, size_t bytes) {
@@ -135,6 +183,14 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
   *stream = (cudaStream_t)malloc(1);
   return cudaSuccess;
 }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int) {
+  return cudaStreamCreateWithFlags(stream, flags);
+}
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   drain();
   free(stream);
@@ -145,22 +201,45 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   drain();
   return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+cudaError_t cudaStreamQuery(cudaStream_t) {
+  if (advance()) return cudaSuccess;
+  nap();
+  return cudaErrorNotReady;
+}
+
+struct event {
+  std::shared_ptr<uint64_t> reached = std::make_shared<uint64_t>(0);
+  uint64_t recorded = 0;
+  cudaStream_t stream = NULL;
+};
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t e, unsigned) {
+  if (((event *)e)->stream != stream) note("order streams");
   return cudaSuccess;
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
-  *event = (cudaEvent_t)malloc(1);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *made, unsigned) {
+  *made = (cudaEvent_t) new event;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t stream) {
+  event *own = (event *)e;
+  uint64_t number = ++own->recorded;
+  std::shared_ptr<uint64_t> reached = own->reached;
+  own->stream = stream;
+  emulate_enqueue(stream, [=] { *reached = number; });
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  drain();
+cudaError_t cudaEventQuery(cudaEvent_t e) {
+  event *own = (event *)e;
+  (void)advance();
+  return *own->reached == own->recorded ? cudaSuccess : cudaErrorNotReady;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+  while (cudaEventQuery(e) != cudaSuccess) nap();
   return cudaSuccess;
 }
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  free(event);
+cudaError_t cudaEventDestroy(cudaEvent_t e) {
+  delete (event *)e;
   return cudaSuccess;
 }
 
@@ -182,10 +261,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *ready, cudaGraph_t graph, unsi
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream) {
-  work_list list = *(work_list *)ready;
-  emulate_enqueue(stream, [=] {
-    for (auto &work : list) work();
-  });
+  for (auto &work : *(work_list *)ready) enqueue(stream, work);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -276,6 +352,10 @@ cudaError_t cudaLaunchKernel(const void *function, struct dim3 blocks, struct di
 /* --- the device ------------------------------------------------------------------------------------ */
 
 cudaError_t cudaSetDevice(int) {
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetPCIBusId(char *id, int length, int ordinal) {
+  snprintf(id, (size_t)length, "0000:%02x:00.0", 0x10 + ordinal);
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *property, int) {

@@ -1,0 +1,195 @@
+#include "comm/device_group.h"
+
+#include <stdio.h>
+
+#include "comm/watchdog.h"
+#include "device/base/hash.h"
+#include "device/base/log.h"
+#include "device/base/text.h"
+
+enum { TAG_FAILED = 2 }; /* beside the messages of control.c */
+
+struct kd_device_group {
+  kd_comm *comm;
+  kd_device *device;
+  const kd_device_sums *sums;
+  kd_watch watch;
+  int bucket, n_buckets; /* bucket: what the watch is for */
+};
+
+kd_status kd_device_group_check(const kd_device *device) {
+  KD_CHECK(!device->backend->host_memory, KD_ERR_USAGE, "ranks compute on the CPU, whose sums the host makes");
+  KD_CHECK(device->backend->sums, KD_ERR_USAGE,
+           "the plug-in for %s was built without NCCL (nccl.h was not there)", device->backend->name);
+  return KD_OK;
+}
+
+/* --- the decision --- */
+
+typedef struct seat {
+  int32_t host;
+  char device[KD_SUMS_SEAT];
+} seat;
+
+/* Two ranks on one device are not possible. */
+static kd_status check_seats(kd_comm *comm, const seat *mine) {
+  seat *all = kd_calloc((size_t)comm->size, sizeof *all);
+  kd_status status = kd_comm_all_gather(comm, mine, sizeof *mine, all);
+  for (int a = 0; a < comm->size && status == KD_OK; a++)
+    for (int b = a + 1; b < comm->size && status == KD_OK; b++)
+      if (all[a].host == all[b].host && kd_streq(all[a].device, all[b].device))
+        status = kd_fail(KD_ERR_USAGE, "ranks %d and %d share the device %s of %s", a, b, all[a].device,
+                         kd_comm_host(comm, a));
+  kd_free(all);
+  return status;
+}
+
+/* Fails alike on all ranks. */
+static kd_status check_ranks(kd_device_group *g) {
+  seat mine = {.host = g->comm->host_index};
+  kd_status status = kd_device_group_check(g->device);
+  if (status == KD_OK) {
+    g->sums = g->device->backend->sums;
+    status = g->sums->ready(g->device, mine.device);
+  }
+  KD_TRY(kd_comm_all_ok(g->comm, status));
+  return check_seats(g->comm, &mine);
+}
+
+/* --- connecting --- */
+
+/* Ranks that still wait for this one are to stop: its status follows in kd_comm_all_ok. */
+static void tell_failure(kd_comm *comm) {
+  for (int r = 0; r < comm->size; r++) {
+    MPI_Request request;
+    if (r == comm->rank) continue;
+    if (MPI_Isend(NULL, 0, MPI_BYTE, r, TAG_FAILED, comm->hidden->control, &request) == MPI_SUCCESS)
+      MPI_Request_free(&request);
+  }
+}
+
+static bool failure_told(kd_comm *comm) {
+  int there = 0;
+  if (comm->alone) return false;
+  return MPI_Iprobe(MPI_ANY_SOURCE, TAG_FAILED, comm->hidden->control, &there, MPI_STATUS_IGNORE) ==
+             MPI_SUCCESS &&
+         there;
+}
+
+static kd_status await_connection(kd_device_group *g) {
+  kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
+  for (int state;;) {
+    KD_TRY(g->sums->poll(g->device, &state));
+    if (state != KD_SUMS_CONNECTING || failure_told(g->comm)) return KD_OK;
+    KD_CHECK(kd_watch_pause(&g->watch), KD_ERR_RUN,
+             "%s did not connect the ranks within %.3g s; NCCL_DEBUG=INFO tells how far it came, a longer "
+             "limit is [distributed] timeout",
+             g->sums->describe(g->device), g->watch.limit);
+  }
+}
+
+static kd_status connect_rank(kd_device_group *g, const char *id) {
+  KD_TRY(g->sums->connect(g->device, id, g->comm->rank, g->comm->size));
+  return await_connection(g);
+}
+
+static kd_status connect(kd_device_group *g) {
+  char id[KD_SUMS_ID] = {0};
+  kd_status status = g->comm->rank == 0 ? g->sums->identify(g->device, id) : KD_OK;
+  KD_TRY(kd_comm_all_ok(g->comm, status));
+  KD_TRY(kd_comm_broadcast(g->comm, id, sizeof id));
+  status = connect_rank(g, id);
+  if (status != KD_OK && !g->comm->alone) tell_failure(g->comm);
+  return kd_comm_all_ok(g->comm, status);
+}
+
+/* --- waiting --- */
+
+/* Which rank is missing is known to none of those that wait: all of them answer, or one is late. */
+static kd_status call_roll(kd_device_group *g) {
+  kd_comm *comm = g->comm;
+  double waited = g->watch.limit, timeout = comm->hidden->timeout;
+  char what[64];
+  snprintf(what, sizeof what, "the sum of bucket %d of %d", g->bucket, g->n_buckets);
+  comm->hidden->timeout = waited / 2;
+  kd_status status = kd_comm_barrier(comm);
+  comm->hidden->timeout = timeout;
+  if (status != KD_OK) return kd_fail_context(status, "%s did not end", what);
+  return kd_fail(KD_ERR_RUN,
+                 "%s by %s at step %lld did not end within %.3g s, although all ranks are there; "
+                 "NCCL_DEBUG=INFO tells what it waits for, a longer limit is [distributed] timeout",
+                 what, g->sums->describe(g->device), (long long)atomic_load(&comm->hidden->step), waited);
+}
+
+static kd_status failed(const kd_device_group *g, kd_status status, int bucket) {
+  long long step = atomic_load(&g->comm->hidden->step);
+  if (bucket < 0) return kd_fail_context(status, "step %lld", step);
+  return kd_fail_context(status, "step %lld, bucket %d of %d", step, bucket, g->n_buckets);
+}
+
+/* Only sums depend on other ranks: other work of the device has no limit. */
+static kd_status keep_waiting(void *context, bool first) {
+  kd_device_group *g = context;
+  int bucket, rounds = first ? 0 : g->watch.rounds;
+  kd_status status = g->sums->poll(g->device, &bucket);
+  if (status == KD_OK) {
+    if (first || bucket < 0 || bucket != g->bucket) kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
+    g->watch.rounds = rounds;
+    g->bucket = bucket;
+    if (kd_watch_pause(&g->watch)) return KD_OK;
+    status = call_roll(g);
+  } else {
+    status = failed(g, status, bucket);
+  }
+  g->sums->abort(g->device);
+  return status;
+}
+
+/* --- the group --- */
+
+static kd_status open_group(kd_device_group *g) {
+  KD_TRY(check_ranks(g));
+  KD_TRY(connect(g));
+  g->device->patience = keep_waiting;
+  g->device->patience_context = g;
+  return KD_OK;
+}
+
+kd_status kd_device_group_open(kd_comm *comm, kd_device *device, kd_group_wish wish,
+                               kd_device_group **group) {
+  *group = NULL;
+  if (wish == KD_GROUP_NEVER || (wish == KD_GROUP_AUTO && (comm->size == 1 || device->backend->host_memory)))
+    return KD_OK;
+  kd_device_group *g = kd_calloc(1, sizeof *g);
+  *g = (kd_device_group){.comm = comm, .device = device};
+  kd_status status = open_group(g);
+  if (status == KD_OK) {
+    *group = g;
+    return KD_OK;
+  }
+  kd_device_group_close(g);
+  if (wish == KD_GROUP_ALWAYS) return kd_fail_context(status, "[distributed] backend = nccl");
+  if (comm->rank == 0) kd_log(KD_LOG_INFO, "sums pass through the host: %s", kd_status_text());
+  return KD_OK;
+}
+
+void kd_device_group_close(kd_device_group *g) {
+  if (!g) return;
+  if (g->sums) g->sums->close(g->device);
+  if (g->device->patience_context == g) {
+    g->device->patience = NULL;
+    g->device->patience_context = NULL;
+  }
+  kd_free(g);
+}
+
+kd_status kd_device_group_alloc(kd_device_group *g, const kd_sums_spec *spec, void **memory) {
+  uint64_t hash = kd_hash(spec, sizeof *spec, 0);
+  KD_TRY(kd_comm_agree(g->comm, "memory of gradients", hash));
+  g->n_buckets = spec->n_buckets;
+  return kd_comm_all_ok(g->comm, g->sums->alloc(g->device, spec, memory));
+}
+
+const char *kd_device_group_describe(const kd_device_group *g) {
+  return g->sums->describe(g->device);
+}
