@@ -18,7 +18,8 @@ struct kd_device_group {
 };
 
 kd_status kd_device_group_check(const kd_device *device) {
-  KD_CHECK(!device->backend->host_memory, KD_ERR_USAGE, "ranks compute on the CPU, whose sums the host makes");
+  KD_CHECK(!device->backend->host_memory, KD_ERR_USAGE,
+           "ranks compute on the CPU, whose sums the host makes");
   KD_CHECK(device->backend->sums, KD_ERR_USAGE,
            "the plug-in for %s was built without NCCL (nccl.h was not there)", device->backend->name);
   return KD_OK;

@@ -13,18 +13,18 @@ typedef struct kd_device_group kd_device_group;
 /* Whether the device's backend has sums of its own, by itself. KD_ERR_USAGE says why not. Local. */
 kd_status kd_device_group_check(const kd_device *device);
 
-/* All ranks decide alike. *group is NULL where the host is to sum: with NEVER; with AUTO on one rank, when two
- * ranks share a device, and when a rank's device or library refuses, which rank 0 logs with the reason. ALWAYS
- * makes a group of one rank too, and turns a refusal into KD_ERR_USAGE or KD_ERR_RUN with the reason, on all
- * ranks. From now on waits for the device end as waits for ranks do: with the name of a late rank, the step
- * and the bucket, or with what the library says of a rank that is gone (KD_ERR_RUN; then the job is to be
- * ended with kd_comm_fail). Collective. */
+/* All ranks decide alike. *group is NULL where the host is to sum: with NEVER; with AUTO on one rank, when
+ * two ranks share a device, and when a rank's device or library refuses, which rank 0 logs with the reason.
+ * ALWAYS makes a group of one rank too, and turns a refusal into KD_ERR_USAGE or KD_ERR_RUN with the reason,
+ * on all ranks. From now on waits for the device end as waits for ranks do: with the name of a late rank, the
+ * step and the bucket, or with what the library says of a rank that is gone (KD_ERR_RUN; then the job is to
+ * be ended with kd_comm_fail). Collective. */
 kd_status kd_device_group_open(kd_comm *comm, kd_device *device, kd_group_wish wish, kd_device_group **group);
 /* NULL is allowed (on all ranks). Collective. */
 void kd_device_group_close(kd_device_group *group);
 
-/* Memory of the group's device for what is summed, zeroed; once, gone with the group. The spec of all ranks is
- * compared. Collective. */
+/* Memory of the group's device for what is summed, zeroed; once, gone with the group. The spec of all ranks
+ * is compared. Collective. */
 kd_status kd_device_group_alloc(kd_device_group *group, const kd_sums_spec *spec, void **memory);
 /* "NCCL 2.28.9" */
 const char *kd_device_group_describe(const kd_device_group *group);

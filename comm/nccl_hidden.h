@@ -1,5 +1,5 @@
-/* NCCL: the library as it was found at run time, and what a device holds of it. Compiled into the CUDA plug-in
- * alone; the only header that includes NCCL. */
+/* NCCL: the library as it was found at run time, and what a device holds of it. Compiled into the CUDA
+ * plug-in alone; the only header that includes NCCL. */
 #ifndef KD_COMM_NCCL_HIDDEN_H
 #define KD_COMM_NCCL_HIDDEN_H
 
@@ -53,7 +53,7 @@ typedef struct kd_nccl {
   void *registered;
   /* By bucket. */
   cudaEvent_t *summed;
-  enum kd_nccl_flight { KD_NCCL_LANDED, KD_NCCL_STARTING, KD_NCCL_FLYING } *flight;
+  enum kd_nccl_flight { KD_NCCL_LANDED, KD_NCCL_STARTING, KD_NCCL_FLYING } * flight;
   /* n_leaves > 0: the tree. */
   kd_pool *pool;
   int *n_partials;  /* by rank */

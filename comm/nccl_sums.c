@@ -100,8 +100,7 @@ void kd_nccl_release(kd_nccl *nccl) {
   for (int k = 0; nccl->summed && k < nccl->spec.n_buckets; k++)
     if (nccl->summed[k]) (void)cudaEventDestroy(nccl->summed[k]);
   if (nccl->joins) (void)cudaFree(nccl->joins);
-  if (nccl->registered && !nccl->aborted)
-    (void)nccl->library->CommDeregister(nccl->comm, nccl->registered);
+  if (nccl->registered && !nccl->aborted) (void)nccl->library->CommDeregister(nccl->comm, nccl->registered);
   if (nccl->memory) (void)nccl->library->MemFree(nccl->memory);
 }
 

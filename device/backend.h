@@ -37,9 +37,9 @@ typedef struct kd_device_sums {
   /* Floats [begin, end) of each partial sum are complete behind the launches until now: they are summed
    * beside those that follow; the sum stands in partial sum 0 of every rank. */
   kd_status (*start)(kd_device *device, int bucket, int64_t begin, int64_t end);
-  kd_status (*join)(kd_device *device); /* the launches that follow come behind all sums */
-  void (*abort)(kd_device *device);     /* sums in flight end without a result; only close may follow */
-  void (*close)(kd_device *device);     /* also when never connected */
+  kd_status (*join)(kd_device *device);       /* the launches that follow come behind all sums */
+  void (*abort)(kd_device *device);           /* sums in flight end without a result; only close may follow */
+  void (*close)(kd_device *device);           /* also when never connected */
   const char *(*describe)(kd_device *device); /* "NCCL 2.28.9" */
 } kd_device_sums;
 
@@ -60,7 +60,7 @@ typedef struct kd_backend {
   /* to = from and to += from, of device memory; ordered with the launches. NULL when host_memory. */
   kd_status (*copy)(kd_device *device, float *to, const float *from, int64_t count);
   kd_status (*add)(kd_device *device, float *to, const float *from, int64_t count);
-  kd_status (*finish)(kd_device *device);                           /* waits for all launches */
+  kd_status (*finish)(kd_device *device); /* waits for all launches */
   /* Downloads beside the launches that follow. start: what the launches until now give, from now on. wait:
    * until download `number` (0 .. ) has come. NULL when host_memory. */
   kd_status (*fetch_start)(kd_device *device, int number, void *host, const void *from, size_t bytes);

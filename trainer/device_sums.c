@@ -1,8 +1,8 @@
-/* Sums that the devices make themselves: over the passes of a rank, and in a group over ranks. The host fetches
- * the tail alone.
+/* Sums that the devices make themselves: over the passes of a rank, and in a group over ranks. The host
+ * fetches the tail alone.
  *
- * Nobody waits in a step but for the tail: buckets set out beside the backward pass, and the update's launches
- * come behind all of them. */
+ * Nobody waits in a step but for the tail: buckets set out beside the backward pass, and the update's
+ * launches come behind all of them. */
 #include "trainer/replica_state.h"
 
 static size_t tail_bytes(const kd_replica *r) {
@@ -21,8 +21,7 @@ static kd_status alloc_group(kd_replica *r) {
   kd_sums_spec spec = {.bytes = r->reduce_bytes,
                        .stride = r->n_reduce,
                        .most = r->tail_floats,
-                       .n_leaves =
-                           r->spec.determinism == KD_DETERMINISM_WORLD ? r->spec.micro_shards : 0,
+                       .n_leaves = r->spec.determinism == KD_DETERMINISM_WORLD ? r->spec.micro_shards : 0,
                        .n_buckets = r->buckets.count > 0 ? r->buckets.count : 1};
   for (int k = 0; k < r->buckets.count; k++) {
     int64_t floats = r->buckets.end[k] - r->buckets.begin[k];

@@ -23,8 +23,7 @@ static kd_status guess(kd_replica *r) {
 kd_status kd_sums_choose(kd_replica *r) {
   r->apart = !r->spec.device->backend->host_memory;
   if (r->dry) return guess(r);
-  if (r->spec.objective)
-    KD_TRY(kd_device_group_open(r->spec.comm, r->spec.device, r->spec.sums, &r->group));
+  if (r->spec.objective) KD_TRY(kd_device_group_open(r->spec.comm, r->spec.device, r->spec.sums, &r->group));
   r->on_device = r->apart && (r->spec.comm->size == 1 || r->group);
   return KD_OK;
 }
@@ -106,8 +105,7 @@ kd_status kd_sums_tail(kd_replica *r) {
   kd_device *device = r->spec.device;
   if (r->on_device) return kd_device_sums_tail(r);
   if (r->apart)
-    KD_TRY(
-        device->backend->download(device, host_leaf(r), r->leaf, (size_t)r->tail_floats * sizeof(float)));
+    KD_TRY(device->backend->download(device, host_leaf(r), r->leaf, (size_t)r->tail_floats * sizeof(float)));
   add_up(r, 0, r->tail_floats);
   return KD_OK;
 }

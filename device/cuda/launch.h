@@ -45,8 +45,8 @@ typedef struct kd_job_join {
   const float *input; /* of float 0 of the sum; moves: of float 0 of the range that is summed */
   int push, moves;
 } kd_job_join;
-/* to[i] for i < count is the join of the inputs' floats i; those of inputs that move: offset + i. to may be an
- * input. */
+/* to[i] for i < count is the join of the inputs' floats i; those of inputs that move: offset + i. to may be
+ * an input. */
 int kd_cuda_join_start(const kd_job_join *joins, int n_joins, int64_t offset, int64_t count, float *to,
                        void *stream);
 

@@ -1,9 +1,10 @@
-/* NCCL for the emulated device: messages are files in a folder that the group's name tells, and calls are work on
- * the emulated stream that is tried until the others' files are there. As strict as a communicator that does
- * not block: each call is in progress until somebody has asked twice, and another call before that is refused.
+/* NCCL for the emulated device: messages are files in a folder that the group's name tells, and calls are
+ * work on the emulated stream that is tried until the others' files are there. As strict as a communicator
+ * that does not block: each call is in progress until somebody has asked twice, and another call before that
+ * is refused.
  *
- * KD_NCCL_VERSION=21903, KD_NCCL_INIT=never, KD_NCCL_INIT=fail:RANK, KD_NCCL_LOST=RANK:N (that rank hears of a lost
- * connection after N calls), KD_NCCL_SILENT=RANK:N (its calls from number N on never begin). */
+ * KD_NCCL_VERSION=21903, KD_NCCL_INIT=never, KD_NCCL_INIT=fail:RANK, KD_NCCL_LOST=RANK:N (that rank hears of
+ * a lost connection after N calls), KD_NCCL_SILENT=RANK:N (its calls from number N on never begin). */
 #include <dlfcn.h>
 #include <nccl.h>
 #include <stdbool.h>
@@ -83,7 +84,8 @@ static void file_name(char *name, size_t size, const ncclComm_t comm, const char
   snprintf(name, size, "%s/%s-%d-%d-%ld", comm->folder, kind, from, to, number);
 }
 
-static void put(const ncclComm_t comm, const char *kind, int to, long number, const float *data, size_t count) {
+static void put(const ncclComm_t comm, const char *kind, int to, long number, const float *data,
+                size_t count) {
   char name[160], part[176];
   file_name(name, sizeof name, comm, kind, comm->rank, to, number);
   snprintf(part, sizeof part, "%s.part", name);
@@ -94,7 +96,8 @@ static void put(const ncclComm_t comm, const char *kind, int to, long number, co
   rename(part, name);
 }
 
-static bool get(const ncclComm_t comm, const char *kind, int from, int to, long number, float *data, size_t count) {
+static bool get(const ncclComm_t comm, const char *kind, int from, int to, long number, float *data,
+                size_t count) {
   char name[160];
   file_name(name, sizeof name, comm, kind, from, to, number);
   FILE *file = fopen(name, "rb");
@@ -112,7 +115,8 @@ static bool all_reduce(const ncclComm_t comm, call *c, long number) {
   bool complete = true;
   for (int r = comm->size - 1; r >= 0 && complete; r--) {
     complete = get(comm, "all", r, 0, number, part, c->count);
-    for (size_t i = 0; complete && i < c->count; i++) sum[i] = r == comm->size - 1 ? part[i] : sum[i] + part[i];
+    for (size_t i = 0; complete && i < c->count; i++)
+      sum[i] = r == comm->size - 1 ? part[i] : sum[i] + part[i];
   }
   if (complete) memcpy(c->to, sum, c->count * sizeof *sum);
   free(part);
@@ -180,7 +184,8 @@ static ncclResult_t add(ncclComm_t comm, call c, cudaStream_t stream) {
   }
   int distance = c.kind == ALL_REDUCE ? 0 : (c.peer - comm->rank + comm->size) % comm->size;
   snprintf(line, sizeof line, "%s %zu distance %d", names[c.kind], c.count, distance);
-  if (c.kind == ALL_REDUCE) snprintf(line, sizeof line, "all-reduce %zu at %td", c.count, (place - comm->memory) / 4);
+  if (c.kind == ALL_REDUCE)
+    snprintf(line, sizeof line, "all-reduce %zu at %td", c.count, (place - comm->memory) / 4);
   note(line);
   batch *b = group ? group : calloc(1, sizeof *b);
   if (b->n == MOST_CALLS) return ncclInvalidUsage;
@@ -238,7 +243,8 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
   return mkdtemp(id->internal) ? ncclSuccess : ncclSystemError;
 }
 
-ncclResult_t ncclCommInitRankConfig(ncclComm_t *made, int size, ncclUniqueId id, int rank, ncclConfig_t *config) {
+ncclResult_t ncclCommInitRankConfig(ncclComm_t *made, int size, ncclUniqueId id, int rank,
+                                    ncclConfig_t *config) {
   const char *init = getenv("KD_NCCL_INIT");
   int failing;
   char order[96];
@@ -249,7 +255,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *made, int size, ncclUniqueId id,
   comm->size = size;
   *made = comm;
   const char *algo = getenv("NCCL_ALGO"), *proto = getenv("NCCL_PROTO"), *nvls = getenv("NCCL_NVLS_ENABLE");
-  snprintf(order, sizeof order, "connect %d, %s %s %s", size, algo ? algo : "-", proto ? proto : "-", nvls ? nvls : "-");
+  snprintf(order, sizeof order, "connect %d, %s %s %s", size, algo ? algo : "-", proto ? proto : "-",
+           nvls ? nvls : "-");
   note(order);
   if (init && sscanf(init, "fail:%d", &failing) == 1 && failing == rank) return ncclSystemError;
   if (!init || strcmp(init, "never") != 0) put(comm, "here", 0, 0, NULL, 0);
