@@ -64,6 +64,63 @@ static void test_random_intervals(void **unused) {
   }
 }
 
+/* The lowest offset of block i beside those of `order` before it. */
+static size_t lowest(const blocks *b, const int *order, int placed, int i) {
+  size_t at = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int k = 0; k < placed; k++) {
+      int j = order[k];
+      bool together = b->first[i] <= b->last[j] && b->first[j] <= b->last[i];
+      if (!together || at + b->bytes[i] <= b->offset[j] || b->offset[j] + b->bytes[j] <= at) continue;
+      at = b->offset[j] + b->bytes[j];
+      moved = true;
+    }
+  }
+  return at;
+}
+
+/* The least arena of all orders in which blocks may be put as low as they go. One of the smallest arenas
+ * there are is among them: in any arena blocks can sink, and then they lie in the order of their offsets. */
+static size_t brute_force(blocks *b, int *order, int placed, size_t total) {
+  size_t least = SIZE_MAX;
+  if (placed == b->count) return total;
+  for (int k = placed; k < b->count; k++) {
+    int i = order[k];
+    order[k] = order[placed];
+    order[placed] = i;
+    b->offset[i] = lowest(b, order, placed, i);
+    size_t end = b->offset[i] + b->bytes[i];
+    size_t found = brute_force(b, order, placed + 1, end > total ? end : total);
+    if (found < least) least = found;
+    order[placed] = order[k];
+    order[k] = i;
+  }
+  return least;
+}
+
+static void test_against_brute_force(void **unused) {
+  (void)unused;
+  enum { ROUNDS = 300, FEW = 7, STEPS = 8 };
+  double excess = 0;
+  for (int round = 0; round < ROUNDS; round++) {
+    blocks b = {.count = 1 + draw(FEW)};
+    int order[FEW];
+    for (int i = 0; i < b.count; i++) {
+      order[i] = i;
+      b.bytes[i] = (size_t)(1 + draw(9)) * 64;
+      b.first[i] = draw(STEPS);
+      b.last[i] = b.first[i] + draw(STEPS - b.first[i]);
+    }
+    size_t total = plan_and_check(&b), least = brute_force(&b, order, 0, 0);
+    assert_true(total >= least);
+    assert_true((double)total <= 1.4 * (double)least);
+    excess += (double)total / (double)least - 1;
+  }
+  if (excess / ROUNDS > 0.01)
+    fail_msg("arenas are %.2f %% above the least on average", 100 * excess / ROUNDS);
+}
+
 /* Forward activations that live until their backward step: nested intervals. */
 static void test_training_shape(void **unused) {
   (void)unused;
@@ -121,7 +178,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_random_intervals), cmocka_unit_test(test_training_shape),
       cmocka_unit_test(test_chain_reuses),     cmocka_unit_test(test_same_twice),
-      cmocka_unit_test(test_nothing),
+      cmocka_unit_test(test_nothing),          cmocka_unit_test(test_against_brute_force),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
