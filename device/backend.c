@@ -45,6 +45,17 @@ kd_status kd_device_open(const char *backend, int ordinal, int threads, bool rep
   return cuda_is_there() ? open_cuda(device, ordinal) : open_cpu(device, 0);
 }
 
+kd_status kd_device_use_tf32(kd_device *device) {
+  const kd_backend *backend = device->backend;
+  KD_CHECK(backend->has_tf32 && backend->has_tf32(device), KD_ERR_USAGE,
+           "[train] tf32 = true has no effect on this device (%s): TF32 needs a CUDA device of compute "
+           "capability 8.0 or more; "
+           "remove it, or choose another with [distributed] device",
+           backend->describe(device));
+  device->tf32 = true;
+  return KD_OK;
+}
+
 void kd_device_close(kd_device *device) {
   if (device->backend) device->backend->close(device);
   *device = (kd_device){0};

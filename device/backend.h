@@ -81,6 +81,8 @@ typedef struct kd_backend {
   const kd_kernel *(*kernel)(kd_op op);    /* never NULL */
   /* Whether products in a half type are made by instructions for it, and so faster than in float32. */
   bool (*multiplies)(kd_dtype dtype);
+  /* Whether the device can multiply float32 in TF32; NULL: it cannot. */
+  bool (*has_tf32)(const kd_device *device);
   const char *(*describe)(
       kd_device *device); /* one line for `kdist info` and logs: instruction set, threads */
 } kd_backend;
@@ -98,6 +100,7 @@ struct kd_device {
   int threads;             /* CPU: compute threads of this rank, at least 1 */
   int count;               /* devices of this kind on this host, among which ranks are dealt out */
   bool reproducible;       /* determinism is run or world: kernels keep a fixed order of sums */
+  bool tf32;               /* products of float32 may round their factors: kd_device_use_tf32 */
   kd_exchange_fn exchange; /* set by the trainer; NULL: one rank */
   void *exchange_context;
   kd_patience_fn patience; /* set by whom the device may wait for other ranks; NULL: it does not */
@@ -111,6 +114,9 @@ extern const kd_backend kd_cpu_backend;
  * plug-in opens (device/plugin.h), else cpu. ordinal: of the CPU 0; CUDA devices are dealt out by it in turn,
  * so several ranks may share one. threads: 0 = all cores this process may use. */
 kd_status kd_device_open(const char *backend, int ordinal, int threads, bool reproducible, kd_device *device);
+/* Products and convolutions of float32 that are prepared from now on may round factors to TF32 (10 bits of mantissa).
+ * KD_ERR_USAGE when the device does not know TF32. */
+kd_status kd_device_use_tf32(kd_device *device);
 void kd_device_close(kd_device *device);
 
 #endif

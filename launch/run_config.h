@@ -54,6 +54,7 @@ typedef struct kd_train_options {
   const kd_value *save_value;
   kd_texts save;        /* weights files written at the end, relative to the run folder; may be none */
   bool auto_scale_loss; /* a LossScaleOptimizer under mixed_float16 */
+  bool tf32;            /* products of float32 may round their factors, on devices that know TF32 */
   int dtype_policy;     /* number in KD_POLICY_CHOICES */
   int64_t keep;         /* checkpoints that are kept */
 } kd_train_options;

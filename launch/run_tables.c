@@ -89,6 +89,8 @@ static const kd_option train_table[] = {
      .help = "files written at the end, in the run folder"},
     ROW(kd_train_options, dtype_policy, KD_OPT_CHOICE, "float32", "types of layers that have no dtype",
         .choices = KD_POLICY_CHOICES),
+    ROW(kd_train_options, tf32, KD_OPT_BOOL, "false",
+        "CUDA: products of float32 round their factors to TF32; faster, results differ from the CPU's"),
     ROW(kd_train_options, auto_scale_loss, KD_OPT_BOOL, "true",
         "mixed_float16: put a LossScaleOptimizer around the optimizer"),
     ROW(kd_train_options, keep, KD_OPT_INT, "2", "checkpoints that are kept", .min = 1, .max = 1e6),

@@ -17,6 +17,7 @@ kd_status kd_session_open_device(kd_session *s) {
   int ordinal = strcmp(device, "cpu") == 0 ? 0 : s->comm->local_rank;
   kd_status status = kd_device_open(device, ordinal, kd_session_threads(s), reproducible, &s->device);
   s->device_open = status == KD_OK;
+  if (status == KD_OK && s->config->run.train.tf32) status = kd_device_use_tf32(&s->device);
   KD_TRY(kd_comm_all_ok(s->comm, status));
   return kd_comm_agree(s->comm, "kind of device (set device = cpu or cuda)",
                        kd_hash_text(s->device.backend->name, 0));

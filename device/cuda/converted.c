@@ -1,6 +1,7 @@
 /* Kernels of float32 for operands of all float types: operands are converted into the workspace, the kernel
  * runs on them, results are converted back. Products take factors of 16 bits as they are, for tensor cores;
- * where only one factor is of that type the other is converted. */
+ * where only one factor is of that type the other is converted. A kernel that has no way for these 16 bits on
+ * this device (KD_ERR_RUN from prepare) gets float32. */
 #include "device/cuda/converted.h"
 
 #include "device/base/memory.h"
@@ -84,15 +85,9 @@ static bool is_own(const kd_launch *launch) {
   return launch->run != run;
 }
 
-static kd_status prepare(kd_launch *launch) {
-  const kd_kernel *kernel = kd_cuda_plain_kernel(launch->op);
-  if (is_plain(launch)) {
-    launch->run = kernel->run;
-    return kernel->prepare ? kernel->prepare(launch) : KD_OK;
-  }
-  converted *self = launch->handle = kd_calloc(1, sizeof *self);
-  bool native = launch->op == KD_OP_MATMUL && kd_launch_product_types(launch)->factors != KD_F32;
-  launch->run = run;
+/* Prepares the kernel with operands as it takes them. */
+static kd_status adopt(converted *self, kd_launch *launch, bool native) {
+  const kd_kernel *kernel = self->kernel;
   *self = (converted){.kernel = kernel, .launch = *launch};
   convert_inputs(self, launch, native);
   convert_outputs(self, launch, native);
@@ -100,7 +95,25 @@ static kd_status prepare(kd_launch *launch) {
   self->launch.input = self->input;
   self->launch.output = self->output;
   self->launch.run = kernel->run;
-  if (kernel->prepare) KD_TRY(kernel->prepare(&self->launch));
+  return kernel->prepare ? kernel->prepare(&self->launch) : KD_OK;
+}
+
+static kd_status prepare(kd_launch *launch) {
+  const kd_kernel *kernel = kd_cuda_plain_kernel(launch->op);
+  if (is_plain(launch)) {
+    launch->run = kernel->run;
+    return kernel->prepare ? kernel->prepare(launch) : KD_OK;
+  }
+  converted *self = launch->handle = kd_calloc(1, sizeof *self);
+  self->kernel = kernel;
+  launch->run = run;
+  bool native = kd_launch_product_types(launch)->factors != KD_F32;
+  kd_status status = adopt(self, launch, native);
+  if (native && status == KD_ERR_RUN) {
+    if (kernel->release) kernel->release(&self->launch);
+    status = adopt(self, launch, false);
+  }
+  KD_TRY(status);
   launch->workspace_bytes = self->copies_bytes + self->launch.workspace_bytes;
   launch->state_bytes = self->launch.state_bytes;
   launch->note = self->launch.note;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "device/base/memory.h"
-#include "device/cuda/dnn.h"
+#include "device/cuda/dnn_plan.h"
 #include "device/cuda/kernels.h"
 #include "device/cuda/module.h"
 
@@ -93,6 +93,10 @@ static bool cuda_multiplies(kd_dtype dtype) {
   return dtype == KD_F32 || dtype == KD_BF16 || dtype == KD_F16;
 }
 
+static bool cuda_has_tf32(const kd_device *device) {
+  return kd_cuda_of(device)->capability >= 80;
+}
+
 const kd_backend kd_cuda_backend = {
     .name = "cuda",
     .open = cuda_open,
@@ -119,5 +123,6 @@ const kd_backend kd_cuda_backend = {
     .free_bytes = kd_cuda_free_bytes,
     .kernel = kd_cuda_kernel,
     .multiplies = cuda_multiplies,
+    .has_tf32 = cuda_has_tf32,
     .describe = cuda_describe,
 };

@@ -61,7 +61,8 @@ static kd_product_spec spec_of(const kd_launch *launch, batch_axes *axes) {
                        .transpose_b = attr->transpose_b,
                        .types = {launch->input[0].dtype, launch->output[0].dtype},
                        .bias = launch->n_inputs == 3,
-                       .relu = attr->epilogue == KD_EPI_RELU};
+                       .relu = attr->epilogue == KD_EPI_RELU,
+                       .tf32 = launch->device->tf32};
   if (axes->rank == 0) return s;
   int last = --axes->rank; /* the axes before it stay for the host */
   int64_t size = axes->size[last], step_a = axes->a[last], step_b = axes->b[last];
@@ -113,7 +114,7 @@ static kd_status matmul_prepare(kd_launch *launch) {
   KD_TRY(check_types(launch));
   matmul *m = kd_calloc(1, sizeof *m);
   launch->handle = m;
-  launch->note = "cuBLASLt";
+  launch->note = launch->device->tf32 ? "cuBLASLt, TF32 allowed" : "cuBLASLt";
   batch_axes axes = find_axes(launch);
   kd_product_spec spec = spec_of(launch, &axes);
   m->apart = needs_sums(launch);

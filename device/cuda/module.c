@@ -6,6 +6,9 @@
 
 #include "device/base/memory.h"
 #include "device/base/text.h"
+#include "device/cuda/disk_cache.h"
+
+enum { LARGEST = 64 << 20 }; /* bytes of code */
 
 typedef struct kd_cuda_module {
   struct kd_cuda_module *next;
@@ -64,6 +67,21 @@ static kd_status load(kd_cuda *cuda, const char *text, const char *code, module 
   return KD_OK;
 }
 
+/* From the disk, or compiled and kept there: by compiler, device and text. */
+static kd_status find_code(const char *text, int capability, char **code, size_t *bytes) {
+  int major = 0, minor = 0;
+  (void)nvrtcVersion(&major, &minor);
+  kd_pool *pool = kd_pool_create();
+  const char *key = kd_pool_printf(pool, "NVRTC %d.%d sm_%d\n%s", major, minor, capability, text);
+  kd_status status = KD_OK;
+  if (!kd_disk_cache_find("cubin", key, LARGEST, code, bytes)) {
+    status = kd_module_compile(text, capability, code, bytes);
+    if (status == KD_OK) kd_disk_cache_keep("cubin", key, *code, *bytes);
+  }
+  kd_pool_destroy(pool);
+  return status;
+}
+
 static kd_status find_or_make(kd_cuda *cuda, const char *text, module **found) {
   char *code;
   size_t bytes;
@@ -72,10 +90,7 @@ static kd_status find_or_make(kd_cuda *cuda, const char *text, module **found) {
       *found = m;
       return KD_OK;
     }
-  if (!kd_module_find(text, cuda->capability, &code, &bytes)) {
-    KD_TRY(kd_module_compile(text, cuda->capability, &code, &bytes));
-    kd_module_keep(text, cuda->capability, code, bytes);
-  }
+  KD_TRY(find_code(text, cuda->capability, &code, &bytes));
   kd_status status = load(cuda, text, code, found);
   kd_free(code);
   return status;

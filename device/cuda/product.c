@@ -52,12 +52,14 @@ static kd_status make_layouts(kd_product *p) {
 
 static kd_status set_operation(kd_product *p) {
   const kd_product_spec *s = &p->spec;
+  cublasComputeType_t compute =
+      s->tf32 && s->types.factors == KD_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   cublasOperation_t first = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   cublasOperation_t second = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   cublasLtEpilogue_t epilogue = s->bias   ? s->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS
                                 : s->relu ? CUBLASLT_EPILOGUE_RELU
                                           : CUBLASLT_EPILOGUE_DEFAULT;
-  BLAS(cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "a product");
+  BLAS(cublasLtMatmulDescCreate(&p->operation, compute, CUDA_R_32F), "a product");
   BLAS(cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first),
        "a product");
   BLAS(cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),

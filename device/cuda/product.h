@@ -1,6 +1,6 @@
 /* Matrix products by cuBLASLt, said in rows: c (m, n) = a (m, k) b (k, n), each operand transposed when
- * asked. Sums are float32. Factors of float32 are true ones (no TF32); of 16 bits they go to tensor cores. No
- * sum has an order that depends on timing. */
+ * asked. Sums are float32. Factors of float32 are true ones unless TF32 is allowed; of 16 bits they go to
+ * tensor cores. No sum has an order that depends on timing. */
 #ifndef KD_CUDA_PRODUCT_H
 #define KD_CUDA_PRODUCT_H
 
@@ -15,6 +15,7 @@ typedef struct kd_product_spec {
   int64_t step_a, step_b, step_c; /* elements between products */
   bool bias, relu;                /* c = relu(c + bias (n)); bias float32, as c then */
   bool add;                       /* c += */
+  bool tf32;                      /* factors of float32 may be rounded: that of the device */
 } kd_product_spec;
 
 typedef struct kd_product kd_product;

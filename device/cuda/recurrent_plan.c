@@ -7,6 +7,7 @@ enum { GRAIN_FLOATS = 64 };
 kd_recurrent *kd_recurrent_make(kd_launch *launch, const kd_shape *rows_and_steps, int64_t units) {
   const kd_recurrent_attr *attr = launch->attr;
   kd_recurrent *r = kd_calloc(1, sizeof *r);
+  r->tf32 = launch->device->tf32;
   launch->handle = r;
   r->cuda = kd_cuda_of(launch->device);
   r->cell = (kd_job_cell){.cell = attr->cell,
@@ -24,8 +25,10 @@ kd_recurrent *kd_recurrent_make(kd_launch *launch, const kd_shape *rows_and_step
 
 kd_status kd_recurrent_product(kd_recurrent *r, const kd_product_spec *spec, kd_product **product) {
   size_t bytes;
+  kd_product_spec allowed = *spec;
+  allowed.tf32 = r->tf32;
   KD_CHECK(r->n_products < KD_RECURRENT_PRODUCTS, KD_ERR_INTERNAL, "too many products of a recurrent layer");
-  KD_TRY(kd_product_make(r->cuda, spec, product, &bytes));
+  KD_TRY(kd_product_make(r->cuda, &allowed, product, &bytes));
   r->products[r->n_products++] = *product;
   if (bytes > r->product_bytes) r->product_bytes = bytes;
   return KD_OK;

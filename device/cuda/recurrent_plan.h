@@ -10,6 +10,7 @@ enum { KD_RECURRENT_PRODUCTS = 5 };
 typedef struct kd_recurrent {
   kd_job_cell cell;
   kd_cuda *cuda;
+  bool tf32;                                   /* that of the device */
   kd_product *products[KD_RECURRENT_PRODUCTS]; /* owns them; the names below point here */
   int n_products;
   kd_product *by_state, *by_left;      /* forward: h U, (r h) U_h */

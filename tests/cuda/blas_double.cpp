@@ -18,6 +18,7 @@ struct operation {
   cublasOperation_t a, b;
   cublasLtEpilogue_t epilogue;
   const float *bias;
+  bool tf32;
 };
 
 static float load(const void *x, cudaDataType type, int64_t i) {
@@ -36,8 +37,12 @@ static void store(void *x, cudaDataType type, int64_t i, float value) {
     ((uint16_t *)x)[i] = (uint16_t)(value != value ? 0x7FC0u : (b + 0x7FFFu + (b >> 16 & 1)) >> 16);
 }
 
-static float at(const void *x, const layout &l, cublasOperation_t op, int64_t n, int64_t i, int64_t j) {
-  return load(x, l.type, n * l.step + (op == CUBLAS_OP_N ? i + j * l.lead : j + i * l.lead));
+/* Element (i, j) of a factor; TF32 keeps ten bits of its mantissa. */
+static float at(const operation &o, const void *x, const layout &l, cublasOperation_t op, int64_t n, int64_t i,
+                int64_t j) {
+  float value = load(x, l.type, n * l.step + (op == CUBLAS_OP_N ? i + j * l.lead : j + i * l.lead));
+  uint32_t b = __float_as_uint(value);
+  return o.tf32 ? __uint_as_float((b + 0xFFFu + (b >> 13 & 1)) & ~0x1FFFu) : value;
 }
 
 static void multiply(const operation &o, float alpha, const void *a, const layout &la, const void *b,
@@ -48,7 +53,7 @@ static void multiply(const operation &o, float alpha, const void *a, const layou
     for (int64_t j = 0; j < (int64_t)ld.columns; j++)
       for (int64_t i = 0; i < (int64_t)ld.rows; i++) {
         float sum = 0;
-        for (int64_t p = 0; p < k; p++) sum += at(a, la, o.a, n, i, p) * at(b, lb, o.b, n, p, j);
+        for (int64_t p = 0; p < k; p++) sum += at(o, a, la, o.a, n, i, p) * at(o, b, lb, o.b, n, p, j);
         int64_t to = n * ld.step + i + j * ld.lead;
         float value = alpha * sum + (beta == 0 ? 0 : beta * load(d, ld.type, to)) + (bias ? o.bias[i] : 0);
         store(d, ld.type, to, relu && value < 0 ? 0 : value);
@@ -107,8 +112,9 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t l, cublas
 }
 
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *made, cublasComputeType_t compute, cudaDataType_t) {
-  if (compute != CUBLAS_COMPUTE_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-  *made = (cublasLtMatmulDesc_t) new operation{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, NULL};
+  bool tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+  if (compute != CUBLAS_COMPUTE_32F && !tf32) return CUBLAS_STATUS_NOT_SUPPORTED;
+  *made = (cublasLtMatmulDesc_t) new operation{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, NULL, tf32};
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t o) {

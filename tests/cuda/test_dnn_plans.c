@@ -2,7 +2,7 @@
 /* What cuDNN plans for convolutions on GPUs that are not here: each one has a plan in true float32 with a
  * fixed order of sums, below the limit of workspace. */
 #include "cuda/devices.h"
-#include "device/cuda/dnn.h"
+#include "device/cuda/dnn_conv.h"
 #include "support/check.h"
 
 enum { N_DEVICES = sizeof devices / sizeof *devices, LIMIT = 256 << 20 };
@@ -25,13 +25,14 @@ static const shape shapes[] = {
     {"grouped", 8, 14, 64, 64, 3, 1, 4, true},
 };
 
-static kd_dnn_spec spec_of(const shape *s, kd_dnn_pass pass) {
+static kd_dnn_conv spec_of(const shape *s, kd_dnn_pass pass) {
   int64_t out = s->same ? (s->size + s->stride - 1) / s->stride : (s->size - s->window) / s->stride + 1;
   int64_t pad = s->same ? (out - 1) * s->stride + s->window - s->size : 0;
   if (pad < 0) pad = 0;
-  kd_dnn_spec spec = {.pass = pass,
+  kd_dnn_conv spec = {.pass = pass,
                       .spatial = 2,
-                      .ordered = true,
+                      .types = {KD_F32, KD_F32},
+                      .wish = {.ordered = true, .exact = true},
                       .after = {0, pad - pad / 2, pad - pad / 2},
                       .conv = {.batch = s->batch,
                                .channels = s->channels,
@@ -46,11 +47,11 @@ static kd_dnn_spec spec_of(const shape *s, kd_dnn_pass pass) {
   return spec;
 }
 
-static bool has_plan(cudnnBackendDescriptor_t device, const kd_dnn_spec *spec, size_t *workspace) {
+static bool has_plan(cudnnBackendDescriptor_t device, const kd_dnn_conv *spec, size_t *workspace) {
   kd_dnn_plan *plan;
-  if (kd_dnn_make(device, spec, &plan) != KD_OK) return false;
-  *workspace = kd_dnn_workspace(plan);
-  kd_dnn_free(plan);
+  if (kd_dnn_conv_plan(device, spec, &plan) != KD_OK) return false;
+  *workspace = kd_dnn_plan_workspace(plan);
+  kd_dnn_plan_release(plan);
   return true;
 }
 
@@ -63,7 +64,7 @@ static void test_plans(void **state) {
     assert_ok(kd_dnn_device(0, devices[d].json, &device));
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
       for (int pass = KD_DNN_FORWARD; pass <= KD_DNN_KERNEL; pass++) {
-        kd_dnn_spec spec = spec_of(&shapes[i], (kd_dnn_pass)pass);
+        kd_dnn_conv spec = spec_of(&shapes[i], (kd_dnn_pass)pass);
         size_t bytes = 0, ignored;
         if (!has_plan(device, &spec, &bytes))
           fail_msg("%s, %s, %s: %s", devices[d].name, shapes[i].name, pass_name[pass], kd_status_text());

@@ -1,11 +1,15 @@
 // ctest: cuda=emulated,gpu timeout=600
 /* Every primitive's CUDA kernel against the interpreter: values are right, nothing outside of the results is
  * written, and bits depend neither on alignment nor (emulated) on the order in which blocks and threads run.
- */
+ * Convolutions run by plans of cuDNN, then (emulated) by own loops, which take over where it has none. */
 #include "cuda/open_device.h"
 #include "support/op_case.h"
 
 enum { MOST_BYTES = 1 << 21 };
+
+static bool is_convolution(kd_op op) {
+  return op == KD_OP_CONV || op == KD_OP_CONV_GRAD_DATA || op == KD_OP_CONV_GRAD_KERNEL;
+}
 
 static size_t run_variant(op_run *run, const char *order, int offset, char *bits) {
   kd_device device = open_device();
@@ -27,6 +31,11 @@ static size_t run_variant(op_run *run, const char *order, int offset, char *bits
   return used;
 }
 
+/* Plans of cuDNN are made for addresses that are multiples of 16. */
+static int offset_of(kd_op op) {
+  return is_convolution(op) ? 16 : 4;
+}
+
 static void check_case(const op_case *what) {
   static char first[MOST_BYTES], other[MOST_BYTES];
   op_run run;
@@ -34,7 +43,7 @@ static void check_case(const op_case *what) {
   size_t size = run_variant(&run, "forward", 0, first), again = run_variant(&run, "reverse", 0, other);
   if (size != again || memcmp(first, other, size) != 0)
     fail_msg("%s (%s): two runs differ", kd_op_get(what->op)->name, what->name);
-  run_variant(&run, "forward", 4, other);
+  run_variant(&run, "forward", offset_of(what->op), other);
   op_run_close(&run);
 }
 
@@ -63,8 +72,57 @@ static void test_half_types(void **state) {
     }
 }
 
+#ifndef KD_TEST_GPU
+static void test_without_plans(void **state) {
+  setenv("KD_EMULATE_DNN", "none", 1);
+  for (int i = 0; i < n_op_cases; i++)
+    if (is_convolution(op_cases[i].op)) check_case(&op_cases[i]);
+  test_half_types(state);
+  unsetenv("KD_EMULATE_DNN");
+}
+#endif
+
+/* A result in float32 of operands that are no short numbers. */
+static size_t run_fractions(const op_case *what, bool allow_tf32, float *result) {
+  op_run run;
+  kd_device device = open_device();
+  device.tf32 = allow_tf32;
+  op_run_open(&run, what, false);
+  for (int i = 0; i < what->n_inputs; i++)
+    for (int64_t e = 0; e < kd_shape_count(&what->input[i].shape); e++)
+      run.values[run.node->input[i]][e] = (float)(run.values[run.node->input[i]][e] / 3);
+  op_run_prepare(&run, &device, 0, false);
+  op_run_once(&run);
+  size_t bytes = kd_tensor_bytes(&run.output[0]);
+  assert_true(bytes <= MOST_BYTES);
+  memcpy(result, run.result[0].data, bytes);
+  op_run_finish(&run);
+  op_run_close(&run);
+  kd_device_close(&device);
+  return bytes / sizeof(float);
+}
+
+/* Products in TF32: close to those of float32, and others; by both libraries. */
+static void test_tf32(void **state) {
+  (void)state;
+  static float exact[MOST_BYTES / sizeof(float)], rounded[MOST_BYTES / sizeof(float)];
+  for (int i = 0; i < n_op_cases; i++) {
+    const op_case *what = &op_cases[i];
+    if (what->op != KD_OP_MATMUL && !is_convolution(what->op)) continue;
+    size_t count = run_fractions(what, false, exact);
+    run_fractions(what, true, rounded);
+    assert_close(rounded, exact, count, 2e-3, 2e-3, what->name);
+    if (count > 0 && memcmp(exact, rounded, count * sizeof(float)) == 0)
+      fail_msg("%s (%s): TF32 changes nothing", kd_op_get(what->op)->name, what->name);
+  }
+}
+
 int main(void) {
   NEED_DEVICE();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_half_types)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_half_types),
+#ifndef KD_TEST_GPU
+                                     cmocka_unit_test(test_without_plans),
+#endif
+                                     cmocka_unit_test(test_tf32)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,8 @@ const void *kd_cuda_entry(const void *host) { (void)host; return &plugin; }
 C
 cc -shared -fPIC version.c -o version.so
 KDIST_CUDA_PLUGIN=$work/version.so refuses good "'$work/version.so' is of kdist 0.0.1"
+expect 2 "TF32 on the CPU" 0 check model.ini distributed.device=cpu train.tf32=true
+has err '[train] tf32 = true has no effect on this device'
 expect 2 "another device" 0 check model.ini distributed.device=gpu && has err 'device = gpu is unknown'
 
 if [ -r "$plugin" ]; then

@@ -106,6 +106,17 @@ has err 'launches are not recorded'
 equal run refused
 grep -q 'no instructions' err && fail "a GPU multiplies float32"
 has err 'of 8.00 GB of memory'
+# Convolutions by own loops where cuDNN has no plan; in TF32, which gives other bits and nearly the same losses.
+KD_EMULATE_DNN=none train 0 loops 0 distributed.device=cuda
+close_to cpu loops
+train 0 tf32 0 distributed.device=cuda train.tf32=true
+close_to cpu tf32 2e-2
+cmp -s runs/one/model.weights.h5 runs/tf32/model.weights.h5 && fail "TF32 changed nothing"
+# Choices of plans are on disk now; with all of them damaged the same comes out.
+ls "$XDG_CACHE_HOME"/kdist/cuda/*.plan >/dev/null || fail "no plan was kept"
+for plan in "$XDG_CACHE_HOME"/kdist/cuda/*.plan; do echo damaged >"$plan"; done
+train 0 damaged 0 distributed.device=cuda
+equal one damaged
 # More than the device has.
 KD_EMULATE_MEMORY=20000 train 2 full 0 distributed.device=cuda
 has err 'not enough memory'
