@@ -6,7 +6,7 @@
 #include "device/base/option_read.h"
 #include "device/base/text.h"
 
-enum { LISTED_KEYS = 20, MAX_OPTIONS = 128 };
+enum { LISTED_KEYS = 32, MAX_OPTIONS = 128 };
 
 bool kd_option_error(const kd_option_reader *reader, const kd_value *value, const char *format, ...) {
   va_list args;
