@@ -32,20 +32,18 @@ struct dnn_part {
   dnn_ref part(int name) const {
     return has(name) ? get(name).parts.at(0) : dnn_ref();
   }
-  template <typename T>
-  const T *values(int name) const {
+  template <typename T> const T *values(int name) const {
     return (const T *)(const void *)get(name).bytes.data();
   }
-  template <typename T>
-  T value(int name) const {
+  template <typename T> T value(int name) const {
     return *values<T>(name);
   }
 };
 
 /* Whether all operations of the graph are known and their sizes agree, as far as kdist uses them. */
 bool dnn_graph_is_known(const dnn_part &graph);
-/* Runs the operations in order on the addresses by uid, values inside in float32. tf32: factors of float32 lose
- * bits. */
+/* Runs the operations in order on the addresses by uid, values inside in float32. tf32: factors of float32
+ * lose bits. */
 void dnn_graph_run(const dnn_part &graph, const std::map<int64_t, void *> &address, bool tf32);
 
 #endif
