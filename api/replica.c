@@ -85,7 +85,9 @@ static kd_status take_goals(kd_net *net, const kd_net_call *call) {
   net->logs = (kd_net_logs){0};
   s->goals = kd_pool_alloc(net->goal_pool, n, sizeof *s->goals);
   memcpy(s->goals, call->session.goals, n * sizeof *s->goals);
-  kd_objective_make(net->goal_pool, call->config.diag, s->model, s->goals, &s->objective);
+  const kd_train_options *t = &call->config.run.train;
+  int64_t rows = largest(s->setup.largest_batch, largest(t->batch_size, t->validation_batch_size));
+  kd_objective_make(net->goal_pool, call->config.diag, s->model, s->goals, rows, &s->objective);
   kd_totals_create(net->goal_pool, &s->objective, &net->totals);
   net->log_room =
       kd_pool_alloc(net->goal_pool, (size_t)kd_totals_count(&s->objective), sizeof *net->log_room);

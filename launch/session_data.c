@@ -247,7 +247,9 @@ kd_status kd_session_open_data(kd_session *s) {
   note_feeds(s, data);
   if (s->purpose == KD_FOR_PREDICTION) return KD_OK;
   make_goals(s, data->set);
-  kd_objective_make(s->pool, s->config->diag, s->model, s->goals, &s->objective);
+  int64_t rows = c->train.batch_size > c->train.validation_batch_size ? c->train.batch_size
+                                                                      : c->train.validation_batch_size;
+  kd_objective_make(s->pool, s->config->diag, s->model, s->goals, rows, &s->objective);
   return kd_diag_status(s->config->diag);
 }
 

@@ -13,11 +13,10 @@ static const kd_shape *prediction(const kd_session *s, int output) {
   return &s->model->calls[tap.call]->output_shape[tap.output];
 }
 
-static bool sparse_loss(const kd_session *s, int output) {
+static const kd_loss_kind *loss_kind(const kd_session *s, int output) {
   const kd_value *loss = s->config->run.outputs[output].loss;
-  if (!loss || (loss->type != KD_V_TEXT && loss->type != KD_V_CALL)) return false;
-  const kd_kind *kind = kd_family_find(&kd_loss_family, loss->text);
-  return kind && ((const kd_loss_kind *)kind)->sparse_labels;
+  if (!loss || (loss->type != KD_V_TEXT && loss->type != KD_V_CALL)) return NULL;
+  return (const kd_loss_kind *)kd_family_find(&kd_loss_family, loss->text);
 }
 
 static kd_shape without_batch(const kd_shape *shape) {
@@ -95,11 +94,13 @@ static void want_labels(const kd_session *s, kd_wanted *w, int o) {
   w->mapped[w->n] = output->target ? output->target : mapping(s, output->name);
   w->shape[w->n] = without_batch(shape);
   w->dtype[w->n] = KD_F32;
-  if (sparse_loss(s, o)) {
+  const kd_loss_kind *kind = loss_kind(s, o);
+  if (kind && (kind->sparse_labels || kind->label_shape)) w->dtype[w->n] = KD_I32;
+  if (kind && kind->sparse_labels) {
     w->classes[w->n] = shape->dim[shape->rank - 1];
     w->shape[w->n].rank--;
-    w->dtype[w->n] = KD_I32;
   }
+  if (kind && kind->label_shape) w->shape[w->n] = *kind->label_shape;
   feed(w, s->model->n_inputs + o, w->n++);
 }
 

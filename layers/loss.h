@@ -26,13 +26,34 @@ typedef enum kd_reduction {
   KD_RED_MEAN_WEIGHTED
 } kd_reduction;
 
+/* A loss of the whole batch, which is no sum over its rows, as a function of sums over rows: its state. The
+ * passes of all ranks add up the state first; then the slopes of the function, times what a pass adds to the
+ * state, have the gradient of the loss. */
+typedef struct kd_whole_loss {
+  /* Numbers of the state for predictions of that shape in batches of at most `rows` rows. 0: with these
+   * options the loss is a sum over rows, and `values` is used. */
+  int64_t (*n_state)(const void *options, const kd_shape *y_pred, int64_t rows);
+  /* What one pass adds, a float32 vector (n_state). first: float32 scalar, the number of the pass's first row
+   * in the global batch. */
+  kd_sym (*state)(kd_graph *graph, const void *options, kd_sym y_true, kd_sym y_pred, kd_sym first,
+                  int64_t n_state);
+  /* The loss of the summed state; slope[i] becomes its derivative by state[i], unless slope is NULL. */
+  double (*value)(const void *options, const kd_shape *y_pred, int64_t n_state, const float *state,
+                  double *slope);
+} kd_whole_loss;
+
 typedef struct kd_loss_kind {
   kd_kind base; /* first option of every loss struct is kd_loss_common */
   /* One value per sample (y_pred's shape without its last axis, or without what `axis` says). Sparse losses
    * take labels of integer type; dense ones cast labels to float32. */
   kd_sym (*values)(kd_graph *graph, const void *options, kd_sym y_true, const kd_prediction *prediction);
-  bool sparse_labels;   /* y_true holds class indices: checked against [0, classes) */
-  const char *log_name; /* default name: "mean_squared_error" */
+  bool sparse_labels; /* y_true holds class indices: checked against [0, classes) */
+  /* Shape of one label, -1: any length; NULL: the prediction's, or that without the last axis (sparse). */
+  const kd_shape *label_shape;
+  /* Values of one row; NULL: one for each position of all axes but the batch and the last. */
+  int64_t (*values_per_row)(const void *options, const kd_shape *y_pred);
+  const kd_whole_loss *whole; /* NULL: always a sum over rows */
+  const char *log_name;       /* default name: "mean_squared_error" */
 } kd_loss_kind;
 
 /* Every loss option struct begins with this. */
@@ -79,6 +100,9 @@ kd_sym kd_align_labels(kd_graph *graph, kd_sym y_true, kd_sym y_pred, bool spars
 bool kd_loss_squeezes(const kd_shape *y_true, const kd_shape *y_pred, bool sparse);
 /* How many values a loss has for each row: all axes but the batch and the one that the loss reduces. */
 int64_t kd_loss_values_per_row(const kd_shape *y_true, const kd_shape *y_pred, bool sparse);
+/* What a whole loss adds for one pass, after labels and prediction are aligned; see kd_whole_loss. */
+kd_sym kd_loss_state(kd_graph *graph, const kd_object *loss, kd_sym y_true, const kd_prediction *prediction,
+                     kd_sym first, int64_t n_state);
 /* The values of a loss after labels and prediction are aligned. */
 kd_sym kd_loss_values(kd_graph *graph, const kd_object *loss, kd_sym y_true, const kd_prediction *prediction);
 

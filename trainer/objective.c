@@ -23,6 +23,35 @@ static const kd_metric_kind *metric_kind(const kd_metric_slot *slot) {
   return (const kd_metric_kind *)slot->metric.kind;
 }
 
+/* A loss of the whole batch sees every row alike. */
+static bool make_whole(kd_diag *diag, const kd_model *model, int number, const kd_output_goal *goal,
+                       int64_t rows, kd_output_loss *output) {
+  const kd_whole_loss *whole = loss_kind(output)->whole;
+  output->n_state = whole ? whole->n_state(output->loss.options, &output->prediction, rows) : 0;
+  if (output->n_state == 0) return true;
+  const char *name = output->loss.kind->name, *at = model->outputs[number].name;
+  kd_tap tap = model->outputs[number].tap;
+  if (goal->sample_weight || goal->n_class_weights > 0)
+    kd_diag_error(
+        diag, goal->origin,
+        "output %s: %s is one number of the whole batch, so samples and classes cannot have weights; "
+        "leave them out",
+        at, name);
+  else if (model->calls[tap.call]->output_masked[tap.output])
+    kd_diag_error(diag, goal->origin,
+                  "output %s: %s is one number of the whole batch and knows no masks of steps; drop the mask "
+                  "before, or take a loss of each step",
+                  at, name);
+  else if (output->n_state > STATE_LIMIT)
+    kd_diag_error(diag, goal->origin,
+                  "output %s: %s keeps %lld numbers of a batch of %lld rows, at most %d are possible; take a "
+                  "smaller batch",
+                  at, name, (long long)output->n_state, (long long)rows, STATE_LIMIT);
+  else
+    return true;
+  return false;
+}
+
 /* As Keras, which finds one class for each sample. */
 static bool check_class_weights(kd_diag *diag, const kd_model *model, int number, const kd_output_goal *goal,
                                 const kd_output_loss *output) {
@@ -39,7 +68,7 @@ static bool check_class_weights(kd_diag *diag, const kd_model *model, int number
 }
 
 static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int number,
-                      const kd_output_goal *goal, kd_output_loss *output) {
+                      const kd_output_goal *goal, int64_t rows, kd_output_loss *output) {
   const kd_shape *prediction = output_shape(model, number);
   *output = (kd_output_loss){
       .weight = goal->loss_weight,
@@ -67,9 +96,14 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
       common->reduction != KD_RED_SUM && (model->calls[tap.call]->output_masked[tap.output] ||
                                           (common->reduction == KD_RED_MEAN_WEIGHTED && weighted));
   bool sparse = loss_kind(output)->sparse_labels;
-  output->values_per_row = kd_loss_values_per_row(&truth, prediction, sparse);
+  output->prediction = *prediction;
+  if (kd_loss_squeezes(&truth, prediction, sparse)) output->prediction.rank--;
+  output->values_per_row = loss_kind(output)->values_per_row
+                               ? loss_kind(output)->values_per_row(output->loss.options, &output->prediction)
+                               : kd_loss_values_per_row(&truth, prediction, sparse);
   if (sparse) output->classes = prediction->dim[prediction->rank - 1];
-  return check_class_weights(diag, model, number, goal, output);
+  return check_class_weights(diag, model, number, goal, output) &&
+         make_whole(diag, model, number, goal, rows, output);
 }
 
 /* The name that logs show: the text as typed, the object's own name, or the class's default (keras.md 4.3),
@@ -173,8 +207,17 @@ static bool make_metrics(kd_pool *pool, kd_diag *diag, const kd_model *model, in
   return good;
 }
 
+/* Behind what epochs add up. */
+static void place_states(kd_objective *objective) {
+  objective->n_logged = objective->n_tail;
+  for (int i = 0; i < objective->n_outputs; i++) {
+    objective->outputs[i].state_tail = objective->n_tail;
+    objective->n_tail += (int)objective->outputs[i].n_state;
+  }
+}
+
 bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, const kd_output_goal *goals,
-                       kd_objective *objective) {
+                       int64_t rows, kd_objective *objective) {
   *objective = (kd_objective){.n_outputs = model->n_outputs};
   objective->outputs = kd_pool_alloc(pool, (size_t)model->n_outputs, sizeof *objective->outputs);
   objective->count_tail = model->n_outputs;
@@ -183,7 +226,7 @@ bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, cons
   int n_metrics = 0;
   bool good = true;
   for (int i = 0; i < model->n_outputs; i++) {
-    good &= make_loss(pool, diag, model, i, &goals[i], &objective->outputs[i]);
+    good &= make_loss(pool, diag, model, i, &goals[i], rows, &objective->outputs[i]);
     n_metrics += metric_count(goals[i].metrics) + metric_count(goals[i].weighted_metrics);
   }
   name_losses(pool, model, objective);
@@ -192,12 +235,13 @@ bool kd_objective_make(kd_pool *pool, kd_diag *diag, const kd_model *model, cons
     good &= make_metrics(pool, diag, model, i, &goals[i], false, objective);
   for (int i = 0; i < model->n_outputs; i++)
     good &= make_metrics(pool, diag, model, i, &goals[i], true, objective);
+  place_states(objective);
   return good;
 }
 
 bool kd_objective_counts(const kd_objective *objective) {
   for (int i = 0; i < objective->n_outputs; i++)
-    if (objective->outputs[i].counted) return true;
+    if (objective->outputs[i].counted || objective->outputs[i].n_state > 0) return true;
   return false;
 }
 

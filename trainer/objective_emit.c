@@ -86,11 +86,27 @@ static kd_sym count_values(kd_graph *g, const kd_output_loss *output, const outp
   return kd_reduce_all(g, KD_REDUCE_SUM, kd_broadcast(g, counted, *kd_sym_shape(g, values)));
 }
 
+/* A loss of the whole batch: the pass's part of the state, times the slopes of the loss. */
+static kd_sym emit_whole(const kd_objective *objective, kd_graph *g, int o, const output_syms *syms,
+                         bool counts_only, kd_emitted *emitted) {
+  const kd_output_loss *output = &objective->outputs[o];
+  if (emitted->first == KD_NO_SYM)
+    emitted->first = kd_value_sym(g, KD_F32, KD_SCALAR, KD_VALUE_FIRST, "first");
+  kd_sym state =
+      kd_loss_state(g, &output->loss, syms->label, &syms->prediction, emitted->first, output->n_state);
+  put_tail(emitted, state, output->state_tail);
+  if (counts_only) return KD_NO_SYM;
+  kd_sym slope = emitted->slope[o] =
+      kd_value_sym(g, KD_F32, KD_SHAPE(output->n_state), KD_VALUE_SLOPE + o, "slope");
+  return kd_scale(g, kd_reduce_all(g, KD_REDUCE_SUM, kd_mul(g, state, slope)), output->weight);
+}
+
 /* One output's loss: returns its weighted part of the mean over the global batch. */
 static kd_sym emit_loss(const kd_objective *objective, kd_graph *g, int o, const output_syms *syms,
                         kd_sym inv_rows, bool counts_only, kd_emitted *emitted) {
   const kd_output_loss *output = &objective->outputs[o];
   const kd_loss_common *common = output->loss.options;
+  if (output->n_state > 0) return emit_whole(objective, g, o, syms, counts_only, emitted);
   kd_sym values = kd_loss_values(g, &output->loss, syms->label, &syms->prediction);
   if (values == KD_NO_SYM) return KD_NO_SYM;
   if (output->counted) put_tail(emitted, count_values(g, output, syms, values), objective->count_tail + o);
@@ -138,13 +154,15 @@ static kd_status emit_metrics(const kd_objective *objective, kd_graph *g, const 
 static void prepare(const kd_objective *objective, kd_graph *g, kd_emitted *emitted) {
   size_t outputs = (size_t)objective->n_outputs, tails = 2 * outputs + 1 + (size_t)objective->n_metrics;
   *emitted = (kd_emitted){.loss = KD_NO_SYM,
+                          .first = KD_NO_SYM,
+                          .slope = kd_pool_alloc(g->pool, outputs, sizeof(kd_sym)),
                           .tail = kd_pool_alloc(g->pool, tails, sizeof(kd_sym)),
                           .tail_at = kd_pool_alloc(g->pool, tails, sizeof(int)),
                           .label = kd_pool_alloc(g->pool, outputs, sizeof(kd_sym)),
                           .weight = kd_pool_alloc(g->pool, outputs, sizeof(kd_sym)),
                           .inv_count = kd_pool_alloc(g->pool, outputs, sizeof(kd_sym))};
   for (size_t i = 0; i < outputs; i++)
-    emitted->label[i] = emitted->weight[i] = emitted->inv_count[i] = KD_NO_SYM;
+    emitted->label[i] = emitted->weight[i] = emitted->inv_count[i] = emitted->slope[i] = KD_NO_SYM;
 }
 
 kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd_model *model,
@@ -156,7 +174,7 @@ kd_status kd_objective_emit(const kd_objective *objective, kd_graph *g, const kd
     const kd_output_loss *output = &objective->outputs[o];
     if (!has_labels(objective, o)) continue;
     syms[o] = feed(objective, g, model, built, o, rows, emitted);
-    if (!output->loss.kind || (counts_only && !output->counted)) continue;
+    if (!output->loss.kind || (counts_only && !output->counted && output->n_state == 0)) continue;
     kd_graph_scope(g, "loss");
     emitted->loss =
         plus(g, emitted->loss, emit_loss(objective, g, o, &syms[o], inv_rows, counts_only, emitted));

@@ -181,7 +181,8 @@ static void bind_results(const kd_replica *r, const pass_graph *p, kd_mode mode,
   const kd_model *model = r->spec.model;
   for (int i = 0; i < p->emitted.n_tail; i++) {
     bind(b, p->emitted.tail[i], r->leaf + p->emitted.tail_at[i]);
-    if (mode == KD_MODE_TRAIN) mark(r, b, p->emitted.tail[i], p->emitted.tail_at[i], 1);
+    int64_t count = kd_shape_count(kd_sym_shape(p->graph, p->emitted.tail[i]));
+    if (mode == KD_MODE_TRAIN) mark(r, b, p->emitted.tail[i], p->emitted.tail_at[i], count);
   }
   if (mode != KD_MODE_TRAIN) return;
   for (int i = 0; i < p->built.n_moving; i++) {
@@ -254,8 +255,8 @@ static kd_status bind_kept(const kd_replica *r, kd_pass_plan *plan, const pass_g
 
 static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   const kd_model *model = r->spec.model;
-  size_t n = (size_t)(model->n_inputs + 5 * model->n_outputs + 5 * model->n_weights + 2 * model->n_kept +
-                      p->emitted.n_tail + 8);
+  size_t n = (size_t)(model->n_inputs + 6 * model->n_outputs + 5 * model->n_weights + 2 * model->n_kept +
+                      p->emitted.n_tail + 9);
   kd_pool *pool = p->graph->pool;
   size_t n_marks = n + (size_t)r->buckets.count * 2 + n;
   binder b = {.bindings = kd_pool_alloc(pool, n, sizeof(kd_binding)),
@@ -268,8 +269,11 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   bind(&b, p->inv_rows, r->dry ? NULL : &values->inv_rows);
   bind(&b, p->loss_scale, r->dry ? NULL : &values->loss_scale);
   bind(&b, p->share, r->dry ? NULL : &values->share);
-  for (int o = 0; plan->mode == KD_MODE_TRAIN && o < model->n_outputs; o++)
+  if (plan->mode != KD_MODE_PREDICT) bind(&b, p->emitted.first, r->dry ? NULL : &values->first);
+  for (int o = 0; plan->mode == KD_MODE_TRAIN && o < model->n_outputs; o++) {
     bind(&b, p->emitted.inv_count[o], r->dry ? NULL : &r->inv_count[o]);
+    bind(&b, p->emitted.slope[o], r->dry ? NULL : kd_replica_slope(r, &r->spec.objective->outputs[o]));
+  }
   KD_TRY(bind_feeds(r, plan, p, &b));
   KD_TRY(bind_kept(r, plan, p, &b));
   if (plan->mode == KD_MODE_PREDICT)

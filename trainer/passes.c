@@ -35,6 +35,8 @@ static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data,
   float share = (float)((double)(end - begin) / (double)data->global_rows);
   KD_TRY(device->backend->upload(device, &values->rng[KD_RNG_SAMPLE], &sample, sizeof sample));
   KD_TRY(device->backend->upload(device, &values->share, &share, sizeof share));
+  float first = (float)sample;
+  KD_TRY(device->backend->upload(device, &values->first, &first, sizeof first));
   KD_TRY(kd_kept_load(r, plan, begin));
   if (used) *used = plan;
   r->in_pass = true;
@@ -132,7 +134,19 @@ static kd_status run_passes(kd_replica *r, kd_mode mode, const kd_step_data *dat
   return KD_OK;
 }
 
-/* Counted outputs: their counts over the global batch, before anything is divided by them. */
+/* How a loss of the whole batch changes with its state. */
+static kd_status set_slope(kd_replica *r, const kd_output_loss *output) {
+  const kd_whole_loss *whole = ((const kd_loss_kind *)output->loss.kind)->whole;
+  kd_device *device = r->spec.device;
+  whole->value(output->loss.options, &output->prediction, output->n_state, r->reduce + output->state_tail,
+               r->slope_sums);
+  for (int64_t i = 0; i < output->n_state; i++) r->slope_host[i] = (float)r->slope_sums[i];
+  return device->backend->upload(device, kd_replica_slope(r, output), r->slope_host,
+                                 (size_t)output->n_state * sizeof(float));
+}
+
+/* Counted outputs: their counts over the global batch, before anything is divided by them; and the states of
+ * losses of whole batches. */
 static kd_status count(kd_replica *r, const kd_step_data *data) {
   const kd_objective *objective = r->spec.objective;
   if (!kd_objective_counts(objective)) return KD_OK;
@@ -142,6 +156,7 @@ static kd_status count(kd_replica *r, const kd_step_data *data) {
   for (int o = 0; o < objective->n_outputs; o++) {
     float counted = r->reduce[objective->count_tail + o], inverse = counted != 0 ? 1 / counted : 0;
     KD_TRY(device->backend->upload(device, &r->inv_count[o], &inverse, sizeof inverse));
+    if (objective->outputs[o].n_state > 0) KD_TRY(set_slope(r, &objective->outputs[o]));
   }
   return KD_OK;
 }

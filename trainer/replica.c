@@ -93,6 +93,21 @@ static size_t accumulated_bytes(const kd_replica *r) {
   return (size_t)r->n_weight * sizeof *r->accumulated;
 }
 
+/* Floats of the states of losses of whole batches. */
+static size_t slope_floats(const kd_replica *r) {
+  const kd_objective *objective = r->spec.objective;
+  return objective ? (size_t)(objective->n_tail - objective->n_logged) : 0;
+}
+
+static kd_status allocate_slopes(kd_replica *r) {
+  kd_device *device = r->spec.device;
+  size_t n = slope_floats(r);
+  if (n == 0) return KD_OK;
+  r->slope_host = kd_pool_alloc(r->pool, n, sizeof *r->slope_host);
+  r->slope_sums = kd_pool_alloc(r->pool, n, sizeof *r->slope_sums);
+  return device->backend->alloc(device, n * sizeof(float), (void **)&r->slope);
+}
+
 static kd_status allocate(kd_replica *r) {
   kd_device *device = r->spec.device;
   const kd_optimizer *optimizer = r->spec.optimizer;
@@ -102,6 +117,7 @@ static kd_status allocate(kd_replica *r) {
   KD_TRY(device->backend->alloc(device, sizeof *r->values, (void **)&r->values));
   size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
   KD_TRY(device->backend->alloc(device, counts, (void **)&r->inv_count));
+  KD_TRY(allocate_slopes(r));
   if (optimizer) {
     KD_TRY(device->backend->alloc(device, weight_bytes * (size_t)optimizer->n_slots, (void **)&r->slots));
     if (optimizer->accumulation > 1)
@@ -252,6 +268,7 @@ void kd_replica_destroy(kd_replica *r) {
   if (r->accumulated) device->backend->free(device, r->accumulated, accumulated_bytes(r));
   size_t counts = (size_t)r->spec.model->n_outputs * sizeof(float);
   if (r->inv_count) device->backend->free(device, r->inv_count, counts);
+  if (r->slope) device->backend->free(device, r->slope, slope_floats(r) * sizeof(float));
   if (r->values) device->backend->free(device, r->values, sizeof *r->values);
   kd_free(r->exchange_sums);
   kd_pool_destroy(r->pool);

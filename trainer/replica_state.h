@@ -24,7 +24,7 @@ typedef struct kd_pass_plan {
 /* The scalars that plans read, in device memory. */
 typedef struct kd_step_values {
   uint32_t rng[KD_RNG_WORDS];
-  float inv_rows, share;
+  float inv_rows, share, first;
   float padding[8];
   float loss_scale;
   float finite; /* 1: all gradients are */
@@ -73,6 +73,9 @@ struct kd_replica {
                              partial sums until then */
   kd_step_values *values; /* device memory */
   float *inv_count;       /* device memory: per output, see KD_VALUE_INV_COUNT */
+  float *slope;           /* device memory: see KD_VALUE_SLOPE, as in the tail */
+  float *slope_host;      /* of one output */
+  double *slope_sums;     /* the same before it is rounded */
   kd_tree_program tree;   /* order in which passes are added */
   kd_buckets buckets;
   kd_reducer *reducer, *tail_reducer;
@@ -147,6 +150,11 @@ void kd_kept_free(kd_replica *replica);
 kd_status kd_kept_check(const kd_replica *replica, const kd_step_data *data);
 kd_status kd_kept_load(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
 kd_status kd_kept_store(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
+
+/* Where the slopes of a loss of the whole batch stand. */
+static inline float *kd_replica_slope(const kd_replica *replica, const kd_output_loss *output) {
+  return replica->slope + (output->state_tail - replica->spec.objective->n_logged);
+}
 
 /* Address of a weight's values, of the place in a slot's range, of its gradient. */
 void *kd_replica_place(const kd_replica *replica, int weight);

@@ -136,7 +136,7 @@ static void save_progress(kd_trainer *t, kd_snapshot *s, bool complete) {
     kd_snapshot_number(s, "state", numbers[i].name, numbers[i].value);
   const kd_objective *objective = t->setup->objective;
   kd_snapshot_array(s, "state", "output_loss", doubles(t->totals.output_loss, objective->n_outputs));
-  kd_snapshot_array(s, "state", "metrics", doubles(t->totals.state, objective->n_tail));
+  kd_snapshot_array(s, "state", "metrics", doubles(t->totals.state, objective->n_logged));
   kd_history_save(&t->history, s);
 }
 
@@ -187,7 +187,7 @@ static kd_status load_progress(kd_trainer *t, const kd_snapshot *s, bool *comple
   KD_TRY(kd_snapshot_get_number(s, "state", "loss", &t->totals.loss));
   const kd_objective *objective = t->setup->objective;
   KD_TRY(load_doubles(s, "output_loss", t->totals.output_loss, objective->n_outputs));
-  KD_TRY(load_doubles(s, "metrics", t->totals.state, objective->n_tail));
+  KD_TRY(load_doubles(s, "metrics", t->totals.state, objective->n_logged));
   t->epoch = (int64_t)epoch;
   t->batch = (int64_t)batch;
   t->iteration = (int64_t)iteration;

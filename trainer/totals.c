@@ -6,14 +6,26 @@
 void kd_totals_create(kd_pool *pool, const kd_objective *objective, kd_totals *totals) {
   totals->objective = objective;
   totals->output_loss = kd_pool_alloc(pool, (size_t)objective->n_outputs, sizeof(double));
-  totals->state = kd_pool_alloc(pool, (size_t)objective->n_tail, sizeof(double));
+  totals->state = kd_pool_alloc(pool, (size_t)objective->n_logged, sizeof(double));
   kd_totals_reset(totals);
 }
 
 void kd_totals_reset(kd_totals *totals) {
   totals->rows = totals->loss = 0;
   memset(totals->output_loss, 0, (size_t)totals->objective->n_outputs * sizeof(double));
-  memset(totals->state, 0, (size_t)totals->objective->n_tail * sizeof(double));
+  memset(totals->state, 0, (size_t)totals->objective->n_logged * sizeof(double));
+}
+
+double kd_objective_loss(const kd_objective *objective, int number, const float *tail, int64_t rows) {
+  const kd_output_loss *output = &objective->outputs[number];
+  const kd_loss_common *common = output->loss.options;
+  if (output->n_state > 0)
+    return ((const kd_loss_kind *)output->loss.kind)
+        ->whole->value(common, &output->prediction, output->n_state, tail + output->state_tail, NULL);
+  double count = output->counted ? (double)tail[objective->count_tail + number]
+                                 : (double)(rows * output->values_per_row);
+  if (common->reduction == KD_RED_SUM) count = 1.0;
+  return count != 0 ? (double)tail[number] / count : 0.0; /* no valid value: no loss */
 }
 
 double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double penalty) {
@@ -22,15 +34,11 @@ double kd_totals_add(kd_totals *totals, const float *tail, int64_t rows, double 
   for (int i = 0; i < objective->n_outputs; i++) {
     const kd_output_loss *output = &objective->outputs[i];
     if (!output->loss.kind) continue;
-    const kd_loss_common *common = output->loss.options;
-    double count =
-        output->counted ? (double)tail[objective->count_tail + i] : (double)(rows * output->values_per_row);
-    if (common->reduction == KD_RED_SUM) count = 1.0;
-    double mean = count != 0 ? (double)tail[i] / count : 0.0; /* no valid value: no loss */
+    double mean = kd_objective_loss(objective, i, tail, rows);
     loss += output->weight * mean;
     totals->output_loss[i] += mean * (double)rows;
   }
-  for (int i = objective->added_tail + 1; i < objective->n_tail; i++) totals->state[i] += (double)tail[i];
+  for (int i = objective->added_tail + 1; i < objective->n_logged; i++) totals->state[i] += (double)tail[i];
   totals->rows += (double)rows;
   totals->loss += loss * (double)rows;
   return loss;

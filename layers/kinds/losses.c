@@ -4,16 +4,19 @@
 #include "layers/kinds/loss_table.h"
 
 extern const kd_loss_kind kd_loss_bce, kd_loss_binary_focal, kd_loss_cce, kd_loss_categorical_focal,
-    kd_loss_categorical_hinge, kd_loss_cosine, kd_loss_hinge, kd_loss_huber, kd_loss_kld, kd_loss_log_cosh,
-    kd_loss_mae, kd_loss_mape, kd_loss_mse, kd_loss_msle, kd_loss_poisson, kd_loss_scce,
-    kd_loss_squared_hinge;
+    kd_loss_categorical_generalized, kd_loss_categorical_hinge, kd_loss_circle, kd_loss_cosine, kd_loss_dice,
+    kd_loss_hinge, kd_loss_huber, kd_loss_kld, kd_loss_log_cosh, kd_loss_mae, kd_loss_mape, kd_loss_mse,
+    kd_loss_msle, kd_loss_poisson, kd_loss_scce, kd_loss_squared_hinge, kd_loss_tversky;
 
 static const kd_kind *const kinds[] = {&kd_loss_bce.base,
                                        &kd_loss_binary_focal.base,
                                        &kd_loss_cce.base,
                                        &kd_loss_categorical_focal.base,
+                                       &kd_loss_categorical_generalized.base,
                                        &kd_loss_categorical_hinge.base,
+                                       &kd_loss_circle.base,
                                        &kd_loss_cosine.base,
+                                       &kd_loss_dice.base,
                                        &kd_loss_hinge.base,
                                        &kd_loss_huber.base,
                                        &kd_loss_kld.base,
@@ -24,7 +27,8 @@ static const kd_kind *const kinds[] = {&kd_loss_bce.base,
                                        &kd_loss_msle.base,
                                        &kd_loss_poisson.base,
                                        &kd_loss_scce.base,
-                                       &kd_loss_squared_hinge.base};
+                                       &kd_loss_squared_hinge.base,
+                                       &kd_loss_tversky.base};
 
 const kd_family kd_loss_family = {"loss", kinds, sizeof kinds / sizeof *kinds};
 
@@ -86,16 +90,29 @@ static kd_sym squeezed(kd_graph *g, kd_sym x) {
   return kd_reshape(g, x, shape);
 }
 
+/* Labels and prediction of ranks that fit; false: one of them is KD_NO_SYM. */
+static bool aligned(kd_graph *g, const kd_loss_kind *kind, kd_sym *y_true, kd_prediction *p) {
+  if (*y_true == KD_NO_SYM || p->y_pred == KD_NO_SYM) return false;
+  if (kd_loss_squeezes(kd_sym_shape(g, *y_true), kd_sym_shape(g, p->y_pred), kind->sparse_labels)) {
+    p->y_pred = squeezed(g, p->y_pred);
+    p->logits = squeezed(g, p->logits);
+  }
+  *y_true = kd_align_labels(g, *y_true, p->y_pred, kind->sparse_labels);
+  return *y_true != KD_NO_SYM;
+}
+
 kd_sym kd_loss_values(kd_graph *g, const kd_object *loss, kd_sym y_true, const kd_prediction *prediction) {
   const kd_loss_kind *kind = (const kd_loss_kind *)loss->kind;
   kd_prediction p = *prediction;
-  if (y_true == KD_NO_SYM || p.y_pred == KD_NO_SYM) return KD_NO_SYM;
-  if (kd_loss_squeezes(kd_sym_shape(g, y_true), kd_sym_shape(g, p.y_pred), kind->sparse_labels)) {
-    p.y_pred = squeezed(g, p.y_pred);
-    p.logits = squeezed(g, p.logits);
-  }
-  kd_sym truth = kd_align_labels(g, y_true, p.y_pred, kind->sparse_labels);
-  return kind->values(g, loss->options, truth, &p);
+  return aligned(g, kind, &y_true, &p) ? kind->values(g, loss->options, y_true, &p) : KD_NO_SYM;
+}
+
+kd_sym kd_loss_state(kd_graph *g, const kd_object *loss, kd_sym y_true, const kd_prediction *prediction,
+                     kd_sym first, int64_t n_state) {
+  const kd_loss_kind *kind = (const kd_loss_kind *)loss->kind;
+  kd_prediction p = *prediction;
+  if (!aligned(g, kind, &y_true, &p)) return KD_NO_SYM;
+  return kind->whole->state(g, loss->options, y_true, p.y_pred, first, n_state);
 }
 
 static bool accuracy_is_sparse(const kd_shape *y_true, const kd_shape *y_pred) {

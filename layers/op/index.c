@@ -49,5 +49,20 @@ static kd_status scatter_add_infer(const void *attr_, int n_inputs, const kd_sym
   return KD_OK;
 }
 
+/* Rows that an id names are not the base's. */
+static kd_sym base_grad(kd_graph *g, kd_sym ids, kd_sym dout) {
+  kd_shape ones = *kd_sym_shape(g, ids);
+  ones.dim[ones.rank++] = 1;
+  kd_shape_attr table = {KD_SHAPE(kd_sym_shape(g, dout)->dim[0], 1)};
+  kd_sym uses = kd_append(g, KD_OP_SCATTER_ADD, &table, 2, (kd_sym[]){ids, kd_full(g, ones, 1.0)}, NULL);
+  return kd_select(g, uses, kd_const(g, 0.0), dout);
+}
+
+static void scatter_add_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed,
+                             kd_sym *din) {
+  if (node->n_inputs > 2 && needed[2]) din[2] = base_grad(g, node->input[0], dout[0]);
+  if (needed[1]) din[1] = kd_gather(g, dout[0], node->input[0]);
+}
+
 const kd_rule kd_rule_gather = {.infer = gather_infer, .grad = gather_grad};
-const kd_rule kd_rule_scatter_add = {.infer = scatter_add_infer};
+const kd_rule kd_rule_scatter_add = {.infer = scatter_add_infer, .grad = scatter_add_grad};

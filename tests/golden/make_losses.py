@@ -20,6 +20,7 @@ from golden_writer import Writer, call
 random = np.random.RandomState(20)
 writer = Writer()
 ACTIVATIONS = {"linear": lambda x: x, "softmax": keras.activations.softmax, "sigmoid": keras.activations.sigmoid}
+NUMBERS = ["CategoricalGeneralizedCrossEntropy", "Circle", "CTC"]  # of classes
 LOGITS = {
     "BinaryCrossentropy": "sigmoid",
     "CategoricalCrossentropy": "softmax",
@@ -39,7 +40,7 @@ def loss(name, options, x, y, activation="linear", dtype="float32", floatx="floa
     else:
         activate = ACTIVATIONS[activation]
     function = getattr(keras.losses, name)(**given)
-    labels = np.asarray(y, "int32" if name.startswith("Sparse") else floatx)
+    labels = np.asarray(y, "int32" if name.startswith("Sparse") or name in NUMBERS else floatx)
     value, gradient = jax.value_and_grad(lambda p: function(labels, activate(p)))(np.float32(x).astype(floatx))
     keras.config.set_floatx("float64")
     writer.case("loss %s %s" % (activation, call(name, options)))
@@ -380,5 +381,42 @@ for name in ["PearsonCorrelation", "ConcordanceCorrelation"]:
 for name in ["Mean", "Sum"]:
     for shape in [(1,), (3,), (2, 3)]:
         metric(name, {}, batches(lambda n: positive(n, *shape), lambda n: normal(n, *shape)))
+
+
+# Losses of class numbers that may be wrong, of overlap, of pairs.
+for shape in [(6, 4), (2, 3, 5)]:
+    for q in [0.5, 0.1, 0.9]:
+        loss("CategoricalGeneralizedCrossEntropy", {"q": q}, normal(*shape), classes(shape[-1], *shape[:-1]), "softmax", "int32")
+for reduction in REDUCTIONS:
+    loss("CategoricalGeneralizedCrossEntropy", {"reduction": reduction}, unit(5, 3), classes(3, 5), "linear", "uint8")
+FACTORS = {"Dice": [{}], "Tversky": [{}, {"alpha": 0.3, "beta": 0.8}]}
+for name, sets in FACTORS.items():
+    for options in sets:
+        for shape, axes in [((7, 3), [None, 1, -1, 0, (0, 1)]), ((4, 3, 2), [None, (1, 2), -1, (0, 1), (0, 2), 0, 1]),
+                            ((3, 2, 4, 2), [None, (1, 2, 3), (1, 2), (0, 1, 2)])]:
+            for axis in axes:
+                given = dict(options) if axis is None else dict(options, axis=axis)
+                loss(name, given, normal(*shape), bits(*shape), "sigmoid", "uint8")
+        loss(name, options, unit(5, 1), bits(5))
+        loss(name, options, unit(4, 3, 1), random.uniform(size=(4, 3)))
+        loss(name, dict(options, axis=1), unit(4, 3, 1), bits(4, 3))
+    for reduction in REDUCTIONS:
+        for axis in [(1, 2), (0, 1)]:
+            loss(name, {"reduction": reduction, "axis": axis}, unit(4, 3, 2), bits(4, 3, 2))
+
+
+def directions(*shape):
+    raw = random.normal(size=shape)
+    return np.float32(0.97 * raw / np.linalg.norm(raw, axis=-1, keepdims=True))
+
+
+for rows, features, n in [(9, 4, 3), (6, 3, 2), (12, 8, 5)]:
+    for options in [{}, {"gamma": 10.0, "margin": 0.25}, {"remove_diagonal": False, "gamma": 4.0}]:
+        y = classes(n, rows)
+        y[:2] = 0, 0
+        loss("Circle", options, directions(rows, features), y, dtype="int32")
+for reduction in REDUCTIONS:
+    loss("Circle", {"reduction": reduction, "gamma": 5.0}, directions(7, 3), [0, 1, 1, 0, 2, 0, 1], dtype="int32")
+    loss("Circle", {"reduction": reduction, "gamma": 5.0}, normal(4, 3), [[3], [3], [1], [3]], dtype="int32")
 
 writer.save("losses")

@@ -49,6 +49,9 @@ static void test_reductions(void **state) {
 static void test_lookup(void **state) {
   (void)state;
   GRADIENT("gather", kd_gather(g, X(5, 3), trial_integers(t, KD_SHAPE(2, 4), 0, 5)));
+  kd_shape_attr table = {KD_SHAPE(5, 3)};
+  GRADIENT("scatter_add", kd_append(g, KD_OP_SCATTER_ADD, &table, 2,
+                                    (kd_sym[]){trial_integers(t, KD_SHAPE(2, 4), 0, 5), X(2, 4, 3)}, NULL));
 }
 
 /* --- linear ---------------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
                          .weight_dtype = KD_F32,
                          .weight_sample = spec->label};
   if (spec->weighted_metrics) goal.weighted_metrics = tiny_value(t, spec->weighted_metrics);
-  kd_objective_make(t->pool, t->diag, t->model, &goal, &t->objective);
+  kd_objective_make(t->pool, t->diag, t->model, &goal, spec->batch, &t->objective);
   kd_optimizer_make(t->pool, t->diag, tiny_value(t, spec->optimizer), &t->optimizer);
   assert_ok(kd_diag_status(t->diag));
   t->spec = (kd_replica_spec){.comm = t->comm,

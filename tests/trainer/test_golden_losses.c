@@ -74,6 +74,64 @@ static kd_shape sample_of(const kd_shape *shape) {
   return kd_shape_make(shape->rank - 1, shape->dim + 1);
 }
 
+/* One pass over some rows of a loss of the whole batch. slope NULL: its state is added to `sums`; else the
+ * gradient of its rows goes to `gradient`. */
+static void whole_pass(const trial *t, const kd_objective *objective, compute_engine engine, int64_t begin,
+                       int64_t end, double *sums, const float *slope, float *gradient) {
+  const golden_array *x = golden_at(t->c, "x", 0), *y = golden_at(t->c, "y", 0);
+  size_t x_row = x->count / (size_t)x->shape.dim[0], y_row = y->count / (size_t)y->shape.dim[0];
+  kd_graph *g = kd_graph_create();
+  kd_build_spec spec = {.batch = end - begin, .training = true};
+  kd_built built;
+  kd_emitted emitted;
+  assert_ok(kd_model_build(t->model, g, &spec, &built));
+  assert_ok(kd_objective_emit(objective, g, t->model, &built, end - begin, KD_NO_SYM, !slope, &emitted));
+  kd_sym wanted = emitted.tail[0];
+  if (slope) assert_ok(kd_autodiff(g, emitted.loss, 1, &built.input[0], &wanted));
+  const float first = (float)begin, **fed = kd_calloc((size_t)g->n_syms, sizeof *fed);
+  fed[built.input[0]] = x->values + (size_t)begin * x_row;
+  fed[emitted.label[0]] = y->values + (size_t)begin * y_row;
+  fed[emitted.first] = &first;
+  if (slope) fed[emitted.slope[0]] = slope;
+  float *result;
+  compute(g, engine, fed, 1, &wanted, &result);
+  if (slope) memcpy(gradient + (size_t)begin * x_row, result, (size_t)(end - begin) * x_row * sizeof(float));
+  for (int64_t i = 0; !slope && i < objective->outputs[0].n_state; i++) sums[i] += (double)result[i];
+  kd_free(result);
+  kd_free(fed);
+  kd_graph_destroy(g);
+}
+
+/* In two passes of different size: first the state, then the gradient. */
+static void check_whole(const trial *t, const kd_objective *objective, compute_engine engine) {
+  const golden_case *c = t->c;
+  const golden_array *x = golden_at(c, "x", 0);
+  const kd_output_loss *output = &objective->outputs[0];
+  size_t n = (size_t)output->n_state;
+  int64_t rows = x->shape.dim[0], cut = rows / 3;
+  double *sums = kd_calloc(n, sizeof *sums), *slopes = kd_calloc(n, sizeof *slopes);
+  float *tail = kd_calloc((size_t)objective->n_tail, sizeof *tail), *slope = kd_calloc(n, sizeof *slope),
+        *gradient = kd_calloc(x->count, sizeof *gradient);
+  if (cut > 0) whole_pass(t, objective, engine, 0, cut, sums, NULL, NULL);
+  whole_pass(t, objective, engine, cut, rows, sums, NULL, NULL);
+  for (size_t i = 0; i < n; i++) tail[(size_t)output->state_tail + i] = (float)sums[i];
+  kd_totals totals;
+  kd_totals_create(t->pool, objective, &totals);
+  float logged = (float)kd_totals_add(&totals, tail, rows, 0);
+  assert_values(c, "logged loss", &logged, golden_at(c, "value", 0));
+  const kd_whole_loss *whole = ((const kd_loss_kind *)output->loss.kind)->whole;
+  whole->value(output->loss.options, &output->prediction, output->n_state, tail + output->state_tail, slopes);
+  for (size_t i = 0; i < n; i++) slope[i] = (float)slopes[i];
+  if (cut > 0) whole_pass(t, objective, engine, 0, cut, NULL, slope, gradient);
+  whole_pass(t, objective, engine, cut, rows, NULL, slope, gradient);
+  assert_values(c, "gradient", gradient, golden_at(c, "gradient", 0));
+  kd_free(sums);
+  kd_free(slopes);
+  kd_free(tail);
+  kd_free(slope);
+  kd_free(gradient);
+}
+
 /* The objective's loss and its gradient by the activation's input. */
 static void check_loss(const golden_case *c) {
   trial t;
@@ -82,9 +140,14 @@ static void check_loss(const golden_case *c) {
   kd_output_goal goal = {
       .loss = t.value, .loss_weight = 1, .label_dtype = y->dtype, .label_sample = sample_of(&y->shape)};
   kd_objective objective;
-  if (!kd_objective_make(t.pool, t.diag, t.model, &goal, &objective)) assert_ok(kd_diag_status(t.diag));
   int64_t rows = x->shape.dim[0];
+  if (!kd_objective_make(t.pool, t.diag, t.model, &goal, rows + 2, &objective))
+    assert_ok(kd_diag_status(t.diag));
   for (int engine = 0; engine < 2; engine++) {
+    if (objective.outputs[0].n_state > 0) {
+      check_whole(&t, &objective, engine ? COMPUTE_PLAN : COMPUTE_REFERENCE);
+      continue;
+    }
     kd_graph *g = kd_graph_create();
     kd_build_spec spec = {.batch = rows, .training = true};
     kd_built built;
@@ -230,6 +293,10 @@ static void refused(void **state) {
       {&kd_loss_family, "MeanSquaredError(reduction=none)", "sum_over_batch_size"},
       {&kd_loss_family, "MeanSquaredError(reduction=average)", "reduction"},
       {&kd_loss_family, "Huber(delta=-1)", "delta"},
+      {&kd_loss_family, "CategoricalGeneralizedCrossEntropy(q=1)", "q"},
+      {&kd_loss_family, "Tversky(alpha=-0.1)", "alpha"},
+      {&kd_loss_family, "Dice(axis=7)", "axis"},
+      {&kd_loss_family, "Circle(gamma=0)", "gamma"},
       {&kd_loss_family, "BinaryCrossentropy(label_smoothing=1.5)", "label_smoothing"},
       {&kd_loss_family, "MeanSquaredErorr()", "MeanSquaredError"},
       {&kd_metric_family, "BinaryAccuracy(threshold=1)", "threshold"},
