@@ -46,6 +46,7 @@ static kd_status load(kd_net *net, const overrides *o, kd_session *s) {
 static void close_session(kd_session *s) {
   kd_replica_destroy(s->replica);
   kd_model_destroy(s->model);
+  kd_device_group_close(s->group);
   if (s->device_open) kd_device_close(&s->device);
   kd_config_destroy(s->config);
   kd_pool_destroy(s->pool);

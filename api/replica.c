@@ -115,6 +115,7 @@ kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training) {
   KD_TRY(take_goals(net, call));
   set_up(net, call, training);
   KD_TRY(kd_session_check_memory(s, &forecast));
+  KD_TRY(kd_session_open_group(s));
   KD_TRY(kd_comm_all_ok(s->comm, kd_replica_create(&s->setup, &s->replica)));
   KD_TRY(kd_comm_agree(s->comm, "plan", kd_replica_get_stats(s->replica).plan_hash));
   return net->saved.weights ? kd_net_restore(net) : kd_session_start_weights(s);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "comm/reducer.h"
 #include "comm/watchdog.h"
 #include "device/base/hash.h"
 #include "device/base/log.h"
@@ -15,6 +16,8 @@ struct kd_device_group {
   const kd_device_sums *sums;
   kd_watch watch;
   int bucket, n_buckets; /* bucket: what the watch is for */
+  bool over;             /* it has failed, and said so */
+  void *shared;          /* memory of the host's ranks, by which one speaks when several fail together */
 };
 
 kd_status kd_device_group_check(const kd_device *device) {
@@ -122,8 +125,11 @@ static kd_status call_roll(kd_device_group *g) {
                  what, g->sums->describe(g->device), (long long)atomic_load(&comm->hidden->step), waited);
 }
 
-static kd_status failed(const kd_device_group *g, kd_status status, int bucket) {
+static kd_status failed(kd_device_group *g, kd_status status, int bucket) {
   long long step = atomic_load(&g->comm->hidden->step);
+  if (g->over) return status;
+  g->over = true;
+  g->sums->abort(g->device);
   if (bucket < 0) return kd_fail_context(status, "step %lld", step);
   return kd_fail_context(status, "step %lld, bucket %d of %d", step, bucket, g->n_buckets);
 }
@@ -133,17 +139,25 @@ static kd_status keep_waiting(void *context, bool first) {
   kd_device_group *g = context;
   int bucket, rounds = first ? 0 : g->watch.rounds;
   kd_status status = g->sums->poll(g->device, &bucket);
-  if (status == KD_OK) {
-    if (first || bucket < 0 || bucket != g->bucket) kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
-    g->watch.rounds = rounds;
-    g->bucket = bucket;
-    if (kd_watch_pause(&g->watch)) return KD_OK;
-    status = call_roll(g);
-  } else {
-    status = failed(g, status, bucket);
-  }
+  if (status != KD_OK) return failed(g, status, bucket);
+  if (first || bucket < 0 || bucket != g->bucket) kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
+  g->watch.rounds = rounds;
+  g->bucket = bucket;
+  if (kd_watch_pause(&g->watch)) return KD_OK;
+  status = call_roll(g);
+  g->over = true;
   g->sums->abort(g->device);
   return status;
+}
+
+kd_status kd_device_group_start(kd_device_group *g, int bucket, int64_t begin, int64_t end) {
+  kd_status status = g->sums->start(g->device, bucket, begin, end);
+  return status == KD_OK ? KD_OK : failed(g, status, bucket);
+}
+
+kd_status kd_device_group_join(kd_device_group *g) {
+  kd_status status = g->sums->join(g->device);
+  return status == KD_OK ? KD_OK : failed(g, status, KD_SUMS_IDLE);
 }
 
 /* --- the group --- */
@@ -151,6 +165,7 @@ static kd_status keep_waiting(void *context, bool first) {
 static kd_status open_group(kd_device_group *g) {
   KD_TRY(check_ranks(g));
   KD_TRY(connect(g));
+  KD_TRY(kd_comm_alloc_reduce(g->comm, KD_ALIGNMENT, &g->shared));
   g->device->patience = keep_waiting;
   g->device->patience_context = g;
   return KD_OK;
@@ -181,6 +196,7 @@ void kd_device_group_close(kd_device_group *g) {
     g->device->patience = NULL;
     g->device->patience_context = NULL;
   }
+  if (g->shared) kd_comm_free_reduce(g->comm, g->shared);
   kd_free(g);
 }
 
@@ -189,6 +205,10 @@ kd_status kd_device_group_alloc(kd_device_group *g, const kd_sums_spec *spec, vo
   KD_TRY(kd_comm_agree(g->comm, "memory of gradients", hash));
   g->n_buckets = spec->n_buckets;
   return kd_comm_all_ok(g->comm, g->sums->alloc(g->device, spec, memory));
+}
+
+void kd_device_group_free(kd_device_group *g) {
+  g->sums->free(g->device);
 }
 
 const char *kd_device_group_describe(const kd_device_group *g) {

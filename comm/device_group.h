@@ -23,9 +23,13 @@ kd_status kd_device_group_open(kd_comm *comm, kd_device *device, kd_group_wish w
 /* NULL is allowed (on all ranks). Collective. */
 void kd_device_group_close(kd_device_group *group);
 
-/* Memory of the group's device for what is summed, zeroed; once, gone with the group. The spec of all ranks
- * is compared. Collective. */
+/* Memory of the group's device for what is summed, zeroed; one at a time. The spec of all ranks is compared.
+ * Collective, as all that follow. */
 kd_status kd_device_group_alloc(kd_device_group *group, const kd_sums_spec *spec, void **memory);
+void kd_device_group_free(kd_device_group *group);
+/* See kd_device_sums; neither waits for another rank. A failure ends the group. */
+kd_status kd_device_group_start(kd_device_group *group, int bucket, int64_t begin, int64_t end);
+kd_status kd_device_group_join(kd_device_group *group);
 /* "NCCL 2.28.9" */
 const char *kd_device_group_describe(const kd_device_group *group);
 

@@ -62,7 +62,7 @@ static kd_status make_stream(kd_nccl *nccl) {
 
 static kd_status nccl_connect(kd_device *device, const char id[KD_SUMS_ID], int rank, int size) {
   kd_nccl *nccl = kd_calloc(1, sizeof *nccl);
-  *nccl = (kd_nccl){.rank = rank, .size = size, .pool = kd_pool_create()};
+  *nccl = (kd_nccl){.rank = rank, .size = size};
   kd_cuda_of(device)->nccl = nccl;
   KD_TRY(kd_nccl_open(&nccl->library));
   KD_TRY(make_stream(nccl));
@@ -132,7 +132,7 @@ static void nccl_close(kd_device *device) {
   kd_nccl *nccl = kd_cuda_of(device)->nccl;
   if (!nccl) return;
   if (!nccl->connected) nccl_abort(device);
-  kd_nccl_release(nccl);
+  kd_nccl_free(device);
   if (!nccl->aborted) {
     if (finalized(nccl))
       (void)nccl->library->CommDestroy(nccl->comm);
@@ -141,7 +141,6 @@ static void nccl_close(kd_device *device) {
   }
   if (nccl->reached) (void)cudaEventDestroy(nccl->reached);
   if (nccl->stream) (void)cudaStreamDestroy(nccl->stream);
-  kd_pool_destroy(nccl->pool);
   kd_free(nccl);
   kd_cuda_of(device)->nccl = NULL;
 }
@@ -156,6 +155,7 @@ const kd_device_sums kd_nccl_sums = {
     .connect = nccl_connect,
     .poll = nccl_poll,
     .alloc = kd_nccl_alloc,
+    .free = kd_nccl_free,
     .start = kd_nccl_start,
     .join = kd_nccl_join,
     .abort = nccl_abort,

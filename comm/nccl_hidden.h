@@ -47,15 +47,15 @@ typedef struct kd_nccl {
   bool connected, aborted;
   cudaStream_t stream; /* of sums; before others where both could run */
   cudaEvent_t reached; /* the launches until a bucket was complete; then, all sums */
+  /* What is summed, from alloc to free. */
+  kd_pool *pool;
   kd_sums_spec spec;
   float *memory; /* of the sums, then of what other ranks send */
-  size_t bytes;
   void *registered;
   /* By bucket. */
   cudaEvent_t *summed;
   enum kd_nccl_flight { KD_NCCL_LANDED, KD_NCCL_STARTING, KD_NCCL_FLYING } * flight;
   /* n_leaves > 0: the tree. */
-  kd_pool *pool;
   int *n_partials;  /* by rank */
   float **received; /* by rank: its partial sums of this rank's lane, `share` floats apart */
   int64_t share;
@@ -68,10 +68,10 @@ kd_status kd_nccl_status(const kd_nccl *nccl, ncclResult_t result, const char *w
 /* Until a call that has begun is under way. It does not wait for the device. */
 kd_status kd_nccl_settle(kd_device *device, ncclResult_t result, const char *what);
 
-/* nccl_sums.c; see kd_device_sums. release: all of it. */
+/* nccl_sums.c; see kd_device_sums. */
 kd_status kd_nccl_alloc(kd_device *device, const kd_sums_spec *spec, void **memory);
 kd_status kd_nccl_start(kd_device *device, int bucket, int64_t begin, int64_t end);
 kd_status kd_nccl_join(kd_device *device);
-void kd_nccl_release(kd_nccl *nccl);
+void kd_nccl_free(kd_device *device);
 
 #endif

@@ -76,6 +76,7 @@ static kd_status make_buckets(kd_nccl *nccl) {
 
 kd_status kd_nccl_alloc(kd_device *device, const kd_sums_spec *spec, void **memory) {
   kd_nccl *nccl = kd_cuda_of(device)->nccl;
+  nccl->pool = kd_pool_create();
   nccl->spec = *spec;
   KD_TRY(make_buckets(nccl));
   int *owner = kd_pool_alloc(nccl->pool, (size_t)spec->n_leaves + 1, sizeof *owner);
@@ -96,12 +97,23 @@ kd_status kd_nccl_alloc(kd_device *device, const kd_sums_spec *spec, void **memo
   return plan_joins(device, owner);
 }
 
-void kd_nccl_release(kd_nccl *nccl) {
+void kd_nccl_free(kd_device *device) {
+  kd_nccl *nccl = kd_cuda_of(device)->nccl;
+  if (!nccl || !nccl->pool) return;
   for (int k = 0; nccl->summed && k < nccl->spec.n_buckets; k++)
     if (nccl->summed[k]) (void)cudaEventDestroy(nccl->summed[k]);
   if (nccl->joins) (void)cudaFree(nccl->joins);
   if (nccl->registered && !nccl->aborted) (void)nccl->library->CommDeregister(nccl->comm, nccl->registered);
   if (nccl->memory) (void)nccl->library->MemFree(nccl->memory);
+  kd_pool_destroy(nccl->pool);
+  *nccl = (kd_nccl){.library = nccl->library,
+                    .comm = nccl->comm,
+                    .rank = nccl->rank,
+                    .size = nccl->size,
+                    .connected = nccl->connected,
+                    .aborted = nccl->aborted,
+                    .stream = nccl->stream,
+                    .reached = nccl->reached};
 }
 
 /* --- one bucket --- */

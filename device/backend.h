@@ -32,8 +32,9 @@ typedef struct kd_device_sums {
   /* The first bucket that is not summed, KD_SUMS_IDLE or KD_SUMS_CONNECTING; or an error that has come to
    * light. Costs little. */
   kd_status (*poll)(kd_device *device, int *bucket);
-  /* Memory of the device for what is summed, zeroed; once per group, gone with it. */
+  /* Memory of the device for what is summed, zeroed; one at a time. */
   kd_status (*alloc)(kd_device *device, const kd_sums_spec *spec, void **memory);
+  void (*free)(kd_device *device); /* also what alloc left unfinished, or nothing */
   /* Floats [begin, end) of each partial sum are complete behind the launches until now: they are summed
    * beside those that follow; the sum stands in partial sum 0 of every rank. */
   kd_status (*start)(kd_device *device, int bucket, int64_t begin, int64_t end);

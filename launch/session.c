@@ -61,6 +61,7 @@ kd_status kd_session_measure(kd_session *s, int ranks, kd_forecast *forecast) {
 
 kd_status kd_session_start(kd_session *s) {
   KD_TRY(kd_session_check_memory(s, &s->forecast));
+  KD_TRY(kd_session_open_group(s));
   KD_TRY(kd_session_guard(s, kd_replica_create(&s->setup, &s->replica)));
   kd_replica_stats stats = kd_replica_get_stats(s->replica);
   KD_TRY(kd_comm_agree(s->comm, "plan", stats.plan_hash));
@@ -81,6 +82,7 @@ void kd_session_close(kd_session *s, kd_status status) {
   kd_replica_destroy(s->replica);
   kd_session_close_data(s);
   kd_model_destroy(s->model);
+  kd_device_group_close(s->group);
   if (s->device_open) kd_device_close(&s->device);
   if (s->comm) kd_comm_close(s->comm);
   kd_config_destroy(s->config);

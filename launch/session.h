@@ -49,6 +49,7 @@ typedef struct kd_session {
   kd_model *model;
   kd_device device;
   bool device_open;
+  kd_device_group *group; /* the devices of all ranks sum among themselves; NULL: not, or not asked yet */
   const kd_data_maker *maker; /* NULL: none */
   kd_dataset *whole;          /* the training file when a part of it is the validation set */
   kd_session_data train, validation, test;
@@ -71,6 +72,8 @@ kd_status kd_session_open(kd_session *session, kd_cli *cli, kd_purpose purpose);
 /* Creates the replica, after a check that its memory is there. Loads [model] init_from or --weights.
  * Collective. */
 kd_status kd_session_start(kd_session *session);
+/* Lets the ranks decide how setup sums, once a session. Collective; fails on all ranks alike. */
+kd_status kd_session_open_group(kd_session *session);
 /* Tells an error (rank 0), then releases everything. Collective. */
 void kd_session_close(kd_session *session, kd_status status);
 /* Ends the job at once when a rank fails while others go on. */

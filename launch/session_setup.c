@@ -37,9 +37,17 @@ void kd_session_setup(kd_session *s) {
       .determinism = (kd_determinism)c->distributed.determinism,
       .micro_shards = (int)c->distributed.micro_shards,
       .bucket_bytes = (int64_t)(c->distributed.bucket_mb * (1 << 20)),
+      .group = s->group,
       .sums = (kd_group_wish)c->distributed.backend,
       .seed = (uint64_t)c->run.seed,
   };
+}
+
+kd_status kd_session_open_group(kd_session *s) {
+  if (s->setup.objective && !s->group)
+    KD_TRY(kd_device_group_open(s->comm, &s->device, s->setup.sums, &s->group));
+  s->setup.group = s->group;
+  return KD_OK;
 }
 
 void kd_session_check_ranks(kd_session *s) {

@@ -13,10 +13,6 @@ static size_t leaf_bytes(const kd_replica *r) {
   return (size_t)r->n_reduce * sizeof(float);
 }
 
-static const kd_device_sums *sums(const kd_replica *r) {
-  return r->spec.device->backend->sums;
-}
-
 static kd_status alloc_group(kd_replica *r) {
   kd_sums_spec spec = {.bytes = r->reduce_bytes,
                        .stride = r->n_reduce,
@@ -47,7 +43,7 @@ void kd_device_sums_free(kd_replica *r) {
   kd_device *device = r->spec.device;
   if (r->leaf && r->leaf != r->sum) device->backend->free(device, r->leaf, leaf_bytes(r));
   if (r->sum && !r->group) device->backend->free(device, r->sum, r->reduce_bytes);
-  kd_device_group_close(r->group);
+  if (r->group) kd_device_group_free(r->group);
   if (!r->reduce) return;
   device->backend->unpin(device, r->reduce);
   kd_large_free(r->reduce, tail_bytes(r));
@@ -70,7 +66,7 @@ static kd_status add_up(kd_replica *r, int64_t begin, int64_t end) {
 }
 
 static kd_status start(kd_replica *r, int k) {
-  return r->group ? sums(r)->start(r->spec.device, k, r->buckets.begin[k], r->buckets.end[k]) : KD_OK;
+  return r->group ? kd_device_group_start(r->group, k, r->buckets.begin[k], r->buckets.end[k]) : KD_OK;
 }
 
 kd_status kd_device_sums_bucket(kd_replica *r, int k) {
@@ -84,7 +80,7 @@ kd_status kd_device_sums_tail(kd_replica *r) {
 
 static kd_status fetch_tail(kd_replica *r) {
   kd_device *device = r->spec.device;
-  if (r->group) KD_TRY(sums(r)->join(device));
+  if (r->group) KD_TRY(kd_device_group_join(r->group));
   return device->backend->download(device, r->reduce, r->sum, tail_bytes(r));
 }
 
@@ -96,6 +92,6 @@ kd_status kd_device_sums_finish(kd_replica *r) {
 }
 
 kd_status kd_device_sums_finish_tail(kd_replica *r) {
-  if (r->group) KD_TRY(sums(r)->start(r->spec.device, 0, 0, r->tail_floats));
+  if (r->group) KD_TRY(kd_device_group_start(r->group, 0, 0, r->tail_floats));
   return fetch_tail(r);
 }

@@ -38,7 +38,8 @@ typedef struct kd_replica_spec {
   kd_determinism determinism;
   int micro_shards;     /* V of world */
   int64_t bucket_bytes; /* 0: no limit */
-  kd_group_wish sums;   /* whether devices sum among themselves */
+  kd_device_group *group; /* devices sum among themselves; NULL: the host sums; unused in prediction */
+  kd_group_wish sums;     /* kd_replica_measure, which has no group: what was wished */
   uint64_t seed;
 } kd_replica_spec;
 

@@ -113,7 +113,7 @@ kd_status kd_used_rows_alloc(kd_replica *replica);
 void kd_used_rows_free(kd_replica *replica);
 kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *gradient, kd_sym *old,
                             kd_sym *used);
-/* sums.c. choose: where sums are made; collective. bucket: bucket k of this pass is written. pass: a training
+/* sums.c. choose: where sums are made. bucket: bucket k of this pass is written. pass: a training
  * pass is over; all its buckets are on their way when it was the last one. tail: a pass that does not train
  * is over. finish, finish_tail: until the sums over all ranks stand where the update reads them, and the tail
  * in `reduce`. */

@@ -23,7 +23,7 @@ static kd_status guess(kd_replica *r) {
 kd_status kd_sums_choose(kd_replica *r) {
   r->apart = !r->spec.device->backend->host_memory;
   if (r->dry) return guess(r);
-  if (r->spec.objective) KD_TRY(kd_device_group_open(r->spec.comm, r->spec.device, r->spec.sums, &r->group));
+  if (r->spec.objective) r->group = r->spec.group;
   r->on_device = r->apart && (r->spec.comm->size == 1 || r->group);
   return KD_OK;
 }

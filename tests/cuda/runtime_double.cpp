@@ -50,21 +50,7 @@ static void drain() {
   while (!advance()) nap();
 }
 
-static void enqueue(void *stream, attempt work) {
-  if (recording && stream == recorded_stream)
-    recording->push_back(work);
-  else
-    queue.push_back(work);
-}
-
-void emulate_enqueue(void *stream, std::function<void()> work) {
-  enqueue(stream, [=] {
-    work();
-    return true;
-  });
-}
-
-/* What KD_EMULATE_LOG names gets a line for everything that orders streams and ranks. */
+/* What KD_EMULATE_LOG names gets a line for all work, and what orders streams and ranks. */
 static void note(const char *text) {
   static FILE *log;
   const char *path = getenv("KD_EMULATE_LOG"), *rank = getenv("OMPI_COMM_WORLD_RANK");
@@ -74,6 +60,21 @@ static void note(const char *text) {
     log = fopen(name.c_str(), "w");
   }
   if (log) fprintf(log, "%s\n", text), fflush(log);
+}
+
+static void enqueue(void *stream, attempt work) {
+  if (recording && stream == recorded_stream)
+    recording->push_back(work);
+  else
+    queue.push_back(work);
+}
+
+void emulate_enqueue(void *stream, std::function<void()> work) {
+  note("work");
+  enqueue(stream, [=] {
+    work();
+    return true;
+  });
 }
 
 static bool is_pinned(const void *host) {

@@ -7,6 +7,7 @@
  * a lost connection after N calls), KD_NCCL_SILENT=RANK:N (its calls from number N on never begin). */
 #include <dlfcn.h>
 #include <nccl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -146,9 +147,11 @@ static bool finish(ncclComm_t comm, batch *b, call *c) {
 static int work(void *data) {
   batch *b = data;
   ncclComm_t comm = b->comm;
-  long silent_from;
+  long call_number;
   if (comm->aborted) return 1;
-  if (setting("KD_NCCL_SILENT", comm->rank, &silent_from) && comm->started >= silent_from) return 0;
+  if (!b->begun && setting("KD_NCCL_SILENT", comm->rank, &call_number) && comm->started >= call_number) return 0;
+  if (!b->begun && setting("KD_NCCL_STOP", comm->rank, &call_number) && comm->started == call_number) raise(SIGSTOP);
+  if (!b->begun && setting("KD_NCCL_KILL", comm->rank, &call_number) && comm->started == call_number) raise(SIGKILL);
   if (!b->begun) begin(b);
   for (int i = 0; i < b->n; i++) {
     call *c = &b->calls[i];
