@@ -36,8 +36,8 @@ typedef struct kd_replica_spec {
   int64_t micro_batch;         /* largest number of rows of a pass; 0: no limit */
   kd_recompute recompute;      /* bits stay the same */
   kd_determinism determinism;
-  int micro_shards;     /* V of world */
-  int64_t bucket_bytes; /* 0: no limit */
+  int micro_shards;       /* V of world */
+  int64_t bucket_bytes;   /* 0: no limit */
   kd_device_group *group; /* devices sum among themselves; NULL: the host sums; unused in prediction */
   kd_group_wish sums;     /* kd_replica_measure, which has no group: what was wished */
   uint64_t seed;

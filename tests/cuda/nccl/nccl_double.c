@@ -149,9 +149,12 @@ static int work(void *data) {
   ncclComm_t comm = b->comm;
   long call_number;
   if (comm->aborted) return 1;
-  if (!b->begun && setting("KD_NCCL_SILENT", comm->rank, &call_number) && comm->started >= call_number) return 0;
-  if (!b->begun && setting("KD_NCCL_STOP", comm->rank, &call_number) && comm->started == call_number) raise(SIGSTOP);
-  if (!b->begun && setting("KD_NCCL_KILL", comm->rank, &call_number) && comm->started == call_number) raise(SIGKILL);
+  if (!b->begun && setting("KD_NCCL_SILENT", comm->rank, &call_number) && comm->started >= call_number)
+    return 0;
+  if (!b->begun && setting("KD_NCCL_STOP", comm->rank, &call_number) && comm->started == call_number)
+    raise(SIGSTOP);
+  if (!b->begun && setting("KD_NCCL_KILL", comm->rank, &call_number) && comm->started == call_number)
+    raise(SIGKILL);
   if (!b->begun) begin(b);
   for (int i = 0; i < b->n; i++) {
     call *c = &b->calls[i];
