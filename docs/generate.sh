@@ -23,7 +23,7 @@ layers() {
 
 Made by `docs/generate.sh` from the option tables: change those, not this page. `kdist layers NAME` prints the same.
 Columns: option (Keras's argument), type and range, default, meaning. Options are given by name, or by position
-in the order shown.
+in the order shown; what is marked `call:` stands behind the inputs, by name (language.md).
 TEXT
   "$kdist" layers | awk '/^[a-z]+:$/ { family = substr($0, 1, length($0) - 1); next }
     /^  / { print family, $1 }' | while read -r family name; do

@@ -16,6 +16,29 @@ static const kd_family *const families[] = {
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
+static const char *call_type_text(kd_call_type type) {
+  switch (type) {
+  case KD_CALL_MASK:
+    return "tensor (batch, steps)";
+  case KD_CALL_TENSOR:
+    return "tensor";
+  case KD_CALL_TENSORS:
+    return "list of tensors";
+  case KD_CALL_FLAG:
+  case KD_CALL_RESULT:
+    return "true or false";
+  case KD_CALL_INT:
+    break;
+  }
+  return "int";
+}
+
+static void print_call_args(const kd_layer_kind *kind) {
+  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+    printf("  call: %-22s %-34s %-18s %s\n", arg->name, call_type_text(arg->type),
+           arg->type == KD_CALL_FLAG || arg->type == KD_CALL_RESULT ? "false" : "none", arg->help);
+}
+
 static void print_kind(kd_pool *pool, const kd_family *family, const kd_kind *kind) {
   printf("%s (%s): %s\n", kind->name, family->noun, kind->help);
   if (kind->aliases) printf("  also: %s\n", kind->aliases);
@@ -26,6 +49,7 @@ static void print_kind(kd_pool *pool, const kd_family *family, const kd_kind *ki
            option->help);
   }
   if (!any) printf("  no options\n");
+  if (family == &kd_layer_family) print_call_args((const kd_layer_kind *)kind);
 }
 
 static void print_all(void) {
@@ -74,6 +98,7 @@ const kd_command kd_command_layers = {
     .help = "what exists, and the options of one thing",
     .details =
         "Without a name: all layers, cells, activations, initializers, regularizers, losses, metrics,\n"
-        "optimizers, schedules and callbacks. With a name: every option with type, default and meaning.",
+        "optimizers, schedules and callbacks. With a name: every option with type, default and meaning;\n"
+        "call: marks arguments of a layer's calls, which stand behind the inputs.",
     .run = run_layers,
 };

@@ -1,5 +1,6 @@
 /* Layers inside layers: what wrappers build. */
 #include "layers/kinds/kinds.h"
+#include "layers/model.h"
 #include "layers/model_pass.h"
 
 int kd_layer_outputs(const kd_layer_kind *kind, const void *options) {
@@ -26,12 +27,16 @@ kd_status kd_build_inner(kd_build *build, const char *part, const kd_object *inn
   kd_layer layer = *build->layer;
   layer.kind = kind;
   layer.options = inner->options;
+  kd_call call = *build->call;
+  call.n_args = 0; /* they are the outer layer's */
+  build->call = &call;
   *output = *output_mask = KD_NO_SYM;
   build->part = outer.part ? kd_pool_printf(build->graph->pool, "%s/%s", outer.part, part) : part;
   build->input_mask = input_masks;
   build->output_mask = output_mask;
   kd_status status = kind->build(build, &layer, n_inputs, inputs, output);
   build->part = outer.part;
+  build->call = outer.call;
   build->input_mask = outer.input_mask;
   build->output_mask = outer.output_mask;
   if (status != KD_OK) return kd_fail_context(status, "inner layer %s", kind->base.name);

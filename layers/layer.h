@@ -17,6 +17,22 @@ typedef enum kd_mask_rule {
   KD_MASK_OWN,  /* build reads input_mask and sets output_mask */
 } kd_mask_rule;
 
+/* What a layer may be told at each call, beside its inputs (Keras's call arguments). */
+typedef enum kd_call_type {
+  KD_CALL_MASK, /* a tensor (batch, steps) in place of the mask that comes with the first input */
+  KD_CALL_TENSOR,
+  KD_CALL_TENSORS, /* several; build says how many */
+  KD_CALL_FLAG,
+  KD_CALL_RESULT, /* a flag that gives the call one more output */
+  KD_CALL_INT,
+} kd_call_type;
+
+typedef struct kd_call_arg {
+  const char *name;
+  kd_call_type type;
+  const char *help;
+} kd_call_arg;
+
 typedef struct kd_layer_kind {
   kd_kind base;               /* must be first: families hold kd_kind pointers */
   int min_inputs, max_inputs; /* tensors of one call; max 0: any number (merging layers take a list) */
@@ -30,10 +46,8 @@ typedef struct kd_layer_kind {
   kd_status (*build)(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
                      kd_sym *outputs);
   kd_mask_rule mask;
-  bool mask_arg; /* call argument mask: a tensor (batch, steps) in place of the mask that comes with the first
-                    input */
   bool takes_any_float; /* inputs are not cast to the type of computation (Keras's autocast = False) */
-  const char *const *call_args; /* names of call arguments that build reads, ends with NULL; NULL: none */
+  const kd_call_arg *call_args; /* ends with a name NULL; NULL: none */
   /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
    */
   int64_t (*table_rows)(const void *options);

@@ -43,6 +43,16 @@ static void *copy_array(kd_model *model, const void *array, int count, size_t si
   return copy;
 }
 
+/* Outputs that the call asks for beside the layer's own. */
+static int results_asked(const kd_layer_kind *kind, const kd_call *call) {
+  int count = 0;
+  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+    for (int i = 0; arg->type == KD_CALL_RESULT && i < call->n_args; i++)
+      count += !strcmp(arg->name, call->arg_names[i]) && call->arg_values[i]->type == KD_V_BOOL &&
+               call->arg_values[i]->boolean;
+  return count;
+}
+
 int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs, const kd_tap *inputs,
                       int n_args, const char *const *arg_names, const kd_value *const *arg_values,
                       kd_origin origin) {
@@ -56,7 +66,7 @@ int kd_model_add_call(kd_model *model, int layer, const char *name, int n_inputs
   call->arg_values = copy_array(model, arg_values, n_args, sizeof *arg_values);
   call->name = kd_pool_strdup(model->pool, name ? name : model->layers[layer]->name);
   call->origin = origin;
-  call->n_outputs = kd_layer_outputs(kind, model->layers[layer]->options);
+  call->n_outputs = kd_layer_outputs(kind, model->layers[layer]->options) + results_asked(kind, call);
   call->output_shape = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(kd_shape));
   call->output_dtype = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(kd_dtype));
   call->output_masked = kd_pool_alloc(model->pool, (size_t)call->n_outputs, sizeof(bool));

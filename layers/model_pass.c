@@ -88,12 +88,31 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
   return status;
 }
 
+static const kd_call_arg *find_arg(const kd_layer_kind *kind, const char *name) {
+  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+    if (strcmp(arg->name, name) == 0) return arg;
+  return NULL;
+}
+
+/* The position of the tensor that stands in place of the first input's mask; -1: none. */
+static kd_status find_mask(const kd_build *build, int *at) {
+  const kd_call_arg *arg = find_arg(build->layer->kind, "mask");
+  *at = -1;
+  return arg && arg->type == KD_CALL_MASK ? kd_call_tensor(build, "mask", at) : KD_OK;
+}
+
+static kd_status unknown_arg(const kd_build *build, const char *name) {
+  const kd_layer_kind *kind = build->layer->kind;
+  const char *known = "";
+  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+    known = kd_pool_printf(build->graph->pool, "%s%s %s", known, *known ? "," : "; it takes", arg->name);
+  return kd_fail(KD_ERR_USAGE, "has no call argument '%s'%s", kd_quoted(name), known);
+}
+
 static kd_status check_call(const kd_build *build) {
   const kd_layer_kind *kind = build->layer->kind;
   const kd_call *call = build->call;
-  int mask = -1;
-  if (kind->mask_arg) KD_TRY(kd_call_tensor(build, "mask", &mask));
-  int n_inputs = call->n_inputs - (mask >= 0);
+  int n_inputs = kd_call_n_positional(build, call->n_inputs);
   if (n_inputs < kind->min_inputs)
     return kd_fail(KD_ERR_USAGE, "needs %s%d input%s, but has %d",
                    kind->max_inputs == kind->min_inputs ? "" : "at least ", kind->min_inputs,
@@ -101,12 +120,8 @@ static kd_status check_call(const kd_build *build) {
   if (kind->max_inputs && n_inputs > kind->max_inputs)
     return kd_fail(KD_ERR_USAGE, "takes at most %d input%s, but has %d", kind->max_inputs,
                    kind->max_inputs == 1 ? "" : "s", n_inputs);
-  for (int i = 0; i < call->n_args; i++) {
-    bool known = kind->mask_arg && strcmp(call->arg_names[i], "mask") == 0;
-    for (const char *const *name = kind->call_args; name && *name && !known; name++)
-      known = strcmp(*name, call->arg_names[i]) == 0;
-    if (!known) return kd_fail(KD_ERR_USAGE, "has no call argument '%s'", kd_quoted(call->arg_names[i]));
-  }
+  for (int i = 0; i < call->n_args; i++)
+    if (!find_arg(kind, call->arg_names[i])) return unknown_arg(build, call->arg_names[i]);
   return KD_OK;
 }
 
@@ -114,8 +129,8 @@ static kd_status check_call(const kd_build *build) {
 static kd_status take_mask(kd_build *build, int *n_inputs, kd_sym *inputs, kd_sym *masks) {
   kd_graph *g = build->graph;
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
-  int at = -1;
-  if (build->layer->kind->mask_arg) KD_TRY(kd_call_tensor(build, "mask", &at));
+  int at;
+  KD_TRY(find_mask(build, &at));
   if (at < 0) return KD_OK;
   const kd_shape *mask = kd_sym_shape(g, inputs[at]), *x = kd_sym_shape(g, inputs[0]);
   KD_CHECK(mask->rank == 2 && x->rank >= 2 && mask->dim[0] == x->dim[0] && mask->dim[1] == x->dim[1],

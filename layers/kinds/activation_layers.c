@@ -50,10 +50,32 @@ BUILD(elu_build) {
   return KD_OK;
 }
 
+/* The call's mask: 1 where a number counts; KD_NO_SYM: all. */
+static kd_status softmax_mask(const kd_build *build, const kd_sym *inputs, kd_sym *mask) {
+  kd_graph *g = build->graph;
+  char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
+  int at;
+  KD_TRY(kd_call_tensor(build, "mask", &at));
+  *mask = KD_NO_SYM;
+  if (at < 0) return KD_OK;
+  const kd_shape *m = kd_sym_shape(g, inputs[at]), *x = kd_sym_shape(g, inputs[0]);
+  bool fits = m->rank == x->rank; /* axis 0 of both is the batch */
+  for (int i = 1; fits && i <= m->rank; i++)
+    fits = m->dim[m->rank - i] == 1 || m->dim[m->rank - i] == x->dim[x->rank - i];
+  KD_CHECK(fits, KD_ERR_USAGE,
+           "call argument mask has the shape %s, which does not broadcast to the input's shape %s",
+           kd_layer_shape(g, inputs[at], a), kd_layer_shape(g, inputs[0], b));
+  *mask = kd_binary(g, KD_PW_LT, kd_const(g, 0.5), kd_as_float(g, inputs[at]));
+  return KD_OK;
+}
+
 BUILD(softmax_build) {
   (void)n_inputs;
   const softmax_options *o = layer->options;
-  outputs[0] = kd_softmax_axes(build->graph, kd_as_float(build->graph, inputs[0]), o->axis.count, o->axis.v);
+  kd_sym mask;
+  KD_TRY(softmax_mask(build, inputs, &mask));
+  outputs[0] =
+      kd_softmax_masked(build->graph, kd_as_float(build->graph, inputs[0]), mask, o->axis.count, o->axis.v);
   return KD_OK;
 }
 
@@ -107,17 +129,24 @@ static const kd_option softmax_table[] = {
     KD_ROW_END,
 };
 
-#define LAYER(id, class, text, table, S, function)                                                           \
+static const kd_call_arg softmax_args[] = {
+    {"mask", KD_CALL_TENSOR, "numbers above 0.5 count, the others get 0; broadcasts to the input"},
+    KD_CALL_ROW_END,
+};
+
+#define LAYER(id, class, text, table, S, function, args)                                                     \
   const kd_layer_kind kd_layer_##id = {                                                                      \
       .base = {.name = class, .help = text, .options = table, .options_size = sizeof(S)},                    \
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
       .mask = KD_MASK_PASS,                                                                                  \
+      .call_args = args,                                                                                     \
   };
 LAYER(activation, "Activation", "any activation function", activation_table, activation_options,
-      activation_build)
-LAYER(relu, "ReLU", "max(x, 0), with limits and slope", relu_table, relu_options, relu_build)
-LAYER(leaky_relu, "LeakyReLU", "a small slope below zero", leaky_relu_table, slope_options, leaky_relu_build)
-LAYER(elu, "ELU", "alpha (exp(x) - 1) below zero", elu_table, slope_options, elu_build)
-LAYER(softmax, "Softmax", "exp(x) / sum(exp(x))", softmax_table, softmax_options, softmax_build)
+      activation_build, NULL)
+LAYER(relu, "ReLU", "max(x, 0), with limits and slope", relu_table, relu_options, relu_build, NULL)
+LAYER(leaky_relu, "LeakyReLU", "a small slope below zero", leaky_relu_table, slope_options, leaky_relu_build,
+      NULL)
+LAYER(elu, "ELU", "alpha (exp(x) - 1) below zero", elu_table, slope_options, elu_build, NULL)
+LAYER(softmax, "Softmax", "exp(x) / sum(exp(x))", softmax_table, softmax_options, softmax_build, softmax_args)

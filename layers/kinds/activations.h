@@ -16,6 +16,8 @@ kd_sym kd_relu(kd_graph *g, kd_sym x, double slope, double max_value, double thr
 kd_sym kd_leaky_relu(kd_graph *g, kd_sym x, double slope);
 kd_sym kd_elu(kd_graph *g, kd_sym x, double alpha);
 /* Softmax over several axes together. */
+/* mask (broadcasts to x; not 0: counts): the others get 0; all of them where none counts. KD_NO_SYM: none. */
+kd_sym kd_softmax_masked(kd_graph *g, kd_sym x, kd_sym mask, int n_axes, const int64_t *axes);
 kd_sym kd_softmax_axes(kd_graph *g, kd_sym x, int n_axes, const int64_t *axes);
 
 /* apply functions of activations_axis.c */

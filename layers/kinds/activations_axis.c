@@ -6,6 +6,13 @@ kd_sym kd_softmax_axes(kd_graph *g, kd_sym x, int n_axes, const int64_t *axes) {
   return kd_axes_restore(g, kd_softmax(g, kd_axes_to_last(g, x, n_axes, axes, &move), false), &move);
 }
 
+kd_sym kd_softmax_masked(kd_graph *g, kd_sym x, kd_sym mask, int n_axes, const int64_t *axes) {
+  if (x == KD_NO_SYM || mask == KD_NO_SYM) return kd_softmax_axes(g, x, n_axes, axes);
+  double low = kd_sym_get(g, x)->dtype == KD_F16 ? -3e4 : -1e9; /* Keras's, which half types hold */
+  kd_sym p = kd_softmax_axes(g, kd_select(g, mask, x, kd_const(g, low)), n_axes, axes);
+  return kd_select(g, mask, p, kd_const(g, 0));
+}
+
 kd_sym kd_softmax_activation(kd_graph *g, const void *options, kd_sym x) {
   return kd_softmax_axes(g, x, 1, &((const kd_activation_options *)options)->axis);
 }

@@ -14,7 +14,7 @@ typedef struct attention_options {
 typedef struct attention_call {
   kd_sym query, value, key;
   kd_sym query_mask, value_mask; /* (batch, steps); KD_NO_SYM: none */
-  bool causal;
+  bool causal, gives_scores;
 } attention_call;
 
 /* Masks come with the tensors, or as call argument mask = query_mask, value_mask. */
@@ -59,6 +59,7 @@ static kd_status read_call(const kd_build *build, int n_inputs, const kd_sym *in
   call->key = kd_as_float(g, inputs[positional - 1]);
   KD_TRY(read_masks(build, inputs, call));
   KD_TRY(kd_call_flag(build, "use_causal_mask", &call->causal));
+  KD_TRY(kd_call_flag(build, "return_attention_scores", &call->gives_scores));
   KD_TRY(kd_graph_status(g));
   return check_shapes(g, call);
 }
@@ -91,7 +92,7 @@ static kd_sym attend_dot(kd_build *build, const attention_options *o, const atte
                     result);
 }
 
-/* --- scores as sums of tanh(query + key) ----------------------------------------------------------- */
+/* --- scores that are written out ------------------------------------------------------------------- */
 
 /* 1 where the query's step may see the key's, by place and mask; KD_NO_SYM: everywhere. */
 static kd_sym visible(kd_graph *g, const attention_call *call, int64_t queries, int64_t keys) {
@@ -103,35 +104,39 @@ static kd_sym visible(kd_graph *g, const attention_call *call, int64_t queries, 
   return seen == KD_NO_SYM ? mask : kd_binary(g, KD_PW_AND, mask, seen);
 }
 
-static kd_sym drop(kd_build *build, const attention_options *o, kd_sym p) {
-  kd_graph *g = build->graph;
-  if (!build->training || o->dropout == 0 || p == KD_NO_SYM) return p;
-  kd_sym kept =
-      kd_binary(g, KD_PW_LE, kd_const(g, o->dropout), kd_uniform(g, build->rng, *kd_sym_shape(g, p)));
-  return kd_select(g, kept, kd_scale(g, p, 1 / (1 - o->dropout)), kd_const(g, 0));
-}
-
-/* inner: factor within tanh; outer: factor of each tanh, or of the sum. KD_NO_SYM: 1. */
-static kd_sym attend_tanh(kd_build *build, const attention_options *o, const attention_call *call,
-                          kd_sym inner, kd_sym outer) {
-  kd_graph *g = build->graph;
+/* Sums of tanh(query + key). inner: factor within tanh; outer: factor of each tanh. KD_NO_SYM: 1. */
+static kd_sym tanh_scores(kd_graph *g, const attention_call *call, kd_sym inner, kd_sym outer) {
   kd_shape q = *kd_sym_shape(g, call->query), k = *kd_sym_shape(g, call->key);
   kd_sym sum = kd_add(g, kd_reshape(g, call->query, KD_SHAPE(q.dim[0], q.dim[1], 1, q.dim[2])),
                       kd_reshape(g, call->key, KD_SHAPE(k.dim[0], 1, k.dim[1], k.dim[2])));
   if (inner != KD_NO_SYM) sum = kd_mul(g, sum, inner);
   kd_sym terms = kd_unary(g, KD_PW_TANH, sum);
   if (outer != KD_NO_SYM) terms = kd_mul(g, terms, outer);
-  kd_sym scores = kd_reduce_last(g, KD_REDUCE_SUM, terms, false);
-  kd_sym seen = visible(g, call, q.dim[1], k.dim[1]);
+  return kd_reduce_last(g, KD_REDUCE_SUM, terms, false);
+}
+
+static kd_sym dot_scores(kd_graph *g, const attention_call *call, kd_sym scale) {
+  kd_sym query = scale == KD_NO_SYM ? call->query : kd_mul(g, call->query, scale);
+  return kd_matmul(g, query, call->key, false, true);
+}
+
+/* weights: what the scores (batch, query steps, key steps) become by mask, softmax and dropout. */
+static kd_sym apply_scores(kd_build *build, const attention_options *o, const attention_call *call,
+                           kd_sym scores, kd_sym *weights) {
+  kd_graph *g = build->graph;
+  int64_t queries = kd_sym_shape(g, call->query)->dim[1], keys = kd_sym_shape(g, call->key)->dim[1];
+  kd_sym seen = visible(g, call, queries, keys);
   if (seen != KD_NO_SYM) scores = kd_select(g, seen, scores, kd_shift(g, scores, -1e9));
-  return kd_matmul(g, drop(build, o, kd_softmax(g, scores, false)), call->value, false, false);
+  *weights = kd_dropped(build, o->dropout, kd_softmax(g, scores, false));
+  return kd_matmul(g, *weights, call->value, false, false);
 }
 
 /* --- layers ---------------------------------------------------------------------------------------- */
 
-static void finish(kd_build *build, const attention_call *call, kd_sym y, kd_sym *outputs) {
+static void finish(kd_build *build, const attention_call *call, kd_sym y, kd_sym weights, kd_sym *outputs) {
   kd_graph *g = build->graph;
   outputs[0] = y;
+  if (call->gives_scores) outputs[1] = weights;
   build->output_mask[0] = call->query_mask;
   if (call->query_mask != KD_NO_SYM)
     outputs[0] = kd_select(g, kd_mask_factor(g, call->query_mask, y), y, kd_const(g, 0));
@@ -143,16 +148,20 @@ static kd_status attention_build(kd_build *build, const kd_layer *layer, int n_i
   attention_call call;
   KD_TRY(read_call(build, n_inputs, inputs, &call));
   kd_object ones = kd_fixed_initializer(build, "ones");
-  kd_sym scale = o->use_scale ? kd_build_weight(build, "scale", KD_SCALAR, &ones, NULL, true) : KD_NO_SYM, y;
+  kd_sym scale = o->use_scale ? kd_build_weight(build, "scale", KD_SCALAR, &ones, NULL, true) : KD_NO_SYM;
+  kd_sym y, weights = KD_NO_SYM;
   uint32_t before = kd_stream_begin(build->graph, o->seed);
   if (o->score_mode == MODE_CONCAT) {
     kd_sym weight = kd_build_weight(build, "concat_score_weight", KD_SCALAR, &ones, NULL, true);
-    y = attend_tanh(build, o, &call, scale, weight);
+    kd_sym scores = kd_mul(build->graph, tanh_scores(build->graph, &call, scale, KD_NO_SYM), weight);
+    y = apply_scores(build, o, &call, scores, &weights);
+  } else if (call.gives_scores) {
+    y = apply_scores(build, o, &call, dot_scores(build->graph, &call, scale), &weights);
   } else {
     y = attend_dot(build, o, &call, scale);
   }
   kd_stream_end(build->graph, o->seed, before);
-  finish(build, &call, y, outputs);
+  finish(build, &call, y, weights, outputs);
   return KD_OK;
 }
 
@@ -165,9 +174,10 @@ static kd_status additive_build(kd_build *build, const kd_layer *layer, int n_in
   kd_shape features = KD_SHAPE(kd_sym_shape(build->graph, call.query)->dim[2]);
   kd_sym scale = o->use_scale ? kd_build_weight(build, "scale", features, &glorot, NULL, true) : KD_NO_SYM;
   uint32_t before = kd_stream_begin(build->graph, o->seed);
-  kd_sym y = attend_tanh(build, o, &call, KD_NO_SYM, scale);
+  kd_sym weights;
+  kd_sym y = apply_scores(build, o, &call, tanh_scores(build->graph, &call, KD_NO_SYM, scale), &weights);
   kd_stream_end(build->graph, o->seed, before);
-  finish(build, &call, y, outputs);
+  finish(build, &call, y, weights, outputs);
   return KD_OK;
 }
 
@@ -192,13 +202,19 @@ static const kd_option additive_table[] = {
     KD_ROW_END,
 };
 
-static const char *const call_args[] = {"use_causal_mask", "mask", NULL};
+static const kd_call_arg call_args[] = {
+    {"mask", KD_CALL_TENSORS,
+     "masks (batch, steps) of query and value, in place of those that come with them"},
+    {"return_attention_scores", KD_CALL_RESULT, "second output: the weights (batch, query steps, key steps)"},
+    {"use_causal_mask", KD_CALL_FLAG, "steps see no later ones"},
+    KD_CALL_ROW_END,
+};
 
 #define LAYER(id, class, text, table, function)                                                              \
   const kd_layer_kind kd_layer_##id = {                                                                      \
       .base = {.name = class, .help = text, .options = table, .options_size = sizeof(attention_options)},    \
       .min_inputs = 2,                                                                                       \
-      .max_inputs = 6,                                                                                       \
+      .max_inputs = 3,                                                                                       \
       .build = function,                                                                                     \
       .mask = KD_MASK_OWN,                                                                                   \
       .call_args = call_args,                                                                                \

@@ -126,5 +126,5 @@ const kd_layer_kind kd_layer_batch_normalization = {
     .max_inputs = 1,
     .build = batch_norm_build,
     .mask = KD_MASK_PASS,
-    .mask_arg = true,
+    .call_args = kd_call_mask,
 };

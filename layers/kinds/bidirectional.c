@@ -131,7 +131,11 @@ static const kd_option options[] = {
     KD_ROW_END,
 };
 
-static const char *const call_args[] = {"initial_state", NULL};
+static const kd_call_arg call_args[] = {
+    {"initial_state", KD_CALL_TENSORS, "the states before the first steps: forward's parts, then backward's"},
+    KD_CALL_ROW_MASK,
+    KD_CALL_ROW_END,
+};
 
 const kd_layer_kind kd_layer_bidirectional = {
     .base = {.name = "Bidirectional",
@@ -143,6 +147,5 @@ const kd_layer_kind kd_layer_bidirectional = {
     .count_outputs = count_of,
     .build = bidirectional_build,
     .mask = KD_MASK_OWN,
-    .mask_arg = true,
     .call_args = call_args,
 };

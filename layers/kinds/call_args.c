@@ -5,6 +5,8 @@
 #include "layers/kinds/kinds.h"
 #include "layers/model.h"
 
+const kd_call_arg kd_call_mask[] = {KD_CALL_ROW_MASK, KD_CALL_ROW_END};
+
 /* NULL when the argument is not given or none. */
 static const kd_value *find(const kd_build *build, const char *name) {
   const kd_call *call = build->call;

@@ -12,6 +12,13 @@ kd_sym kd_add_bias(kd_graph *graph, kd_sym y, kd_sym bias) {
   return kd_cast(graph, kd_add(graph, y, bias), kd_sym_get(graph, y)->dtype);
 }
 
+kd_sym kd_dropped(kd_build *build, double rate, kd_sym x) {
+  kd_graph *g = build->graph;
+  if (!build->training || rate == 0 || x == KD_NO_SYM) return x;
+  kd_sym kept = kd_binary(g, KD_PW_LE, kd_const(g, rate), kd_uniform(g, build->rng, *kd_sym_shape(g, x)));
+  return kd_select(g, kept, kd_scale(g, x, 1 / (1 - rate)), kd_const(g, 0));
+}
+
 const char *kd_layer_shape(const kd_graph *graph, kd_sym x, char buffer[KD_SHAPE_TEXT]) {
   kd_shape shape = *kd_sym_shape(graph, x);
   if (shape.rank > 0) shape.dim[0] = -1;

@@ -26,7 +26,8 @@ static kd_status gqa_build(kd_build *build, const kd_layer *layer, int n_inputs,
   if (o->heads.use_gate)
     gate = kd_heads_project(build, p, "_gate_dense", call.query, o->num_query_heads, o->head_dim);
   kd_sym v = kd_heads_project(build, p, "_value_dense", call.value, o->num_key_value_heads, o->head_dim), y;
-  KD_TRY(kd_heads_attend(build, &o->heads, &call, 1, (int[]){1}, o->heads.dropout > 0, q, k, v, &y));
+  KD_TRY(kd_heads_attend(build, &o->heads, &call, 1, (int[]){1}, o->heads.dropout > 0, q, k, v, &y,
+                         &outputs[1]));
   if (gate != KD_NO_SYM) y = kd_mul(g, y, kd_unary(g, KD_PW_SIGMOID, gate));
   outputs[0] = kd_heads_join(build, p, "_output_dense", y, &(kd_shape){.rank = 1, .dim = {shape.dim[2]}});
   kd_build_activity(build, &p->activity_regularizer,
@@ -61,7 +62,7 @@ const kd_layer_kind kd_layer_group_query_attention = {
              .options_size = sizeof(gqa_options),
              .check = gqa_check},
     .min_inputs = 2,
-    .max_inputs = 7,
+    .max_inputs = 3,
     .build = gqa_build,
     .mask = KD_MASK_OWN,
     .call_args = kd_heads_call_args,

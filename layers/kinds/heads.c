@@ -2,8 +2,18 @@
 
 #include <math.h>
 
-const char *const kd_heads_call_args[] = {
-    "use_causal_mask", "attention_mask", "query_mask", "value_mask", "key_mask", "key", NULL};
+const kd_call_arg kd_heads_call_args[] = {
+    {"key", KD_CALL_TENSOR, "the key; none: the value"},
+    {"query_mask", KD_CALL_TENSOR, "mask (batch, steps) in place of the one that comes with the query"},
+    {"value_mask", KD_CALL_TENSOR, "the same of the value"},
+    {"key_mask", KD_CALL_TENSOR, "the same of the key"},
+    {"attention_mask", KD_CALL_TENSOR,
+     "what each query may see: (batch, query steps, key steps), or with heads"},
+    {"return_attention_scores", KD_CALL_RESULT,
+     "second output: the weights (batch, heads, query steps, key steps)"},
+    {"use_causal_mask", KD_CALL_FLAG, "steps see no later ones"},
+    KD_CALL_ROW_END,
+};
 
 void kd_heads_check(const kd_heads_options *o, kd_diag *diag, kd_origin origin) {
   if (o->flash_attention && o->dropout > 0)
@@ -37,6 +47,7 @@ kd_status kd_heads_call_read(const kd_build *build, int n_inputs, const kd_sym *
   KD_TRY(named(build, "key_mask", inputs, key == 1 ? KD_NO_SYM : build->input_mask[key], &call->key_mask));
   KD_TRY(named(build, "attention_mask", inputs, KD_NO_SYM, &call->attention_mask));
   KD_TRY(kd_call_flag(build, "use_causal_mask", &call->causal));
+  KD_TRY(kd_call_flag(build, "return_attention_scores", &call->gives_scores));
   return kd_graph_status(g);
 }
 
@@ -184,9 +195,28 @@ static kd_status check_folded(const kd_graph *g, const kd_heads_call *call, cons
   return KD_OK;
 }
 
+/* Scores of the folded axes as (batch, others, heads, query axes, key axes). */
+static kd_status unfold_scores(kd_graph *g, const fold *f, const kd_shape *q, const kd_shape *k,
+                               kd_sym *scores) {
+  kd_shape shape = {.rank = 0};
+  int first = 1 + f->n_others, last = q->rank - 2, n_axes = last - first;
+  KD_CHECK(first + 1 + 2 * n_axes <= KD_MAX_RANK, KD_ERR_USAGE,
+           "the attention scores would have %d axes; at most %d are possible", first + 1 + 2 * n_axes,
+           KD_MAX_RANK);
+  for (int i = 0; i < first; i++) shape.dim[shape.rank++] = q->dim[i];
+  shape.dim[shape.rank++] = q->dim[last];
+  for (int i = first; i < last; i++) shape.dim[shape.rank++] = q->dim[i];
+  for (int i = first; i < last; i++) shape.dim[shape.rank++] = k->dim[i];
+  *scores = kd_reshape(g, *scores, shape);
+  return KD_OK;
+}
+
 kd_status kd_heads_attend(kd_build *build, const kd_heads_options *o, const kd_heads_call *call, int n_axes,
-                          const int *axes, bool zero, kd_sym q, kd_sym k, kd_sym v, kd_sym *result) {
+                          const int *axes, bool zero, kd_sym q, kd_sym k, kd_sym v, kd_sym *result,
+                          kd_sym *scores) {
   kd_graph *g = build->graph;
+  KD_CHECK(!call->gives_scores || !o->flash_attention, KD_ERR_USAGE,
+           "return_attention_scores = true needs flash_attention = false");
   KD_TRY(kd_graph_status(g));
   kd_shape q_moved, k_moved, v_moved;
   fold f = fold_axes(kd_sym_shape(g, q)->rank, n_axes, axes);
@@ -209,8 +239,10 @@ kd_status kd_heads_attend(kd_build *build, const kd_heads_options *o, const kd_h
   KD_TRY(collect_masks(build, call, q_moved.dim[0], others, kd_sym_shape(g, q)->dim[1],
                        kd_sym_shape(g, k)->dim[1], &attr.n_masks, masks));
   uint32_t before = drops ? kd_stream_begin(g, o->seed) : 0;
-  kd_sym y = kd_attention(g, q, k, v, masks, build->rng, &attr);
+  kd_sym y = call->gives_scores ? kd_heads_scores(build, &attr, masks, q, k, v, scores)
+                                : kd_attention(g, q, k, v, masks, build->rng, &attr);
   if (drops) kd_stream_end(g, o->seed, before);
+  if (call->gives_scores) KD_TRY(unfold_scores(g, &f, &q_moved, &k_moved, scores));
   q_moved.dim[q_moved.rank - 1] = v_moved.dim[v_moved.rank - 1];
   y = kd_reshape(g, y, q_moved);
   *result = y == KD_NO_SYM ? y : kd_transpose(g, y, f.inverse);

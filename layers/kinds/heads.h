@@ -77,9 +77,9 @@ typedef struct kd_heads_call {
   kd_sym query, key, value;
   kd_sym query_mask, key_mask, value_mask; /* (batch, steps), from the tensors or the call; KD_NO_SYM: none */
   kd_sym attention_mask; /* (batch, query steps, key steps) or with heads; KD_NO_SYM: none */
-  bool causal;
+  bool causal, gives_scores;
 } kd_heads_call;
-extern const char *const kd_heads_call_args[]; /* for kd_layer_kind.call_args */
+extern const kd_call_arg kd_heads_call_args[]; /* for kd_layer_kind.call_args */
 kd_status kd_heads_call_read(const kd_build *build, int n_inputs, const kd_sym *inputs, kd_heads_call *call);
 
 /* x (.., features) to (.., heads, size). part: the group of the weights in Keras's files. */
@@ -91,8 +91,14 @@ kd_sym kd_heads_join(kd_build *build, const kd_projection *o, const char *part, 
 
 /* Attention over `axes` (positions among the axes of the queries; 1, rank - 3 for one axis of steps): q
  * (batch, .., heads, size); the other axes of q, k and v are equal and attend by themselves. zero: a query
- * that sees no key gives 0 instead of the mean. */
+ * that sees no key gives 0 instead of the mean. scores: (batch, other axes, heads, query axes, key axes), set
+ * when the call gives them: before dropout. */
 kd_status kd_heads_attend(kd_build *build, const kd_heads_options *o, const kd_heads_call *call, int n_axes,
-                          const int *axes, bool zero, kd_sym q, kd_sym k, kd_sym v, kd_sym *result);
+                          const int *axes, bool zero, kd_sym q, kd_sym k, kd_sym v, kd_sym *result,
+                          kd_sym *scores);
+/* heads_scores.c: the same with scores (batch, heads, query steps, key steps), for q, k, v (batch, steps,
+ * heads, size); a query that sees no key gives 0. */
+kd_sym kd_heads_scores(kd_build *build, const kd_attention_attr *attr, const kd_sym *masks, kd_sym q,
+                       kd_sym k, kd_sym v, kd_sym *scores);
 
 #endif

@@ -85,7 +85,16 @@ kd_sym kd_mask_factor(kd_graph *graph, kd_sym mask, kd_sym x);
 /* The initializer of a configuration text, for weights whose start values no option sets. */
 kd_object kd_fixed_initializer(kd_build *build, const char *text);
 
+/* x with a share of its numbers dropped in training, and the others scaled up; axis 0 is the batch. */
+kd_sym kd_dropped(kd_build *build, double rate, kd_sym x);
+
 /* --- call_args.c: arguments of the present call. Their tensors stand behind the other inputs. --- */
+
+#define KD_CALL_ROW_MASK                                                                                     \
+  { "mask", KD_CALL_MASK, "steps that count, in place of the mask that comes with the input" }
+#define KD_CALL_ROW_END                                                                                      \
+  { .name = NULL }
+extern const kd_call_arg kd_call_mask[]; /* mask alone */
 
 int kd_call_n_positional(const kd_build *build, int n_inputs); /* inputs that are no tensors of arguments */
 kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag); /* false when it is not given */

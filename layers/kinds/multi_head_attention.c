@@ -72,7 +72,7 @@ static kd_status mha_build(kd_build *build, const kd_layer *layer, int n_inputs,
   kd_sym v = kd_heads_project(build, p, "value_dense", call.value, o->num_heads, value_dim), y;
   /* Keras takes jax.nn.dot_product_attention or tf's twin where it can, else Softmax with a mask. */
   bool zero = o->heads.dropout > 0 || shape.rank != 3;
-  KD_TRY(kd_heads_attend(build, &o->heads, &call, n_axes, axes, zero, q, k, v, &y));
+  KD_TRY(kd_heads_attend(build, &o->heads, &call, n_axes, axes, zero, q, k, v, &y, &outputs[1]));
   if (gate != KD_NO_SYM) y = kd_mul(g, y, kd_unary(g, KD_PW_SIGMOID, gate));
   kd_shape sizes = result_sizes(o, &shape);
   outputs[0] = kd_heads_join(build, p, "output_dense", y, &sizes);
@@ -128,7 +128,7 @@ const kd_layer_kind kd_layer_multi_head_attention = {
              .options_size = sizeof(mha_options),
              .check = mha_check},
     .min_inputs = 2,
-    .max_inputs = 7,
+    .max_inputs = 3,
     .build = mha_build,
     .mask = KD_MASK_OWN,
     .call_args = kd_heads_call_args,

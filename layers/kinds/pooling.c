@@ -82,7 +82,7 @@ static const kd_option global_table[] = {
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = id##_build,                                                                                   \
-      .mask_arg = (average) && (spatial) == 1 && sizeof(S) == sizeof(global_options),                        \
+      .call_args = (average) && (spatial) == 1 && sizeof(S) == sizeof(global_options) ? kd_call_mask : NULL, \
   };
 LAYER(max_pooling1d, "MaxPooling1D", "MaxPool1D", "largest value of windows of time", max_table,
       pooling_options, pool, 1, false)

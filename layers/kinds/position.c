@@ -77,7 +77,10 @@ static const kd_option sine_table[] = {
     KD_ROW_END,
 };
 
-static const char *const call_args[] = {"start_index", NULL};
+static const kd_call_arg call_args[] = {
+    {"start_index", KD_CALL_INT, "number of the first step; none: 0"},
+    KD_CALL_ROW_END,
+};
 
 #define LAYER(id, class, text, table, function)                                                              \
   const kd_layer_kind kd_layer_##id = {                                                                      \

@@ -69,7 +69,10 @@ static const kd_option options[] = {
     KD_ROW_END,
 };
 
-static const char *const call_args[] = {"reverse", NULL};
+static const kd_call_arg call_args[] = {
+    {"reverse", KD_CALL_FLAG, "the way back: a number for each word of the vocabulary"},
+    KD_CALL_ROW_END,
+};
 
 const kd_layer_kind kd_layer_reversible_embedding = {
     .base = {.name = "ReversibleEmbedding",

@@ -112,7 +112,11 @@ static const kd_option rnn_table[] = {
     KD_ROW_END,
 };
 
-static const char *const call_args[] = {"initial_state", NULL};
+static const kd_call_arg call_args[] = {
+    {"initial_state", KD_CALL_TENSORS, "the state before the first step, one tensor for each of its parts"},
+    KD_CALL_ROW_MASK,
+    KD_CALL_ROW_END,
+};
 
 #define LAYER(id, class, text, table, struct_type, checks)                                                   \
   const kd_layer_kind kd_layer_##id = {                                                                      \
@@ -125,7 +129,6 @@ static const char *const call_args[] = {"initial_state", NULL};
       .count_outputs = count_of,                                                                             \
       .build = rnn_build,                                                                                    \
       .mask = KD_MASK_OWN,                                                                                   \
-      .mask_arg = true,                                                                                      \
       .call_args = call_args,                                                                                \
   };
 LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, kd_cell_check)

@@ -114,5 +114,5 @@ const kd_layer_kind kd_layer_time_distributed = {
     .max_inputs = 1,
     .build = time_distributed_build,
     .mask = KD_MASK_PASS,
-    .mask_arg = true,
+    .call_args = kd_call_mask,
 };

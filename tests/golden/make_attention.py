@@ -56,15 +56,24 @@ class Case:
         self.layer = getattr(keras.layers if hasattr(keras.layers, name) else keras_hub.layers, name)(**kwargs)
         self.inputs = [keras.Input(s[1:], batch_size=s[0]) for s in shapes]
         hidden = [keras.layers.Masking()(x) if i in masked else x for i, x in enumerate(self.inputs)]
-        call = {k: hidden[v] if is_tensor(k) else v for k, v in call.items()}
+        call = {k: tensors(hidden, v) if is_tensor(k) else v for k, v in call.items()}
         given = hidden[:positional]
         if positional == 1 or isinstance(self.layer, keras.layers.MultiHeadAttention) or name.startswith("Group"):
             self.output = self.layer(*given, **call)
         else:
             self.output = self.layer(given, **call)
-        self.model = keras.Model(self.inputs, self.output)
+        self.outputs = listed(self.output)
+        self.model = keras.Model(self.inputs, self.outputs)
         self.probe = Probe()
-        self.probed = keras.Model(self.inputs, self.probe(self.output))
+        self.probed = keras.Model(self.inputs, self.probe(self.outputs[0]))
+
+
+def listed(values):
+    return list(values) if isinstance(values, (tuple, list)) else [values]
+
+
+def tensors(hidden, positions):
+    return [hidden[i] for i in positions] if isinstance(positions, tuple) else hidden[positions]
 
 
 def is_tensor(argument):
@@ -105,7 +114,7 @@ def case(name, *shapes, call={}, masked=(), positional=None, values={}, stochast
         spread = 0.4 if "dense" in names[id(w)] else 1  # scores near 1: jax computes this softmax in float32
         w.assign(single(rng.normal(0, spread, w.shape) + (1 if w.name in ("gamma", "scale") else 0)))
     items = ["%s=%s" % (k, quoted(v)) for k, v in kwargs.items()]
-    arguments = ["%s=%s" % (k, text((v,) if is_tensor(k) else v)) for k, v in call.items()]
+    arguments = ["%s=%s" % (k, text((v,) if is_tensor(k) and isinstance(v, int) else v)) for k, v in call.items()]
     out.case("%s(%s)" % (name, ", ".join(items)) + ("(%s)" % ", ".join(arguments) if arguments else ""))
     out.lines += ["masked %d" % i for i in masked]
     for i, x in enumerate(xs):
@@ -114,14 +123,20 @@ def case(name, *shapes, call={}, masked=(), positional=None, values={}, stochast
         out.array("weight", names[id(w)], w.value)
     trained = [w.value for w in case.model.trainable_variables]
     others = [w.value for w in case.model.non_trainable_variables]
-    infer, _ = case.model.stateless_call(trained, others, xs, training=False)
-    out.array("infer", "-", infer)
+    infer = listed(case.model.stateless_call(trained, others, xs, training=False)[0])
+    arrays("infer", infer)
     if masked:
         case.probed(xs)
         if case.probe.mask is not None:
             out.array("mask", "-", np.asarray(case.probe.mask, "float32"))
     if not stochastic:
         gradients(case, names, rng, xs, trained, others, infer)
+
+
+def arrays(kind, values):
+    """One array for each output."""
+    for i, value in enumerate(values):
+        out.array(kind, str(i) if len(values) > 1 else "-", value)
 
 
 def quoted(value):
@@ -136,15 +151,15 @@ def cancels(name, gradient):
 
 
 def gradients(case, names, rng, xs, trained, others, infer):
-    cotangent = single(rng.normal(0, 1, infer.shape))
-    out.array("cotangent", "-", cotangent)
+    cotangents = [single(rng.normal(0, 1, y.shape)) for y in infer]
+    arrays("cotangent", cotangents)
 
     def loss(tv, inputs):
         y, new = case.model.stateless_call(tv, others, inputs, training=True)
-        return (y * cotangent).sum(), (y, new)
+        return sum((a * b).sum() for a, b in zip(listed(y), cotangents)), (listed(y), new)
 
     (_, (y, new)), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(trained, xs)
-    out.array("train", "-", y)
+    arrays("train", y)
     for w, g in zip(case.model.trainable_variables, grads[0]):
         out.array("grad_weight", names[id(w)], np.zeros_like(g) if cancels(names[id(w)], g) else g)
     for i, g in enumerate(grads[1]):
@@ -312,8 +327,59 @@ def masks_of_merges():
     case("Concatenate", (2, 4, 3), (2, 5, 3), masked=(1,), axis=1)
 
 
+def scores():
+    """The weights as a second output: Keras then takes the path on which queries without keys give 0."""
+    give = {"return_attention_scores": True}
+    causal = {**give, "use_causal_mask": True}
+    q, v, k = (2, 5, 6), (2, 7, 4), (2, 7, 3)
+    heads = dict(num_heads=2, key_dim=3)
+    case("MultiHeadAttention", q, v, **heads, call=give)
+    case("MultiHeadAttention", q, v, k, **heads, value_dim=5, use_gate=True, call=causal)
+    case("MultiHeadAttention", q, q, **heads, masked=(0, 1), call=causal, sliding_window=2)
+    case("MultiHeadAttention", q, v, k, **heads, masked=(0, 1, 2), empty=(1, 0), call=give)
+    case("MultiHeadAttention", q, v, (2, 2, 5, 7), **heads, values={2: "bits"}, positional=2,
+         call={**give, "attention_mask": 2})
+    case("MultiHeadAttention", q, v, (2, 5), (2, 7), (2, 7), **heads, values={2: "bits", 3: "bits", 4: "bits"}, positional=2,
+         call={**give, "query_mask": 2, "value_mask": 3, "key_mask": 4})
+    case("MultiHeadAttention", q, v, **heads, dropout=0.3, stochastic=True, call=give)
+    case("MultiHeadAttention", (2, 3, 4, 5), (2, 3, 6, 5), **heads, attention_axes=2, call=give)
+    case("MultiHeadAttention", (2, 3, 4, 5), (2, 2, 4, 5), **heads, attention_axes=(1,), call=causal)
+    case("MultiHeadAttention", (2, 3, 2, 5), (2, 2, 3, 5), **heads, call=give)
+    grouped = dict(head_dim=3, num_query_heads=4, num_key_value_heads=2)
+    case("GroupQueryAttention", q, (2, 7, 6), **grouped, call=give)
+    case("GroupQueryAttention", q, q, **grouped, masked=(0, 1), call=causal, sliding_window=3)
+    case("GroupQueryAttention", q, (2, 7, 6), k, **grouped, dropout=0.2, stochastic=True, call=give)
+    q, v, k = (2, 5, 4), (2, 7, 3), (2, 7, 4)
+    for name in ("Attention", "AdditiveAttention"):
+        case(name, q, v, k, call=give)
+        case(name, q, v, k, masked=(0, 1), call=causal)
+        case(name, q, v, k, dropout=0.4, stochastic=True, call=give)
+        case(name, q, k, (2, 5), (2, 7), values={2: "bits", 3: "bits"}, positional=2, call={**give, "mask": (2, 3)})
+    case("Attention", q, v, k, use_scale=True, call=give)
+    case("Attention", q, v, k, score_mode="concat", use_scale=True, call=causal)
+
+
+def given_masks():
+    """All masks of a call."""
+    q, v, k = (2, 5, 6), (2, 7, 6), (2, 7, 3)
+    masks = {"key": 2, "query_mask": 3, "value_mask": 4, "key_mask": 5, "attention_mask": 6}
+    bits = {i: "bits" for i in range(3, 7)}
+    for more in ({}, {"return_attention_scores": True}):
+        case("GroupQueryAttention", q, v, k, (2, 5), (2, 7), (2, 7), (2, 5, 7), head_dim=3, num_query_heads=4,
+             num_key_value_heads=2, values=bits, positional=2, call={**masks, **more})
+
+
+def masked_softmax():
+    mask = {"mask": 1}
+    for shape in ((3, 5), (2, 1), (3, 1)):
+        case("Softmax", (3, 5) if shape[0] == 3 else (2, 4), shape, values={1: "bits"}, positional=1, call=mask)
+    case("Softmax", (2, 3, 4), (2, 3, 4), values={1: "bits"}, positional=1, call=mask)
+    case("Softmax", (2, 3, 4), (2, 3, 1), values={1: "bits"}, positional=1, call=mask, axis=1)
+    case("Softmax", (2, 3, 4), (2, 1, 4), positional=1, call=mask, axis=(1, 2))
+
+
 if __name__ == "__main__":
     for group in (multi_head, group_query, single_head, einsum, noise, normalisation, dot, positions,
-                  transposed_convolutions, up_sampling, masks_of_merges):
+                  transposed_convolutions, up_sampling, masks_of_merges, scores, masked_softmax, given_masks):
         group()
     out.save("attention")

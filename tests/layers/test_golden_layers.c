@@ -320,7 +320,19 @@ static bool given(const kd_kind *kind, int row, kd_pool *pool, kd_diag *diag) {
   return false;
 }
 
-/* Each row of each option table has a case, so that an option without effect is seen. */
+/* True when a case of the kind gives the call argument. */
+static bool called_with(const kd_kind *kind, const char *argument, kd_pool *pool, kd_diag *diag) {
+  for (int i = 0; i < n_cases; i++) {
+    const char *rest;
+    const kd_value *value = kd_value_parse_first(pool, diag, (kd_origin){0}, cases[i]->text, &rest);
+    if (value && !strcmp(value->text, kind->name) && strstr(rest, kd_pool_printf(pool, "%s=", argument)))
+      return true;
+  }
+  return false;
+}
+
+/* Each row of each option table, and each call argument, has a case, so that an option without effect is
+ * seen. */
 static void test_options_are_used(void **state) {
   (void)state;
   kd_pool *pool = kd_pool_create();
@@ -330,6 +342,10 @@ static void test_options_are_used(void **state) {
     for (int row = 0; kind->options[row].name && strcmp(kind->name, "InputLayer"); row++)
       if (!tested_elsewhere(kind->options[row].name) && !given(kind, row, pool, diag))
         fail_msg("no golden case gives %s of %s", kind->options[row].name, kind->name);
+    const kd_call_arg *arg = ((const kd_layer_kind *)kind)->call_args;
+    for (; arg && arg->name; arg++)
+      if (!called_with(kind, arg->name, pool, diag))
+        fail_msg("no golden case gives call argument %s of %s", arg->name, kind->name);
   }
   kd_diag_destroy(diag);
   kd_pool_destroy(pool);

@@ -43,11 +43,11 @@ static void test_recurrent(void **state) {
   refuse("GRU(4)(initial_state=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 1, 4)),
          PARTS("GRU", "(None, 1, 4)", "(None, 4)"));
   refuse("GRU(4)(initial_sate=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 4)),
-         PARTS("GRU", "no call argument 'initial_sate'"));
+         PARTS("GRU", "no call argument 'initial_sate'", "it takes initial_state, mask"));
   refuse("LSTM(4)(mask=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 4)), PARTS("LSTM", "mask", "(None, 4)"));
   refuse("LSTM(4)(mask=(1, 2))", INPUTS(SEQUENCE, KD_SHAPE(2, 5), KD_SHAPE(2, 5)),
          PARTS("LSTM", "mask takes at most 1 tensor"));
-  refuse("Dense(4)(mask=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 5)), PARTS("Dense", "at most 1 input"));
+  refuse("Dense(4)(mask=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 5)), PARTS("Dense", "no call argument 'mask'"));
   refuse("LSTM(4, stateful=true)", INPUTS(SEQUENCE), PARTS("LSTM", "stateful = true", "batch_size"));
   refuse_as(0, 2, "TimeDistributed(LSTM(4, stateful=true))", INPUTS(KD_SHAPE(2, 4, 5, 3)),
             PARTS("LSTM", "stateful", "TimeDistributed"));
@@ -89,7 +89,7 @@ static void test_attention(void **state) {
   refuse("AdditiveAttention()", INPUTS(SEQUENCE, SEQUENCE, KD_SHAPE(2, 6, 3)),
          PARTS("AdditiveAttention", "value's steps"));
   refuse("Attention()", INPUTS(SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE),
-         PARTS("Attention", "2 or 3 inputs", "4"));
+         PARTS("Attention", "at most 3 inputs", "4"));
   refuse("Attention()(mask=(2,))", INPUTS(SEQUENCE, SEQUENCE, KD_SHAPE(2, 5)),
          PARTS("Attention", "two tensors"));
   refuse("Attention()(mask=(2, 3))", INPUTS(SEQUENCE, SEQUENCE, KD_SHAPE(2, 5), KD_SHAPE(2, 4)),
@@ -117,6 +117,12 @@ static void test_attention(void **state) {
   refuse_as(3, 0, "MultiHeadAttention(2, 3)", INPUTS(IMAGE, IMAGE), PARTS("masks", "attention_axes = 1"));
   refuse("MultiHeadAttention(2, 3)(key=(3,))", INPUTS(SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE),
          PARTS("key is given by position and by name"));
+  refuse("MultiHeadAttention(2, 3, flash_attention=true)(return_attention_scores=true)",
+         INPUTS(SEQUENCE, SEQUENCE), PARTS("return_attention_scores = true", "flash_attention = false"));
+  refuse("MultiHeadAttention(2, 3)(return_attention_scores=1)", INPUTS(SEQUENCE, SEQUENCE),
+         PARTS("return_attention_scores must be true or false"));
+  refuse("MultiHeadAttention(2, 3)(return_attention_scores=true)",
+         INPUTS(KD_SHAPE(2, 2, 2, 2, 3), KD_SHAPE(2, 2, 2, 2, 3)), PARTS("scores would have 8 axes", "6"));
   refuse("GroupQueryAttention(3, 4, 3)", INPUTS(SEQUENCE, SEQUENCE),
          PARTS("num_key_value_heads = 3", "num_query_heads = 4"));
   refuse("GroupQueryAttention(3, 4, 2)", INPUTS(IMAGE, IMAGE),
@@ -133,6 +139,10 @@ static void test_attention(void **state) {
 
 static void test_others(void **state) {
   (void)state;
+  refuse("Softmax()(mask=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 5)),
+         PARTS("Softmax", "mask has the shape (None, 5)", "(None, 5, 3)"));
+  refuse("Softmax()(mask=(1,))", INPUTS(SEQUENCE, KD_SHAPE(2, 4, 3)), PARTS("Softmax", "(None, 4, 3)"));
+  refuse("Softmax()", INPUTS(SEQUENCE, SEQUENCE), PARTS("Softmax", "at most 1 input"));
   refuse("Embedding(4, 3, mask_zero=2)", INPUTS(KD_SHAPE(2, 5)), PARTS("mask_zero", "true or false"));
   refuse("Masking(a)", INPUTS(SEQUENCE), PARTS("mask_value"));
   refuse("SpatialDropout1D(0.5)", INPUTS(KD_SHAPE(2, 5)), PARTS("SpatialDropout1D", "rank 3", "(None, 5)"));
