@@ -88,7 +88,7 @@ static kd_status await_connection(kd_device_group *g) {
     KD_CHECK(kd_watch_pause(&g->watch), KD_ERR_RUN,
              "%s did not connect the ranks within %.3g s; NCCL_DEBUG=INFO tells how far it came, a longer "
              "limit is [distributed] timeout",
-             g->sums->describe(g->device), g->watch.limit);
+             g->sums->describe(), g->watch.limit);
   }
 }
 
@@ -122,7 +122,7 @@ static kd_status call_roll(kd_device_group *g) {
   return kd_fail(KD_ERR_RUN,
                  "%s by %s at step %lld did not end within %.3g s, although all ranks are there; "
                  "NCCL_DEBUG=INFO tells what it waits for, a longer limit is [distributed] timeout",
-                 what, g->sums->describe(g->device), (long long)atomic_load(&comm->hidden->step), waited);
+                 what, g->sums->describe(), (long long)atomic_load(&comm->hidden->step), waited);
 }
 
 static kd_status failed(kd_device_group *g, kd_status status, int bucket) {
@@ -212,5 +212,5 @@ void kd_device_group_free(kd_device_group *g) {
 }
 
 const char *kd_device_group_describe(const kd_device_group *g) {
-  return g->sums->describe(g->device);
+  return g->sums->describe();
 }

@@ -12,8 +12,9 @@ kd_status kd_nccl_status(const kd_nccl *nccl, ncclResult_t result, const char *w
   if (result == ncclSuccess) return KD_OK;
   const char *text = nccl->library->GetErrorString(result), *last = nccl->library->GetLastError(NULL);
   bool more = last && *last;
-  return kd_fail(KD_ERR_RUN, "%s: %s: %s%s%s (NCCL_DEBUG=INFO tells more)", nccl->library->text, what, text,
-                 more ? ": " : "", more ? last : "");
+  const char *hint = strstr(text, "NCCL_DEBUG") ? "" : " (NCCL_DEBUG=INFO tells more)";
+  return kd_fail(KD_ERR_RUN, "%s: %s: %s%s%s%s", nccl->library->text, what, text, more ? ": " : "",
+                 more ? last : "", hint);
 }
 
 kd_status kd_nccl_settle(kd_device *device, ncclResult_t result, const char *what) {
@@ -145,8 +146,9 @@ static void nccl_close(kd_device *device) {
   kd_cuda_of(device)->nccl = NULL;
 }
 
-static const char *nccl_describe(kd_device *device) {
-  return kd_cuda_of(device)->nccl->library->text;
+static const char *nccl_describe(void) {
+  const kd_nccl_library *library;
+  return kd_nccl_open(&library) == KD_OK ? library->text : NULL;
 }
 
 const kd_device_sums kd_nccl_sums = {

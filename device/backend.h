@@ -38,10 +38,10 @@ typedef struct kd_device_sums {
   /* Floats [begin, end) of each partial sum are complete behind the launches until now: they are summed
    * beside those that follow; the sum stands in partial sum 0 of every rank. */
   kd_status (*start)(kd_device *device, int bucket, int64_t begin, int64_t end);
-  kd_status (*join)(kd_device *device);       /* the launches that follow come behind all sums */
-  void (*abort)(kd_device *device);           /* sums in flight end without a result; only close may follow */
-  void (*close)(kd_device *device);           /* also when never connected */
-  const char *(*describe)(kd_device *device); /* "NCCL 2.28.9" */
+  kd_status (*join)(kd_device *device); /* the launches that follow come behind all sums */
+  void (*abort)(kd_device *device);     /* sums in flight end without a result; only close may follow */
+  void (*close)(kd_device *device);     /* also when never connected */
+  const char *(*describe)(void);        /* "NCCL 2.28.9"; NULL: it does not open, the status text says why */
 } kd_device_sums;
 
 typedef struct kd_backend {

@@ -7,6 +7,14 @@
 #include "io/library.h"
 #include "launch/commands.h"
 
+static void print_nccl(const kd_device_sums *sums) {
+  const char *text = sums ? sums->describe() : NULL;
+  if (text)
+    printf("  nccl       %s\n", text);
+  else
+    printf("  nccl       not usable: %s\n", sums ? kd_status_text() : "the plug-in was built without nccl.h");
+}
+
 /* Whether device = cuda would work, and if not, why. */
 static void print_cuda(void) {
   const kd_plugin *plugin;
@@ -21,6 +29,7 @@ static void print_cuda(void) {
   }
   plugin->libraries(text, sizeof text);
   printf("  cuda       %d device%s: %s\n", count, count == 1 ? "" : "s", text);
+  print_nccl(plugin->backend->sums);
   for (int i = 0; i < count; i++) {
     status = kd_device_open("cuda", i, 0, true, &device);
     if (status != KD_OK) {

@@ -62,10 +62,18 @@ if [ -r "$plugin" ]; then
   exported=$(nm -D --defined-only "$plugin" | awk '{print $3}')
   [ "$exported" = kd_cuda_entry ] || fail "the plug-in exports: $exported"
   needed "$plugin" | grep -q 'libcuda\.so' && fail "the plug-in does not load without a driver"
+  needed "$plugin" | grep -q 'libnccl' && fail "the plug-in does not load without NCCL"
   echo "plug-in: $(stat -c %s "$plugin") bytes"
   # It opens, and meets a driver that is none.
   LD_LIBRARY_PATH=$work/good expect 1 "mock driver" 0 check model.ini distributed.device=cuda
   has err 'device = cuda: CUDA: choosing the device'
+  # NCCL: by its version, or with the loader's words.
+  LD_LIBRARY_PATH=$work/good expect 0 "info" 0 info && grep -q 'nccl  *\(NCCL 2\.\|not usable: \)' out || fail "info tells nothing of NCCL"
+  mock_driver damaged 13000 1 0
+  : >damaged/libnccl.so.2
+  if grep -q 'nccl  *NCCL 2' out; then
+    LD_LIBRARY_PATH=$work/damaged expect 0 "info, damaged NCCL" 0 info && has out "not usable: no NCCL: $work/damaged/libnccl.so.2: file too short"
+  fi
 else
   LD_LIBRARY_PATH=$work/good expect 2 "no plug-in" 0 check model.ini distributed.device=cuda
   has err 'no CUDA plug-in: libkdist_cuda.so is not beside kdist'
