@@ -1,6 +1,6 @@
 // ctest: cuda=library timeout=120
-/* The real NCCL on a machine that may have no GPU: it opens, tells its version, names a group, and what it says of a
- * communicator that cannot be comes through in words. */
+/* The real NCCL on a machine that may have no GPU: it opens, tells its version, names a group, and what it
+ * says of a communicator that cannot be comes through in words. */
 #ifdef KDIST_WITH_NCCL
 #include "comm/nccl_hidden.h"
 #include "support/check.h"
