@@ -4,8 +4,10 @@
 
 #include <math.h>
 
+#include "device/base/half.h"
 #include "device/base/memory.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 
@@ -21,11 +23,9 @@ typedef struct batch_norm_state {
 
 static kd_status check_inputs(const kd_launch *launch, int64_t channels) {
   const kd_shape *x = &launch->input[0].shape;
+  KD_TRY(kd_cpu_check_types(launch));
   for (int i = 0; i < launch->n_inputs; i++) {
     const kd_tensor *input = &launch->input[i];
-    KD_CHECK(input->dtype == KD_F32, KD_ERR_USAGE,
-             "batch normalisation of %s, but the cpu device computes float32 only; use dtype policy float32",
-             kd_dtype_name(input->dtype));
     bool whole = i == 0 || i == 5;
     KD_CHECK(whole ? kd_shape_equal(&input->shape, x) : kd_shape_count(&input->shape) == channels,
              KD_ERR_INTERNAL, "batch normalisation: input %d does not fit %lld channels", i,
@@ -74,7 +74,8 @@ static void sums_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const batch_norm_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->batch_norm_sums(&self->fold, &self->places, launch->input[0].data, self->sums, begin, end);
+      ->batch_norm_sums(launch->input[0].dtype, &self->fold, &self->places, launch->input[0].data, self->sums,
+                        begin, end);
 }
 
 static void write_range(void *context, int64_t begin, int64_t end) {
@@ -82,8 +83,8 @@ static void write_range(void *context, int64_t begin, int64_t end) {
   const kd_norm_attr *attr = launch->attr;
   const batch_norm_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->batch_norm(&self->fold, &self->places, attr->relu, launch->input[0].data, launch->output[0].data,
-                   begin, end);
+      ->batch_norm(launch->input[0].dtype, &self->fold, &self->places, attr->relu, launch->input[0].data,
+                   launch->output[0].data, begin, end);
 }
 
 void kd_batch_norm_statistics(const kd_channel_fold *fold, const double *total, const float *shift,
@@ -100,13 +101,15 @@ void kd_batch_norm_statistics(const kd_channel_fold *fold, const double *total, 
 static kd_status run(const kd_launch *launch) {
   const kd_norm_attr *attr = launch->attr;
   const batch_norm_state *self = launch->handle;
-  const float *x = launch->input[0].data, *gamma = launch->input[1].data, *beta = launch->input[2].data;
+  const float *gamma = launch->input[1].data, *beta = launch->input[2].data;
   float *mean = launch->output[1].data, *variance = launch->output[2].data;
   /* The first pixel is the shift: near the mean in units of the deviation, and known before the pass. */
-  kd_channel_fold_spread(&self->fold, x, self->places.mean);
+  float *first = self->channel;
+  kd_floats_read(launch->input[0].dtype, launch->input[0].data, first, self->fold.channels);
+  kd_channel_fold_spread(&self->fold, first, self->places.mean);
   kd_cpu_parallel(launch->device, self->fold.n_blocks, 1, sums_range, (void *)launch);
   kd_channel_fold_total(&self->fold, self->sums, self->total);
-  kd_batch_norm_statistics(&self->fold, self->total, x, mean, variance);
+  kd_batch_norm_statistics(&self->fold, self->total, first, mean, variance);
   kd_channel_fold_spread(&self->fold, mean, self->places.mean);
   kd_channel_fold_spread(&self->fold, beta, self->places.beta);
   spread_scale(self, attr->epsilon, gamma, variance);
@@ -121,8 +124,8 @@ static void grad_sums_range(void *context, int64_t begin, int64_t end) {
   const kd_norm_attr *attr = launch->attr;
   const batch_norm_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->batch_norm_grad_sums(&self->fold, &self->places, attr->relu, launch->input[0].data,
-                             launch->input[5].data, self->sums, begin, end);
+      ->batch_norm_grad_sums(launch->input[0].dtype, &self->fold, &self->places, attr->relu,
+                             launch->input[0].data, launch->input[5].data, self->sums, begin, end);
 }
 
 static void grad_write_range(void *context, int64_t begin, int64_t end) {
@@ -130,8 +133,8 @@ static void grad_write_range(void *context, int64_t begin, int64_t end) {
   const kd_norm_attr *attr = launch->attr;
   const batch_norm_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->batch_norm_grad(&self->fold, &self->places, attr->relu, launch->input[0].data, launch->input[5].data,
-                        launch->output[0].data, begin, end);
+      ->batch_norm_grad(launch->input[0].dtype, &self->fold, &self->places, attr->relu, launch->input[0].data,
+                        launch->input[5].data, launch->output[0].data, begin, end);
 }
 
 void kd_batch_norm_gradients(int64_t channels, double n, float epsilon, const double *total,

@@ -1,11 +1,13 @@
 /* Kernels of float32 for operands of all float types: operands are converted into the workspace, the kernel
- * runs on them, results are converted back. A product whose factors are bfloat16 gets them in that type where
- * the library multiplies it by instructions of the processor; else rounded to their type, in float32. Copies
- * of weights are kept and renewed with them. */
+ * runs on them, results are converted back, but for those that a kernel takes as they are (half_kernels.h). A
+ * product whose factors are bfloat16 gets them in that type where the library multiplies it by instructions
+ * of the processor; else rounded to their type, in float32. Copies of weights are kept and renewed with them.
+ */
 #include "device/cpu/converted.h"
 
 #include "device/base/memory.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/onednn.h"
 #include "device/cpu/parallel.h"
@@ -24,6 +26,7 @@ typedef struct converted {
   const kd_kernel *kernel;
   kd_launch launch; /* what the kernel sees */
   kd_tensor input[KD_MAX_INPUTS], output[KD_MAX_OUTPUTS];
+  unsigned as_they_are; /* inputs, and with them the first result: see kd_cpu_half_inputs */
   conversion before[KD_MAX_INPUTS], after[KD_MAX_OUTPUTS];
   int n_before, n_after;
   size_t workspace_bytes, state_bytes; /* of the copies */
@@ -60,7 +63,7 @@ static void convert_inputs(converted *self, kd_launch *launch, bool native) {
     kd_tensor *from = &launch->input[i], *to = &self->input[i];
     kd_dtype rounding = i < 2 ? factors : KD_F32, type = rounding != KD_F32 && native ? rounding : KD_F32;
     *to = *from;
-    if (!kd_dtype_is_float(from->dtype)) continue;
+    if (!kd_dtype_is_float(from->dtype) || self->as_they_are >> i & 1) continue;
     bool exact = from->dtype == KD_F32 && rounding != KD_F32 ? false : from->dtype == type;
     if (exact) continue;
     to->dtype = type;
@@ -74,7 +77,8 @@ static void convert_outputs(converted *self, kd_launch *launch, bool native) {
   for (int o = 0; o < launch->n_outputs; o++) {
     kd_tensor *to = &launch->output[o], *from = &self->output[o];
     *from = *to;
-    if (!kd_dtype_is_half(to->dtype) || (native && to->dtype == KD_BF16)) continue;
+    if (!kd_dtype_is_half(to->dtype) || (native && to->dtype == KD_BF16) || (self->as_they_are && o == 0))
+      continue;
     from->dtype = KD_F32;
     conversion *c = &self->after[self->n_after++];
     *c = (conversion){.from = from, .to = to, .rounding = KD_F32, .type = KD_F32};
@@ -84,7 +88,7 @@ static void convert_outputs(converted *self, kd_launch *launch, bool native) {
 
 static kd_status prepare_inner(converted *self, kd_launch *launch, bool native) {
   const kd_kernel *kernel = self->kernel;
-  *self = (converted){.kernel = kernel, .launch = *launch};
+  *self = (converted){.kernel = kernel, .launch = *launch, .as_they_are = kd_cpu_half_inputs(launch)};
   convert_inputs(self, launch, native);
   convert_outputs(self, launch, native);
   self->launch.handle = NULL;

@@ -2,6 +2,7 @@
 #include "device/base/memory.h"
 #include "device/cpu/channel_fold.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 
@@ -14,12 +15,10 @@ typedef struct layer_norm_state {
 static kd_status check_inputs(const kd_launch *launch, int whole, int rows_from, int rows_to) {
   const kd_shape *x = &launch->input[0].shape;
   KD_CHECK(x->rank >= 1 && kd_shape_count(x) > 0, KD_ERR_USAGE, "layer normalisation of an empty batch");
+  KD_TRY(kd_cpu_check_types(launch));
   int64_t columns = x->dim[x->rank - 1], rows = kd_shape_count(x) / columns;
   for (int i = 0; i < launch->n_inputs; i++) {
     const kd_tensor *input = &launch->input[i];
-    KD_CHECK(input->dtype == KD_F32, KD_ERR_USAGE,
-             "layer normalisation of %s, but the cpu device computes float32 only; use dtype policy float32",
-             kd_dtype_name(input->dtype));
     int64_t expected = i == 0 || i == whole ? rows * columns : i >= rows_from && i < rows_to ? rows : columns;
     KD_CHECK(kd_shape_count(&input->shape) == expected, KD_ERR_INTERNAL,
              "layer normalisation: input %d has %lld values, not %lld", i,
@@ -39,8 +38,8 @@ static void forward_range(void *context, int64_t begin, int64_t end) {
   const kd_norm_attr *attr = launch->attr;
   const kd_tensor *in = launch->input, *out = launch->output;
   kd_cpu_vector(launch->device)
-      ->layer_norm(in[0].shape.dim[in[0].shape.rank - 1], attr->epsilon, in[0].data, in[1].data, in[2].data,
-                   out[0].data, out[1].data, out[2].data, begin, end);
+      ->layer_norm(in[0].dtype, in[0].shape.dim[in[0].shape.rank - 1], attr->epsilon, in[0].data, in[1].data,
+                   in[2].data, out[0].data, out[1].data, out[2].data, begin, end);
 }
 
 static kd_status run(const kd_launch *launch) {
@@ -73,7 +72,7 @@ static void grad_range(void *context, int64_t begin, int64_t end) {
   const layer_norm_state *self = launch->handle;
   const kd_tensor *in = launch->input;
   kd_cpu_vector(launch->device)
-      ->layer_norm_grad(&self->fold, in[0].data, in[1].data, in[2].data, in[3].data, in[4].data,
+      ->layer_norm_grad(in[0].dtype, &self->fold, in[0].data, in[1].data, in[2].data, in[3].data, in[4].data,
                         launch->output[0].data, block_sums(launch), begin, end);
 }
 

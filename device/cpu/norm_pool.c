@@ -6,9 +6,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "device/base/half.h"
 #include "device/base/memory.h"
 #include "device/cpu/batch_norm.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 
@@ -25,10 +27,7 @@ typedef struct norm_pool_state {
 static kd_status check_inputs(const kd_launch *launch, const kd_shape *y) {
   const kd_norm_pool_attr *attr = launch->attr;
   const kd_shape *x = &launch->input[0].shape;
-  for (int i = 0; i < launch->n_inputs; i++)
-    KD_CHECK(launch->input[i].dtype == KD_F32, KD_ERR_USAGE,
-             "batch normalisation of %s, but the cpu device computes float32 only; use dtype policy float32",
-             kd_dtype_name(launch->input[i].dtype));
+  KD_TRY(kd_cpu_check_types(launch));
   bool fits = x->rank == 4 && y->rank == 4 && attr->window[0] >= 1 && attr->window[1] >= 1 &&
               y->dim[0] == x->dim[0] && y->dim[1] == x->dim[1] / attr->window[0] &&
               y->dim[2] == x->dim[2] / attr->window[1] && y->dim[3] == x->dim[3];
@@ -84,25 +83,28 @@ static void sums_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const norm_pool_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->batch_norm_sums(&self->fold, &self->period, launch->input[0].data, self->sums, begin, end);
+      ->batch_norm_sums(launch->input[0].dtype, &self->fold, &self->period, launch->input[0].data, self->sums,
+                        begin, end);
 }
 
 static void pool_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const norm_pool_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->norm_pool(&self->shape, &self->places, launch->input[0].data, launch->output[0].data, begin, end);
+      ->norm_pool(launch->input[0].dtype, &self->shape, &self->places, launch->input[0].data,
+                  launch->output[0].data, begin, end);
 }
 
 static kd_status run(const kd_launch *launch) {
   const kd_norm_pool_attr *attr = launch->attr;
   const norm_pool_state *self = launch->handle;
   const kd_norm_pool_shape *s = &self->shape;
-  const float *x = launch->input[0].data;
-  kd_channel_fold_spread(&self->fold, x, self->period.mean);
+  float *first = self->places.scale; /* which is not known yet */
+  kd_floats_read(launch->input[0].dtype, launch->input[0].data, first, s->channels);
+  kd_channel_fold_spread(&self->fold, first, self->period.mean);
   kd_cpu_parallel(launch->device, self->fold.n_blocks, 1, sums_range, (void *)launch);
   kd_channel_fold_total(&self->fold, self->sums, self->total);
-  kd_batch_norm_statistics(&self->fold, self->total, x, launch->output[1].data, launch->output[2].data);
+  kd_batch_norm_statistics(&self->fold, self->total, first, launch->output[1].data, launch->output[2].data);
   set_scale(self, attr->epsilon, launch->input[1].data, launch->output[2].data);
   int64_t grain = kd_cpu_grain(s->window[0] * s->width * s->channels * (int64_t)sizeof(float));
   kd_cpu_parallel(launch->device, self->images * s->out[0], grain, pool_range, (void *)launch);
@@ -138,16 +140,16 @@ static void grad_sums_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const norm_pool_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->norm_pool_grad_sums(&self->shape, &self->places, launch->input[0].data, launch->input[5].data,
-                            self->sums, begin, end);
+      ->norm_pool_grad_sums(launch->input[0].dtype, &self->shape, &self->places, launch->input[0].data,
+                            launch->input[5].data, self->sums, begin, end);
 }
 
 static void grad_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const norm_pool_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->norm_pool_grad(&self->shape, &self->places, launch->input[0].data, launch->input[5].data,
-                       launch->output[0].data, begin, end);
+      ->norm_pool_grad(launch->input[0].dtype, &self->shape, &self->places, launch->input[0].data,
+                       launch->input[5].data, launch->output[0].data, begin, end);
 }
 
 static void add_images(const norm_pool_state *self) {

@@ -1,6 +1,7 @@
 /* POOL and POOL_GRAD. */
 #include "device/base/memory.h"
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 #include "device/cpu/pool_shape.h"
@@ -60,10 +61,7 @@ static kd_status read_shape(const kd_pool_attr *attr, const kd_tensor *x, const 
 
 static kd_status prepare_any(kd_launch *launch, const kd_tensor *x, const kd_tensor *y) {
   const kd_pool_attr *attr = launch->attr;
-  for (int i = 0; i < launch->n_inputs; i++)
-    KD_CHECK(launch->input[i].dtype == KD_F32, KD_ERR_USAGE,
-             "pooling of %s, but the cpu device pools float32 only; use dtype policy float32",
-             kd_dtype_name(launch->input[i].dtype));
+  KD_TRY(kd_cpu_check_types(launch));
   pool_state *self = launch->handle = kd_calloc(1, sizeof *self);
   self->average = attr->average;
   return read_shape(attr, x, y, &self->shape);
@@ -82,7 +80,8 @@ static void forward_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const pool_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->pool(&self->shape, self->average, launch->input[0].data, launch->output[0].data, begin, end);
+      ->pool(launch->input[0].dtype, &self->shape, self->average, launch->input[0].data,
+             launch->output[0].data, begin, end);
 }
 
 static kd_status run(const kd_launch *launch) {
@@ -106,8 +105,8 @@ static void grad_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const pool_state *self = launch->handle;
   kd_cpu_vector(launch->device)
-      ->pool_grad(&self->shape, self->average, launch->input[0].data, launch->input[1].data,
-                  launch->input[2].data, launch->output[0].data, begin, end);
+      ->pool_grad(launch->input[0].dtype, &self->shape, self->average, launch->input[0].data,
+                  launch->input[1].data, launch->input[2].data, launch->output[0].data, begin, end);
 }
 
 static kd_status run_grad(const kd_launch *launch) {

@@ -1,5 +1,6 @@
 /* SOFTMAX and SOFTMAX_GRAD over the last axis. */
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 
@@ -9,13 +10,10 @@ static int64_t row_length(const kd_launch *launch) {
 }
 
 static kd_status prepare(kd_launch *launch) {
-  for (int i = 0; i < launch->n_inputs; i++) {
-    KD_CHECK(launch->input[i].dtype == KD_F32, KD_ERR_USAGE,
-             "softmax of %s, but the cpu device computes float32 only; use dtype policy float32",
-             kd_dtype_name(launch->input[i].dtype));
+  KD_TRY(kd_cpu_check_types(launch));
+  for (int i = 0; i < launch->n_inputs; i++)
     KD_CHECK(kd_shape_equal(&launch->input[i].shape, &launch->output[0].shape), KD_ERR_INTERNAL,
              "softmax: shapes of inputs and result differ");
-  }
   return KD_OK;
 }
 
@@ -23,15 +21,16 @@ static void forward_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const kd_softmax_attr *attr = launch->attr;
   kd_cpu_vector(launch->device)
-      ->softmax(row_length(launch), attr->log, launch->input[0].data, launch->output[0].data, begin, end);
+      ->softmax(launch->input[0].dtype, row_length(launch), attr->log, launch->input[0].data,
+                launch->output[0].data, begin, end);
 }
 
 static void grad_range(void *context, int64_t begin, int64_t end) {
   const kd_launch *launch = context;
   const kd_softmax_attr *attr = launch->attr;
   kd_cpu_vector(launch->device)
-      ->softmax_grad(row_length(launch), attr->log, launch->input[0].data, launch->input[1].data,
-                     launch->output[0].data, begin, end);
+      ->softmax_grad(launch->input[0].dtype, row_length(launch), attr->log, launch->input[0].data,
+                     launch->input[1].data, launch->output[0].data, begin, end);
 }
 
 static kd_status run_rows(const kd_launch *launch, kd_range_fn *range) {

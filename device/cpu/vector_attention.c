@@ -82,12 +82,12 @@ static inline void read_group(const kd_attention_rows *rows, int64_t first, int6
     float *x = scores + (first + r) * rows->stride;
     g->s[r] = span_of(rows, first + r);
     hide(rows, first + r, g->s[r], x);
-    g->shift[r] = row_largest(x + g->s[r].low, g->s[r].high - g->s[r].low);
+    g->shift[r] = row_largest(KD_F32, x + g->s[r].low, g->s[r].high - g->s[r].low);
   }
   for (int64_t r = 0; r < n; r++) {
     float *x = scores + (first + r) * rows->stride + g->s[r].low;
     g->seen[r] = g->shift[r] != -__builtin_inff() || sees_any(rows, first + r, g->s[r]);
-    g->sum[r] = g->seen[r] ? row_exp_sum(x, g->shift[r], g->s[r].high - g->s[r].low, x) : 1.0f;
+    g->sum[r] = g->seen[r] ? row_exp_sum(KD_F32, x, g->shift[r], g->s[r].high - g->s[r].low, x) : 1.0f;
   }
 }
 
@@ -161,7 +161,8 @@ void KD_V(attention_grad)(const kd_attention_rows *rows, const kd_attention_slop
   for (int64_t i = 0; i < rows->count; i++) {
     float *p = scores + i * rows->stride, *dp = slope + i * rows->stride;
     const float *numbers = rows->numbers ? rows->numbers + i * rows->stride : NULL;
-    float total = row_dot(slopes->y + i * slopes->row, slopes->dy + i * slopes->row, slopes->width, false);
+    float total =
+        row_dot(KD_F32, slopes->y + i * slopes->row, slopes->dy + i * slopes->row, slopes->width, false);
     span s = span_of(rows, i);
     if (lse[i] == -__builtin_inff()) {
       unseen_row(rows, numbers, total, p, dp);

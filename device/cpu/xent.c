@@ -1,13 +1,12 @@
 /* SPARSE_XENT and SPARSE_XENT_GRAD. */
 #include "device/cpu/cpu.h"
+#include "device/cpu/half_kernels.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/parallel.h"
 
 static kd_status prepare(kd_launch *launch) {
   const kd_tensor *logits = &launch->input[0], *labels = &launch->input[1];
-  KD_CHECK(logits->dtype == KD_F32, KD_ERR_USAGE,
-           "sparse cross-entropy of %s logits, but the cpu device computes float32 only",
-           kd_dtype_name(logits->dtype));
+  KD_TRY(kd_cpu_check_types(launch));
   KD_CHECK(labels->dtype == KD_I32 || labels->dtype == KD_I64 || labels->dtype == KD_U32 ||
                labels->dtype == KD_U8,
            KD_ERR_USAGE,
@@ -26,8 +25,8 @@ static void forward_range(void *context, int64_t begin, int64_t end) {
   const kd_xent_attr *attr = launch->attr;
   const kd_shape *shape = &launch->input[0].shape;
   kd_cpu_vector(launch->device)
-      ->xent(shape->dim[shape->rank - 1], attr->ignore, launch->input[0].data, &launch->input[1],
-             launch->output[0].data, begin, end);
+      ->xent(launch->input[0].dtype, shape->dim[shape->rank - 1], attr->ignore, launch->input[0].data,
+             &launch->input[1], launch->output[0].data, begin, end);
 }
 
 static void grad_range(void *context, int64_t begin, int64_t end) {
@@ -35,8 +34,8 @@ static void grad_range(void *context, int64_t begin, int64_t end) {
   const kd_xent_attr *attr = launch->attr;
   const kd_shape *shape = &launch->input[0].shape;
   kd_cpu_vector(launch->device)
-      ->xent_grad(shape->dim[shape->rank - 1], attr->ignore, launch->input[0].data, &launch->input[1],
-                  launch->input[2].data, launch->output[0].data, begin, end);
+      ->xent_grad(launch->input[0].dtype, shape->dim[shape->rank - 1], attr->ignore, launch->input[0].data,
+                  &launch->input[1], launch->input[2].data, launch->output[0].data, begin, end);
 }
 
 static kd_status run_rows(const kd_launch *launch, kd_range_fn *range) {
