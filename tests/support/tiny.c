@@ -58,7 +58,9 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
                               .recompute = spec->recompute,
                               .determinism = spec->determinism,
                               .micro_shards = spec->micro_shards ? spec->micro_shards : 8,
+                              .bucket_bytes = spec->bucket_bytes,
                               .seed = 7};
+  if (spec->device) spec->device(t);
   assert_ok(kd_replica_create(&t->spec, &t->replica));
 }
 
@@ -96,6 +98,7 @@ double tiny_train(tiny *t, int steps, int64_t last_rows) {
 void tiny_destroy(tiny *t) {
   kd_replica_destroy(t->replica);
   kd_model_destroy(t->model);
+  kd_device_group_close(t->spec.group);
   kd_device_close(&t->device);
   kd_diag_destroy(t->diag);
   kd_pool_destroy(t->pool);

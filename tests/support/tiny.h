@@ -31,7 +31,9 @@ typedef struct tiny_spec {
   int micro_shards;
   kd_policy policy;
   kd_recompute recompute;
-  kd_comm *comm; /* shared by several models: MPI starts once in a process */
+  int64_t bucket_bytes;
+  void (*device)(tiny *t); /* NULL: the CPU; else it changes the open device before the replica is made */
+  kd_comm *comm;           /* shared by several models: MPI starts once in a process */
 } tiny_spec;
 
 /* Fails the test on any error. Collective. */
