@@ -173,8 +173,7 @@ kd_out kd_net_input(kd_net *net, const char *name, kd_dtype dtype, int rank, con
   return add_entry(net, kd_pool_strdup(net->pool, name), NULL);
 }
 
-/* "a, b:1" of inputs; NULL after an error. */
-static const char *input_list(kd_net *net, int n, const kd_out *inputs) {
+const char *kd_net_tensors(kd_net *net, int n, const kd_out *inputs) {
   const char *list = "";
   if (n < 1 || !inputs) {
     kd_net_fail(net, kd_fail(KD_ERR_USAGE, "net %s: a layer needs an input", net->name));
@@ -231,23 +230,24 @@ static bool valid_class(const char *type) {
   return kd_valid_name(type);
 }
 
-static kd_out add_layer(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs) {
+kd_out kd_net_add(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs,
+                  const char *call) {
   if (!building(net)) return (kd_out){net, -1, 0};
   if (!valid_class(type) || !one_line(options))
     return fail(net, kd_fail(KD_ERR_USAGE, "net %s: '%s' is no layer class, or its options have line breaks",
                              net->name, kd_quoted(type ? type : "")));
-  const char *list = input_list(net, n, inputs), *name;
+  const char *list = kd_net_tensors(net, n, inputs), *name;
   if (!list) return (kd_out){net, -1, 0};
   options = take_name(net, options ? options : "", &name);
   if (!name) name = automatic_name(net, type);
   kd_status status = check_name(net, name);
   if (status != KD_OK) return fail(net, status);
-  append(net, &net->layers, "%s = %s(%s)(%s)\n", name, type, options, list);
+  append(net, &net->layers, "%s = %s(%s)(%s%s)\n", name, type, options, list, call);
   return add_entry(net, name, NULL);
 }
 
 kd_out kd_net_layer(kd_out x, const char *type, const char *options) {
-  return x.net ? add_layer(x.net, type, options, 1, &x) : x;
+  return x.net ? kd_net_add(x.net, type, options, 1, &x, "") : x;
 }
 
 kd_out kd_net_last(kd_net *net) {
@@ -259,14 +259,14 @@ kd_out kd_net_append(kd_net *net, const char *type, const char *options) {
 }
 
 kd_out kd_net_merge(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs) {
-  return net ? add_layer(net, type, options, n, inputs) : (kd_out){NULL, -1, 0};
+  return net ? kd_net_add(net, type, options, n, inputs, "") : (kd_out){NULL, -1, 0};
 }
 
 kd_out kd_net_share(kd_out layer, int n, const kd_out *inputs) {
   kd_net *net = layer.net;
   if (!net || !building(net)) return (kd_out){net, -1, 0};
-  if (!input_list(net, 1, &layer)) return (kd_out){net, -1, 0};
-  const char *list = input_list(net, n, inputs);
+  if (!kd_net_tensors(net, 1, &layer)) return (kd_out){net, -1, 0};
+  const char *list = kd_net_tensors(net, n, inputs);
   if (!list) return (kd_out){net, -1, 0};
   const char *origin = net->entries[layer.layer].origin, *name = automatic_name(net, origin);
   append(net, &net->layers, "%s = share(%s)(%s)\n", name, origin, list);
@@ -282,7 +282,7 @@ kd_status kd_net_output(kd_out out) {
   KD_CHECK(out.net, KD_ERR_USAGE, "kd_net_output: the tensor belongs to no net");
   kd_net *net = out.net;
   if (!building(net)) return kd_net_status(net);
-  const char *from = input_list(net, 1, &out);
+  const char *from = kd_net_tensors(net, 1, &out);
   if (!from) return kd_net_status(net);
   const char *name = net->entries[out.layer].name;
   if (out.output) name = kd_pool_printf(net->pool, "%s_%d", name, out.output);

@@ -92,6 +92,11 @@ void kd_runtime_count_nets(int change);
 /* --- net.c --- */
 void kd_net_fail(kd_net *net, kd_status status);
 const char *kd_net_text(kd_net *net);
+/* "a, b:1" of tensors of the net; NULL after an error, which the net keeps. */
+const char *kd_net_tensors(kd_net *net, int n, const kd_out *tensors);
+/* Adds a layer. call: ", mask=a" behind its inputs, or "". */
+kd_out kd_net_add(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs,
+                  const char *call);
 
 /* --- compile.c --- */
 /* The net has a model and no callback runs; compiles it when nobody has. `function` is named in errors.

@@ -115,13 +115,12 @@ kd_status kd_net_status(const kd_net *net);
  * sample. dtype: of the values that enter the layers; the data may be stored as another type. */
 kd_out kd_net_input(kd_net *net, const char *name, kd_dtype dtype, int rank, const int64_t *shape);
 /* Calls a new layer of a Keras class on x. options: Keras's arguments, "units=64, activation=relu", and
- * "name=fc1" for its name; NULL: none. The usual classes have macros: kdist_layers.h. */
+ * "name=fc1" for its name; NULL: none. All classes have macros: kdist_layers.h. */
 kd_out kd_net_layer(kd_out x, const char *type, const char *options);
 /* Sequential models: the same behind the last layer or input; kd_net_last is what that gives. */
 kd_out kd_net_append(kd_net *net, const char *type, const char *options);
 kd_out kd_net_last(kd_net *net);
-/* A layer with n >= 1 inputs: "Concatenate", "Multiply", "Attention", ... In C also kd_add(a, b, ...) and
- * kd_concatenate(a, b, ...). */
+/* A layer with n >= 1 inputs: "Concatenate", "Multiply", ... In C also kd_add(a, b, ...) and its kin. */
 kd_out kd_net_merge(kd_net *net, const char *type, const char *options, int n, const kd_out *inputs);
 /* Calls the layer that gave `layer` once more, with the same weights, on n other inputs. */
 kd_out kd_net_share(kd_out layer, int n, const kd_out *inputs);
@@ -313,9 +312,14 @@ kd_status kd_set_weight(kd_net *net, const char *path, const float *values);
 #include "kdist_layers.h"
 
 #ifndef __cplusplus
-/* Keras's Add and Concatenate (along the last axis): kd_add(a, b, ...). */
+/* Keras's merging layers: kd_add(a, b, ...); kd_concatenate along the last axis. */
 #define kd_add(first, ...)         KD_MERGE_("Add", first, __VA_ARGS__)
+#define kd_average(first, ...)     KD_MERGE_("Average", first, __VA_ARGS__)
 #define kd_concatenate(first, ...) KD_MERGE_("Concatenate", first, __VA_ARGS__)
+#define kd_maximum(first, ...)     KD_MERGE_("Maximum", first, __VA_ARGS__)
+#define kd_minimum(first, ...)     KD_MERGE_("Minimum", first, __VA_ARGS__)
+#define kd_multiply(first, ...)    KD_MERGE_("Multiply", first, __VA_ARGS__)
+#define kd_subtract(first, ...)    KD_MERGE_("Subtract", first, __VA_ARGS__)
 #define KD_MERGE_(type, first, ...)                                                                          \
   kd_net_merge((first).net, type, NULL, (int)(sizeof((kd_out[]){first, __VA_ARGS__}) / sizeof(kd_out)),      \
                (kd_out[]){first, __VA_ARGS__})

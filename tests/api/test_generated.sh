@@ -11,4 +11,9 @@ for file in include/kdist_layers.h api/layers.def; do
   [ "$(grep -c 'onv2d' "$folder/$file")" -gt 2 ] || { echo "$file: nothing was generated"; status=1; }
   diff -u "$file" "$folder/$file" || { echo "$file is old: run api/generate.sh"; status=1; }
 done
+# Every class has a macro: a typed one, one for merging, or kd_net_input.
+for class in $("$KDIST" layers | sed -n '/^layers:/,/^$/s/^  \([A-Za-z0-9]*\) .*/\1/p'); do
+  [ "$class" = InputLayer ] || grep -q "^LAYER([a-z0-9_]*, \"$class\"\|KD_MERGE_(\"$class\"" api/layers.def include/kdist.h ||
+    { echo "class $class has no macro in the C API"; status=1; }
+done
 exit $status

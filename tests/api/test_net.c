@@ -58,6 +58,64 @@ static void typed_layers(void **state) {
   kd_net_destroy(net);
 }
 
+/* Arguments of calls: tensors, lists of them, switches, numbers. */
+static void typed_calls(void **state) {
+  (void)state;
+  kd_net *net = empty();
+  kd_out x = kd_net_input(net, "x", KD_F32, 2, (int64_t[]){7, 4});
+  kd_out steps = kd_net_input(net, "steps", KD_F32, 1, (int64_t[]){7});
+  kd_out state_of = kd_lstm(x, 4, .return_state = true);
+  kd_out h = kd_net_result(state_of, 1), c = kd_net_result(state_of, 2);
+  kd_out back = kd_lstm(x, 4, .return_sequences = true, .initial_state = {h, c}, .mask = steps);
+  kd_out gru = kd_gru(x, 4, .initial_state = {h});
+  kd_out placed = kd_position_embedding(back, 9, .start_index = 2);
+  kd_out many = kd_multi_head_attention(placed, back, 2, 3, .key = x, .value_mask = steps,
+                                        .return_attention_scores = true, .use_causal_mask = true);
+  kd_out sharp = kd_softmax(kd_net_result(many, 1), .mask = kd_net_result(many, 1));
+  kd_out one = kd_attention(many, back, placed, .mask = {steps, steps});
+  kd_out grouped = kd_group_query_attention(one, back, 2, 2, 1);
+  kd_out named = kd_additive_attention(grouped, back, .use_causal_mask = true);
+  kd_out sums = kd_dot(named, x, {1}, .normalize = true);
+  kd_out dense = kd_einsum_dense(sums, "abc,cd->abd", "(none, 3)", .bias_axes = "d");
+  kd_out cut = kd_cropping1d(dense, .cropping = "(0, 2)");
+  kd_out flat = kd_flatten(kd_unit_normalization(cut));
+  kd_net_output(kd_concatenate(kd_multiply(gru, h), kd_subtract(gru, c), kd_average(gru, h), flat));
+  kd_net_output(sharp);
+  line(net, "lstm_1 = LSTM(units=4, return_sequences=true)(x, initial_state=(lstm:1, lstm:2), mask=steps)\n");
+  line(net, "gru = GRU(units=4)(x, initial_state=lstm:1)\n");
+  line(net, "PositionEmbedding(sequence_length=9)(lstm_1, start_index=2)\n");
+  line(net,
+       "multi_head_attention = MultiHeadAttention(num_heads=2, key_dim=3)(position_embedding, lstm_1, key=x, "
+       "value_mask=steps, return_attention_scores=true, use_causal_mask=true)\n");
+  line(net, "softmax = Softmax()(multi_head_attention:1, mask=multi_head_attention:1)\n");
+  line(net,
+       "attention = Attention()(multi_head_attention, lstm_1, position_embedding, mask=(steps, steps))\n");
+  line(net, "Dot(axes=1, normalize=true)(additive_attention, x)\n");
+  line(net, "EinsumDense(equation=\"abc,cd->abd\", output_shape=(none, 3), bias_axes=\"d\")(dot)\n");
+  line(net, "Cropping1D(cropping=(0, 2))(einsum_dense)\n");
+  assert_ok(kd_compile(net));
+  int rank;
+  int64_t shape[KD_MAX_RANK];
+  assert_ok(kd_net_output_shape(net, 1, &rank, shape));
+  assert_int_equal(rank, 3);
+  assert_int_equal(shape[0], 2);
+  kd_net_destroy(net);
+  net = empty();
+  kd_net *other = empty();
+  x = kd_net_input(net, "x", KD_F32, 2, (int64_t[]){7, 4});
+  kd_out theirs = kd_net_input(other, "steps", KD_F32, 1, (int64_t[]){7});
+  assert_true(kd_lstm(x, 4, .mask = theirs).layer < 0);
+  assert_fails(kd_compile(net), KD_ERR_USAGE, "belongs to no layer of this net");
+  kd_net_destroy(net);
+  net = empty();
+  x = kd_net_input(net, "x", KD_F32, 2, (int64_t[]){7, 4});
+  kd_out failed = {NULL, -1, 0};
+  assert_true(kd_lstm(x, 4, .mask = kd_lstm(failed, 4)).layer < 0);
+  assert_fails(kd_compile(net), KD_ERR_USAGE, "belongs to no layer of this net");
+  kd_net_destroy(net);
+  kd_net_destroy(other);
+}
+
 /* The text of a net, compiled or not, is a net again, with the same weights. */
 static void text_is_the_net(void **state) {
   (void)state;
@@ -121,10 +179,8 @@ static void too_large(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(typed_layers),
-    cmocka_unit_test(text_is_the_net),
-    cmocka_unit_test(open_sizes),
-    cmocka_unit_test(too_large),
+    cmocka_unit_test(typed_layers), cmocka_unit_test(typed_calls), cmocka_unit_test(text_is_the_net),
+    cmocka_unit_test(open_sizes),   cmocka_unit_test(too_large),
 };
 
 KD_API_MAIN(tests)
