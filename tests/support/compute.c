@@ -1,5 +1,6 @@
 #include "support/compute.h"
 
+#include "device/base/half.h"
 #include "layers/plan/plan.h"
 #include "support/check.h"
 #include "support/interpret.h"
@@ -38,6 +39,8 @@ static void *converted(const kd_graph *g, kd_sym sym, const float *values) {
       ((uint32_t *)block)[i] = (uint32_t)values[i];
     else if (dtype == KD_U8)
       ((uint8_t *)block)[i] = (uint8_t)values[i];
+    else if (kd_dtype_is_half(dtype))
+      kd_floats_write(dtype, &values[i], (uint16_t *)block + i, 1);
     else
       fail_msg("tests do not feed %s", kd_dtype_name(dtype));
   }

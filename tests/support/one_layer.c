@@ -46,9 +46,11 @@ static kd_tap add_masking(kd_model *model, kd_diag *diag, kd_tap x, const char *
 }
 
 static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable, int n_inputs,
-                       const kd_shape *shapes, const kd_dtype *dtypes, unsigned masked, int64_t batch_size) {
+                       const kd_shape *shapes, const kd_dtype *dtypes, unsigned masked, int64_t batch_size,
+                       kd_policy policy) {
   kd_origin origin = {"case", line};
   kd_model *model = kd_model_create("test");
+  model->policy = policy;
   kd_tap taps[16];
   for (int i = 0; i < n_inputs; i++) {
     char name[16];
@@ -80,8 +82,13 @@ kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, 
 
 kd_model *layer_model_called(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                              const kd_dtype *dtypes, unsigned masked) {
+  return layer_model_typed(text, line, trainable, n_inputs, shapes, dtypes, masked, (kd_policy){0});
+}
+
+kd_model *layer_model_typed(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
+                            const kd_dtype *dtypes, unsigned masked, kd_policy policy) {
   kd_diag *diag = kd_diag_create();
-  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes, masked, 0);
+  kd_model *model = build(diag, text, line, trainable, n_inputs, shapes, dtypes, masked, 0, policy);
   fail_on(diag, text);
   kd_diag_destroy(diag);
   return model;
@@ -96,7 +103,7 @@ const char *layer_errors_called(const char *text, int n_inputs, const kd_shape *
   static char errors[4096];
   errors[0] = '\0';
   kd_diag *diag = kd_diag_create();
-  kd_model *model = build(diag, text, 7, true, n_inputs, shapes, NULL, masked, batch_size);
+  kd_model *model = build(diag, text, 7, true, n_inputs, shapes, NULL, masked, batch_size, (kd_policy){0});
   if (kd_diag_status(diag) != KD_OK) snprintf(errors, sizeof errors, "%s", kd_status_text());
   kd_model_destroy(model);
   kd_diag_destroy(diag);

@@ -16,6 +16,10 @@ kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, 
 kd_model *layer_model_called(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                              const kd_dtype *dtypes, unsigned masked);
 
+/* The same under a policy of types. */
+kd_model *layer_model_typed(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
+                            const kd_dtype *dtypes, unsigned masked, kd_policy policy);
+
 /* kd_options_fill and kd_model_finish of one layer with one float input; all error texts, or "" when it is
  * right. Valid until the next call. */
 const char *layer_errors(const char *text, kd_shape input);
