@@ -19,51 +19,49 @@ static bool outside(int64_t label, int64_t n) {
 }
 
 /* The loss of a row is log(sum) - margin with sum = sum(exp(x - m)) and margin = x[label] - m for the maximum
- * m. */
-KD_INLINE void read_row(kd_dtype type, int64_t n, int ignore, const void *x, int64_t label, float *sum,
-                        float *margin) {
+ * m. Rows whose label is ignored or outside are not read. */
+KD_INLINE float read_row(kd_dtype type, int64_t n, int ignore, const void *x, int64_t label, float *most,
+                         float *sum) {
+  *most = 0.0f;
   *sum = 1.0f;
-  if (ignore != INT32_MIN && label == ignore) {
-    *margin = 0.0f;
-  } else if (outside(label, n)) {
-    *margin = __builtin_nanf("");
-  } else {
-    float shift = row_largest(type, x, n);
-    *sum = row_exp_sum(type, x, shift, n, NULL);
-    *margin = e_value(type, x, label) - shift;
-  }
+  if (ignore != INT32_MIN && label == ignore) return 0.0f;
+  if (outside(label, n)) return __builtin_nanf("");
+  *most = row_largest(type, x, n);
+  *sum = row_exp_sum(type, x, *most, n, NULL);
+  return e_value(type, x, label) - *most;
 }
 
 KD_INLINE void loss_rows(kd_dtype type, int64_t n, int ignore, const void *x, const kd_tensor *labels,
-                         float *loss, int64_t begin, int64_t end) {
+                         float *loss, float *most, float *sum, int64_t begin, int64_t end) {
   for (int64_t first = begin; first < end; first += KD_W) {
-    float sum[KD_W] = {0}, margin[KD_W] = {0};
+    float margin[KD_W] = {0};
     int64_t rows = end - first < KD_W ? end - first : KD_W;
     for (int64_t r = 0; r < rows; r++)
-      read_row(type, n, ignore, e_at(type, x, (first + r) * n), label_of(labels, first + r), &sum[r],
-               &margin[r]);
-    v_store_n(loss + first, v_log(v_load(sum)) - v_load(margin), rows);
+      margin[r] = read_row(type, n, ignore, e_at(type, x, (first + r) * n), label_of(labels, first + r),
+                           &most[first + r], &sum[first + r]);
+    v_store_n(loss + first, v_log(v_load_n(sum + first, rows)) - v_load(margin), rows);
   }
 }
 
 void KD_V(xent)(kd_dtype type, int64_t n, int ignore, const void *x, const kd_tensor *labels, float *loss,
-                int64_t begin, int64_t end){
-#define LOSS(T) loss_rows(T, n, ignore, x, labels, loss, begin, end)
+                float *most, float *sum, int64_t begin, int64_t end){
+#define LOSS(T) loss_rows(T, n, ignore, x, labels, loss, most, sum, begin, end)
     KD_FOR_TYPE(type, LOSS)
 #undef LOSS
 }
 
-/* The label's element of a long row. Volatile: the product is rounded before the difference, as in rows that
- * are kept. */
-KD_INLINE void write_label(kd_dtype type, const void *x, int64_t label, float shift, float factor,
-                           float slope, void *dx) {
-  vf by = v_set(shift), term = v_exp(e_load_or(type, x, label, 1, by) - by) * v_set(factor);
+/* The label's element. Volatile: the product is rounded before the difference, as it is in the others. */
+KD_INLINE void write_label(kd_dtype type, const void *x, int64_t label, float most, float factor, float slope,
+                           void *dx) {
+  vf by = v_set(most), term = v_exp(e_load_or(type, x, label, 1, by) - by) * v_set(factor);
   volatile float product = term[0];
   e_store(type, dx, label, v_set(product - slope), 1);
 }
 
+/* One pass over each row: maximum and sum are those of the forward pass. */
 KD_INLINE void grad_rows(kd_dtype type, int64_t n, int ignore, const void *x, const kd_tensor *labels,
-                         const float *dloss, void *dx, int64_t begin, int64_t end) {
+                         const float *most, const float *sum, const float *dloss, void *dx, int64_t begin,
+                         int64_t end) {
   for (int64_t row = begin; row < end; row++) {
     int64_t label = label_of(labels, row);
     const void *logits = e_at(type, x, row * n);
@@ -72,25 +70,17 @@ KD_INLINE void grad_rows(kd_dtype type, int64_t n, int ignore, const void *x, co
       memset(to, 0, (size_t)n * (type == KD_F32 ? 4 : 2));
       continue;
     }
-    float kept[KEPT_ROW], *terms = type == KD_F32 ? to : n <= KEPT_ROW ? kept : NULL;
-    float shift = row_largest(type, logits, n);
-    float factor = dloss[row] / row_exp_sum(type, logits, shift, n, terms);
-    if (outside(label, n)) factor = __builtin_nanf("");
-    if (terms) {
-      scale_row(terms, factor, n);
-      if (!outside(label, n)) terms[label] -= dloss[row];
-      if (type != KD_F32) store_row(type, terms, n, to);
-    } else {
-      write_exp(type, logits, shift, factor, n, to);
-      if (!outside(label, n)) write_label(type, logits, label, shift, factor, dloss[row], to);
-    }
+    float factor = outside(label, n) ? __builtin_nanf("") : dloss[row] / sum[row];
+    write_exp(type, logits, most[row], factor, n, to);
+    if (!outside(label, n)) write_label(type, logits, label, most[row], factor, dloss[row], to);
   }
 }
 
 /* dx = dloss (softmax(x) - onehot(label)) */
 void KD_V(xent_grad)(kd_dtype type, int64_t n, int ignore, const void *x, const kd_tensor *labels,
-                     const float *dloss, void *dx, int64_t begin, int64_t end) {
-#define GRAD(T) grad_rows(T, n, ignore, x, labels, dloss, dx, begin, end)
+                     const float *most, const float *sum, const float *dloss, void *dx, int64_t begin,
+                     int64_t end) {
+#define GRAD(T) grad_rows(T, n, ignore, x, labels, most, sum, dloss, dx, begin, end)
   KD_FOR_TYPE(type, GRAD)
 #undef GRAD
 }

@@ -26,7 +26,8 @@ static void forward_range(void *context, int64_t begin, int64_t end) {
   const kd_shape *shape = &launch->input[0].shape;
   kd_cpu_vector(launch->device)
       ->xent(launch->input[0].dtype, shape->dim[shape->rank - 1], attr->ignore, launch->input[0].data,
-             &launch->input[1], launch->output[0].data, begin, end);
+             &launch->input[1], launch->output[0].data, launch->output[1].data, launch->output[2].data, begin,
+             end);
 }
 
 static void grad_range(void *context, int64_t begin, int64_t end) {
@@ -35,7 +36,8 @@ static void grad_range(void *context, int64_t begin, int64_t end) {
   const kd_shape *shape = &launch->input[0].shape;
   kd_cpu_vector(launch->device)
       ->xent_grad(launch->input[0].dtype, shape->dim[shape->rank - 1], attr->ignore, launch->input[0].data,
-                  &launch->input[1], launch->input[2].data, launch->output[0].data, begin, end);
+                  &launch->input[1], launch->input[2].data, launch->input[3].data, launch->input[4].data,
+                  launch->output[0].data, begin, end);
 }
 
 static kd_status run_rows(const kd_launch *launch, kd_range_fn *range) {

@@ -85,9 +85,10 @@ int kd_cuda_softmax_start(bool log, const float *x, int64_t rows, int64_t n, flo
 int kd_cuda_softmax_grad_start(bool log, const float *y, const float *dy, int64_t rows, int64_t n, float *dx,
                                void *stream);
 int kd_cuda_xent_start(int ignore, const float *x, kd_dtype label_type, const void *labels, int64_t rows,
-                       int64_t n, float *loss, void *stream);
+                       int64_t n, float *loss, float *most, float *sum, void *stream);
 int kd_cuda_xent_grad_start(int ignore, const float *x, kd_dtype label_type, const void *labels,
-                            const float *dloss, int64_t rows, int64_t n, float *dx, void *stream);
+                            const float *most, const float *sum, const float *dloss, int64_t rows, int64_t n,
+                            float *dx, void *stream);
 
 /* --- norm.cu --------------------------------------------------------------------------------------- */
 

@@ -44,7 +44,7 @@ static kd_status xent_run(const kd_launch *launch) {
   const kd_tensor *x = &launch->input[0], *labels = &launch->input[1];
   KD_CUDA(kd_cuda_xent_start(((const kd_xent_attr *)launch->attr)->ignore, x->data, labels->dtype,
                              labels->data, rows_of(x), width_of(x), launch->output[0].data,
-                             kd_cuda_stream(launch)),
+                             launch->output[1].data, launch->output[2].data, kd_cuda_stream(launch)),
           "cross-entropy");
   return KD_OK;
 }
@@ -52,8 +52,9 @@ static kd_status xent_run(const kd_launch *launch) {
 static kd_status xent_grad_run(const kd_launch *launch) {
   const kd_tensor *x = &launch->input[0], *labels = &launch->input[1];
   KD_CUDA(kd_cuda_xent_grad_start(((const kd_xent_attr *)launch->attr)->ignore, x->data, labels->dtype,
-                                  labels->data, launch->input[2].data, rows_of(x), width_of(x),
-                                  launch->output[0].data, kd_cuda_stream(launch)),
+                                  labels->data, launch->input[2].data, launch->input[3].data,
+                                  launch->input[4].data, rows_of(x), width_of(x), launch->output[0].data,
+                                  kd_cuda_stream(launch)),
           "gradient of cross-entropy");
   return KD_OK;
 }

@@ -53,44 +53,48 @@ int kd_cuda_softmax_grad_start(bool log, const float *y, const float *dy, int64_
 
 template <int THREADS>
 static __global__ void xent(int ignore, const float *x, kd_dtype label_type, const void *labels, int64_t rows,
-                            int64_t n, float *loss) {
+                            int64_t n, float *loss, float *most, float *sum) {
   int64_t row = KD_ROW(THREADS);
   if (row >= rows) return;
   int64_t label = kd_index(label_type, labels, row);
-  float most, sum;
+  bool inside = label >= 0 && label < n && label != ignore;
+  float top = 0, total = 1;
   x += row * n;
-  measure<THREADS>(x, n, &most, &sum);
+  if (inside) measure<THREADS>(x, n, &top, &total);
   if (threadIdx.x > 0) return;
-  bool inside = label >= 0 && label < n;
-  loss[row] = label == ignore ? 0.0f : inside ? most - x[label] + logf(sum) : NAN;
+  most[row] = top;
+  sum[row] = total;
+  loss[row] = label == ignore ? 0.0f : inside ? top - x[label] + logf(total) : NAN;
 }
 
 int kd_cuda_xent_start(int ignore, const float *x, kd_dtype label_type, const void *labels, int64_t rows,
-                       int64_t n, float *loss, void *stream) {
+                       int64_t n, float *loss, float *most, float *sum, void *stream) {
   if (rows == 0) return 0;
-  return KD_START_ROWS(xent, rows, n, stream, ignore, x, label_type, labels, rows, n, loss);
+  return KD_START_ROWS(xent, rows, n, stream, ignore, x, label_type, labels, rows, n, loss, most, sum);
 }
 
+/* One pass over each row: maximum and sum are those of the forward pass. */
 template <int THREADS>
 static __global__ void xent_grad(int ignore, const float *x, kd_dtype label_type, const void *labels,
-                                 const float *dloss, int64_t rows, int64_t n, float *dx) {
+                                 const float *most, const float *sum, const float *dloss, int64_t rows,
+                                 int64_t n, float *dx) {
   int64_t row = KD_ROW(THREADS);
   if (row >= rows) return;
   int64_t label = kd_index(label_type, labels, row);
-  float most, sum, d = dloss[row];
+  float top = most[row], scale = 1.0f / sum[row], d = dloss[row];
   x += row * n;
   dx += row * n;
-  measure<THREADS>(x, n, &most, &sum);
   bool inside = label >= 0 && label < n;
-  float scale = 1.0f / sum;
   for (int64_t i = threadIdx.x; i < n; i += THREADS) {
-    float slope = expf(x[i] - most) * scale - (i == label ? 1.0f : 0.0f);
+    float slope = expf(x[i] - top) * scale - (i == label ? 1.0f : 0.0f);
     dx[i] = label == ignore ? 0.0f : inside ? d * slope : NAN;
   }
 }
 
 int kd_cuda_xent_grad_start(int ignore, const float *x, kd_dtype label_type, const void *labels,
-                            const float *dloss, int64_t rows, int64_t n, float *dx, void *stream) {
+                            const float *most, const float *sum, const float *dloss, int64_t rows, int64_t n,
+                            float *dx, void *stream) {
   if (rows * n == 0) return 0;
-  return KD_START_ROWS(xent_grad, rows, n, stream, ignore, x, label_type, labels, dloss, rows, n, dx);
+  return KD_START_ROWS(xent_grad, rows, n, stream, ignore, x, label_type, labels, most, sum, dloss, rows, n,
+                       dx);
 }

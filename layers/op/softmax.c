@@ -46,24 +46,28 @@ static kd_status sparse_xent_infer(const void *attr, int n_inputs, const kd_sym_
            kd_shape_text(&logits->shape, a), kd_shape_text(&labels->shape, b));
   KD_CHECK(!kd_dtype_is_float(labels->dtype), KD_ERR_USAGE,
            "sparse cross-entropy: labels of type %s, not integers", kd_dtype_name(labels->dtype));
-  y->dtype = KD_F32;
-  y->shape = rows;
+  for (int i = 0; i < 3; i++) {
+    y[i].dtype = KD_F32;
+    y[i].shape = rows;
+  }
   return KD_OK;
 }
 
 static void sparse_xent_grad(kd_graph *g, const kd_node *node, const kd_sym *dout, const bool *needed,
                              kd_sym *din) {
-  kd_sym inputs[] = {node->input[0], node->input[1], dout[0]};
-  if (needed[0]) din[0] = kd_append(g, KD_OP_SPARSE_XENT_GRAD, node->attr, 3, inputs, NULL);
+  kd_sym inputs[] = {node->input[0], node->input[1], node->output[1], node->output[2], dout[0]};
+  if (needed[0]) din[0] = kd_append(g, KD_OP_SPARSE_XENT_GRAD, node->attr, 5, inputs, NULL);
 }
 
 static kd_status sparse_xent_grad_infer(const void *attr, int n_inputs, const kd_sym_info *const *x,
                                         kd_sym_info *y) {
   char a[KD_SHAPE_TEXT], b[KD_SHAPE_TEXT];
-  KD_TRY(sparse_xent_infer(attr, n_inputs, x, y));
-  KD_CHECK(kd_shape_equal(&y->shape, &x[2]->shape), KD_ERR_USAGE,
-           "gradient of sparse cross-entropy: labels %s, gradient %s", kd_shape_text(&y->shape, a),
-           kd_shape_text(&x[2]->shape, b));
+  kd_sym_info forward[3];
+  KD_TRY(sparse_xent_infer(attr, n_inputs, x, forward));
+  for (int i = 2; i < 5; i++)
+    KD_CHECK(kd_shape_equal(&x[1]->shape, &x[i]->shape), KD_ERR_USAGE,
+             "gradient of sparse cross-entropy: labels %s, operand %d %s", kd_shape_text(&x[1]->shape, a), i,
+             kd_shape_text(&x[i]->shape, b));
   y->dtype = x[0]->dtype;
   y->shape = x[0]->shape;
   return KD_OK;

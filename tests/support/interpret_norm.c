@@ -118,15 +118,23 @@ void interpret_softmax_grad(const call *c) {
   }
 }
 
+static double largest(const double *x, int64_t n) {
+  double most = x[0];
+  for (int64_t i = 1; i < n; i++) most = fmax(most, x[i]);
+  return most;
+}
+
 void interpret_sparse_xent(const call *c) {
   const kd_xent_attr *attr = c->attr;
   int64_t rows, channels;
   split(&c->x_shape[0], &rows, &channels);
   for (int64_t i = 0; i < rows; i++) {
     const double *x = c->x[0] + i * channels, label = c->x[1][i];
-    if (label == attr->ignore) continue;
-    bool inside = label >= 0 && label < (double)channels;
-    c->y[0][i] = inside ? log_sum_exp(x, channels) - x[(int64_t)label] : NAN;
+    bool ignored = label == attr->ignore, inside = !ignored && label >= 0 && label < (double)channels;
+    double most = inside ? largest(x, channels) : 0, all = inside ? log_sum_exp(x, channels) : 0;
+    c->y[0][i] = ignored ? 0 : inside ? all - x[(int64_t)label] : NAN;
+    c->y[1][i] = most;
+    c->y[2][i] = exp(all - most);
   }
 }
 
@@ -138,10 +146,10 @@ void interpret_sparse_xent_grad(const call *c) {
     const double *x = c->x[0] + i * channels, label = c->x[1][i];
     if (label == attr->ignore) continue;
     bool inside = label >= 0 && label < (double)channels;
-    double total = log_sum_exp(x, channels);
+    double most = c->x[2][i], sum = c->x[3][i], dloss = c->x[4][i];
     for (int64_t j = 0; j < channels; j++) {
-      double slope = exp(x[j] - total) - (j == (int64_t)label ? 1 : 0);
-      c->y[0][i * channels + j] = inside ? c->x[2][i] * slope : NAN;
+      double slope = exp(x[j] - most) / sum - (j == (int64_t)label ? 1 : 0);
+      c->y[0][i * channels + j] = inside ? dloss * slope : NAN;
     }
   }
 }
