@@ -33,7 +33,7 @@ typedef struct kd_dense_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_dense_args;
 kd_out kd_dense_call(kd_dense_args args);
 #define kd_dense(x_, ...) kd_dense_call(KD_ARGS(kd_dense_args, .x = (x_), .units = __VA_ARGS__))
@@ -42,7 +42,8 @@ kd_out kd_dense_call(kd_dense_args args);
 typedef struct kd_einsum_dense_args {
   kd_out x;
   const char *equation, *output_shape, *activation, *bias_axes, *kernel_initializer, *bias_initializer,
-      *kernel_regularizer, *bias_regularizer, *activity_regularizer, *name, *more;
+      *kernel_regularizer, *bias_regularizer, *activity_regularizer, *kernel_constraint, *bias_constraint,
+      *name, *more;
 } kd_einsum_dense_args;
 kd_out kd_einsum_dense_call(kd_einsum_dense_args args);
 #define kd_einsum_dense(x_, equation_, ...)                                                                  \
@@ -53,7 +54,7 @@ kd_out kd_einsum_dense_call(kd_einsum_dense_args args);
 typedef struct kd_embedding_args {
   kd_out x;
   int64_t input_dim, output_dim;
-  const char *embeddings_initializer, *embeddings_regularizer;
+  const char *embeddings_initializer, *embeddings_regularizer, *embeddings_constraint;
   bool mask_zero;
   const char *name, *more;
 } kd_embedding_args;
@@ -68,7 +69,7 @@ typedef struct kd_reversible_embedding_args {
   kd_out x;
   int64_t input_dim, output_dim;
   bool no_tie_weights;
-  const char *embeddings_initializer, *embeddings_regularizer;
+  const char *embeddings_initializer, *embeddings_regularizer, *embeddings_constraint;
   bool mask_zero;
   double logit_soft_cap;
   const char *name, *more;
@@ -114,7 +115,7 @@ typedef struct kd_conv1d_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_conv1d_args;
 kd_out kd_conv1d_call(kd_conv1d_args args);
 #define kd_conv1d(x_, filters_, ...)                                                                         \
@@ -129,7 +130,7 @@ typedef struct kd_conv2d_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_conv2d_args;
 kd_out kd_conv2d_call(kd_conv2d_args args);
 #define kd_conv2d(x_, filters_, ...)                                                                         \
@@ -144,7 +145,7 @@ typedef struct kd_conv3d_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_conv3d_args;
 kd_out kd_conv3d_call(kd_conv3d_args args);
 #define kd_conv3d(x_, filters_, ...)                                                                         \
@@ -159,7 +160,7 @@ typedef struct kd_conv1d_transpose_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_conv1d_transpose_args;
 kd_out kd_conv1d_transpose_call(kd_conv1d_transpose_args args);
 #define kd_conv1d_transpose(x_, filters_, ...)                                                               \
@@ -175,7 +176,7 @@ typedef struct kd_conv2d_transpose_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_conv2d_transpose_args;
 kd_out kd_conv2d_transpose_call(kd_conv2d_transpose_args args);
 #define kd_conv2d_transpose(x_, filters_, ...)                                                               \
@@ -191,7 +192,7 @@ typedef struct kd_conv3d_transpose_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
 } kd_conv3d_transpose_args;
 kd_out kd_conv3d_transpose_call(kd_conv3d_transpose_args args);
 #define kd_conv3d_transpose(x_, filters_, ...)                                                               \
@@ -207,7 +208,7 @@ typedef struct kd_depthwise_conv1d_args {
   const char *activation;
   bool no_bias;
   const char *depthwise_initializer, *bias_initializer, *depthwise_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *depthwise_constraint, *bias_constraint, *name, *more;
 } kd_depthwise_conv1d_args;
 kd_out kd_depthwise_conv1d_call(kd_depthwise_conv1d_args args);
 #define kd_depthwise_conv1d(x_, ...)                                                                         \
@@ -222,7 +223,7 @@ typedef struct kd_depthwise_conv2d_args {
   const char *activation;
   bool no_bias;
   const char *depthwise_initializer, *bias_initializer, *depthwise_regularizer, *bias_regularizer,
-      *activity_regularizer, *name, *more;
+      *activity_regularizer, *depthwise_constraint, *bias_constraint, *name, *more;
 } kd_depthwise_conv2d_args;
 kd_out kd_depthwise_conv2d_call(kd_depthwise_conv2d_args args);
 #define kd_depthwise_conv2d(x_, ...)                                                                         \
@@ -238,7 +239,8 @@ typedef struct kd_separable_conv1d_args {
   const char *activation;
   bool no_bias;
   const char *depthwise_initializer, *pointwise_initializer, *bias_initializer, *depthwise_regularizer,
-      *pointwise_regularizer, *bias_regularizer, *activity_regularizer, *name, *more;
+      *pointwise_regularizer, *bias_regularizer, *activity_regularizer, *depthwise_constraint,
+      *pointwise_constraint, *bias_constraint, *name, *more;
 } kd_separable_conv1d_args;
 kd_out kd_separable_conv1d_call(kd_separable_conv1d_args args);
 #define kd_separable_conv1d(x_, filters_, ...)                                                               \
@@ -255,7 +257,8 @@ typedef struct kd_separable_conv2d_args {
   const char *activation;
   bool no_bias;
   const char *depthwise_initializer, *pointwise_initializer, *bias_initializer, *depthwise_regularizer,
-      *pointwise_regularizer, *bias_regularizer, *activity_regularizer, *name, *more;
+      *pointwise_regularizer, *bias_regularizer, *activity_regularizer, *depthwise_constraint,
+      *pointwise_constraint, *bias_constraint, *name, *more;
 } kd_separable_conv2d_args;
 kd_out kd_separable_conv2d_call(kd_separable_conv2d_args args);
 #define kd_separable_conv2d(x_, filters_, ...)                                                               \
@@ -540,7 +543,8 @@ typedef struct kd_simple_rnn_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *recurrent_initializer, *bias_initializer, *kernel_regularizer,
-      *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+      *recurrent_regularizer, *bias_regularizer, *activity_regularizer, *kernel_constraint,
+      *recurrent_constraint, *bias_constraint;
   double dropout, recurrent_dropout;
   bool return_sequences, return_state, go_backwards, stateful;
   int64_t seed;
@@ -560,7 +564,8 @@ typedef struct kd_lstm_args {
   bool no_bias;
   const char *kernel_initializer, *recurrent_initializer, *bias_initializer;
   bool no_unit_forget_bias;
-  const char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+  const char *kernel_regularizer, *recurrent_regularizer, *bias_regularizer, *activity_regularizer,
+      *kernel_constraint, *recurrent_constraint, *bias_constraint;
   double dropout, recurrent_dropout;
   int64_t seed;
   bool return_sequences, return_state, go_backwards, stateful, zero_output_for_mask;
@@ -577,7 +582,8 @@ typedef struct kd_gru_args {
   const char *activation, *recurrent_activation;
   bool no_bias;
   const char *kernel_initializer, *recurrent_initializer, *bias_initializer, *kernel_regularizer,
-      *recurrent_regularizer, *bias_regularizer, *activity_regularizer;
+      *recurrent_regularizer, *bias_regularizer, *activity_regularizer, *kernel_constraint,
+      *recurrent_constraint, *bias_constraint;
   double dropout, recurrent_dropout;
   int64_t seed;
   bool return_sequences, return_state, go_backwards, stateful, no_reset_after, zero_output_for_mask;
@@ -640,7 +646,7 @@ typedef struct kd_multi_head_attention_args {
   int64_t attention_axes[KD_MAX_RANK], sliding_window;
   bool flash_attention;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer;
+      *activity_regularizer, *kernel_constraint, *bias_constraint;
   bool use_gate;
   int64_t seed;
   const char *name, *more;
@@ -662,7 +668,7 @@ typedef struct kd_group_query_attention_args {
   int64_t sliding_window;
   bool flash_attention;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer;
+      *activity_regularizer, *kernel_constraint, *bias_constraint;
   bool use_gate;
   int64_t seed;
   const char *name, *more;
@@ -716,7 +722,7 @@ typedef struct kd_batch_normalization_args {
   double momentum, epsilon;
   bool no_center, no_scale, synchronized;
   const char *beta_initializer, *gamma_initializer, *moving_mean_initializer, *moving_variance_initializer,
-      *beta_regularizer, *gamma_regularizer, *name, *more;
+      *beta_regularizer, *gamma_regularizer, *beta_constraint, *gamma_constraint, *name, *more;
   kd_out mask;
 } kd_batch_normalization_args;
 kd_out kd_batch_normalization_call(kd_batch_normalization_args args);
@@ -729,7 +735,8 @@ typedef struct kd_layer_normalization_args {
   int64_t axis[KD_MAX_RANK];
   double epsilon;
   bool no_center, no_scale;
-  const char *beta_initializer, *gamma_initializer, *beta_regularizer, *gamma_regularizer, *name, *more;
+  const char *beta_initializer, *gamma_initializer, *beta_regularizer, *gamma_regularizer, *beta_constraint,
+      *gamma_constraint, *name, *more;
 } kd_layer_normalization_args;
 kd_out kd_layer_normalization_call(kd_layer_normalization_args args);
 #define kd_layer_normalization(...)                                                                          \
@@ -741,7 +748,8 @@ typedef struct kd_group_normalization_args {
   int64_t groups, axis;
   double epsilon;
   bool no_center, no_scale;
-  const char *beta_initializer, *gamma_initializer, *beta_regularizer, *gamma_regularizer, *name, *more;
+  const char *beta_initializer, *gamma_initializer, *beta_regularizer, *gamma_regularizer, *beta_constraint,
+      *gamma_constraint, *name, *more;
 } kd_group_normalization_args;
 kd_out kd_group_normalization_call(kd_group_normalization_args args);
 #define kd_group_normalization(...)                                                                          \
@@ -830,7 +838,7 @@ kd_out kd_elu_call(kd_elu_args args);
 /* PReLU: relu with a learned slope below zero. kd_prelu(x, ...) */
 typedef struct kd_prelu_args {
   kd_out x;
-  const char *alpha_initializer, *alpha_regularizer;
+  const char *alpha_initializer, *alpha_regularizer, *alpha_constraint;
   int64_t shared_axes[KD_MAX_RANK];
   const char *name, *more;
 } kd_prelu_args;

@@ -10,9 +10,9 @@
 
 /* What exists, from the option tables: nothing here is written twice. */
 static const kd_family *const families[] = {
-    &kd_layer_family,       &kd_cell_family,     &kd_activation_family, &kd_initializer_family,
-    &kd_regularizer_family, &kd_loss_family,     &kd_metric_family,     &kd_optimizer_family,
-    &kd_schedule_family,    &kd_callback_family,
+    &kd_layer_family,       &kd_cell_family,       &kd_activation_family, &kd_initializer_family,
+    &kd_regularizer_family, &kd_constraint_family, &kd_loss_family,       &kd_metric_family,
+    &kd_optimizer_family,   &kd_schedule_family,   &kd_callback_family,
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
@@ -97,7 +97,8 @@ const kd_command kd_command_layers = {
     .arguments = "[NAME ...]",
     .help = "what exists, and the options of one thing",
     .details =
-        "Without a name: all layers, cells, activations, initializers, regularizers, losses, metrics,\n"
+        "Without a name: all layers, cells, activations, initializers, regularizers, constraints, losses, "
+        "metrics,\n"
         "optimizers, schedules and callbacks. With a name: every option with type, default and meaning;\n"
         "call: marks arguments of a layer's calls, which stand behind the inputs.",
     .run = run_layers,

@@ -95,6 +95,8 @@ kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const 
  * numbers, whose product is the kernel's count, instead of those of kd_fans (init.h). */
 kd_sym kd_build_kernel(kd_build *build, const char *name, kd_shape shape, int64_t fan_in, int64_t fan_out,
                        const kd_object *initializer, const kd_object *regularizer);
+/* Holds a weight to a constraint (kind NULL: none); returns the weight, also KD_NO_SYM. */
+kd_sym kd_build_constrain(kd_build *build, kd_sym weight, const kd_object *constraint);
 /* Number of outputs of a layer of that kind. */
 int kd_layer_outputs(const kd_layer_kind *kind, const void *options);
 /* Builds a layer inside the present one, as wrappers do (inner_layer.c): `inner` is an object of
@@ -142,6 +144,13 @@ typedef struct kd_regularizer_kind {
 } kd_regularizer_kind;
 extern const kd_family kd_regularizer_family;
 kd_sym kd_penalty(kd_graph *graph, const kd_object *regularizer, kd_sym x);
+
+/* What weights are made to hold after each update (keras.constraints). */
+typedef struct kd_constraint_kind {
+  kd_kind base;
+  kd_sym (*project)(kd_graph *graph, const void *options, kd_sym weight); /* float32, of one shape */
+} kd_constraint_kind;
+extern const kd_family kd_constraint_family;
 
 typedef struct kd_initializer_kind {
   kd_kind base;

@@ -45,7 +45,7 @@ typedef struct kd_weight {
   kd_shape shape;
   int64_t count;
   kd_dtype dtype; /* in which it is stored, and the optimizer's slots of it; gradients are float32 */
-  kd_object initializer, regularizer;
+  kd_object initializer, regularizer, constraint;
   bool trainable;
   const char *again; /* part of the layer where weights files hold it once more, in front of others, see
                         io/weights_layout.h; NULL: none */

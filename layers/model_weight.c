@@ -58,6 +58,15 @@ kd_sym kd_build_kernel(kd_build *build, const char *name, kd_shape shape, int64_
   return kernel;
 }
 
+kd_sym kd_build_constrain(kd_build *build, kd_sym weight, const kd_object *constraint) {
+  if (!build->declare || weight == KD_NO_SYM || !constraint->kind) return weight;
+  build->model->weights[kd_sym_get(build->graph, weight)->index].constraint = *constraint;
+  /* Nothing reads it: an axis that the weight has not is found here, with the layer's line. */
+  const kd_constraint_kind *kind = (const kd_constraint_kind *)constraint->kind;
+  kind->project(build->graph, constraint->options, kd_cast(build->graph, weight, KD_F32));
+  return weight;
+}
+
 void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows) {
   kd_built *built = build->built;
   built->losses = kd_pool_grow(build->graph->pool, built->losses, (size_t)built->n_losses,

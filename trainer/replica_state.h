@@ -44,8 +44,8 @@ enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
 enum { KD_VALUE_LOSS_SCALE = 1 << 20 };
 
 typedef struct kd_updates {
-  kd_plan *prepare, *moving, *unscale, *accumulate, *finish, *adjust, *update, *penalty, *average,
-      *finalize; /* NULL: nothing to do */
+  kd_plan *prepare, *moving, *unscale, *accumulate, *finish, *adjust, *update, *penalty, *average, *finalize,
+      *constrain; /* NULL: nothing to do */
 } kd_updates;
 
 struct kd_replica {

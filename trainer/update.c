@@ -2,8 +2,8 @@
 
 /* The update of a step as plans over whole ranges, in Keras's order: statistics move; the scale of the loss
  * is divided out; accumulated gradients are joined; weight penalties and per-weight clipping adjust
- * gradients; global clipping, decay and the optimizer's rule replace weights and slots. Ranges are padded
- * with zeros, which every rule keeps at zero. */
+ * gradients; global clipping, decay and the optimizer's rule replace weights and slots; averages follow; last
+ * constraints hold weights. Ranges are padded with zeros, which every rule keeps at zero. */
 
 /* weight = momentum * weight + (1 - momentum) * statistic */
 static kd_status compile_moving(kd_replica *r, int n_moving, const kd_moving *moving) {
@@ -112,6 +112,28 @@ static kd_status compile_adjust(kd_replica *r) {
   return kd_update_finish(&b, &r->updates.adjust);
 }
 
+/* Weights are brought to what their constraints say. */
+static kd_status compile_constraints(kd_replica *r) {
+  kd_update_builder b;
+  kd_update_start(&b, r, "constraints");
+  int results = 0;
+  for (int w = 0; w < r->spec.model->n_weights; w++) {
+    const kd_weight *weight = &r->spec.model->weights[w];
+    if (!weight->trainable || !weight->constraint.kind) continue;
+    const kd_constraint_kind *kind = (const kd_constraint_kind *)weight->constraint.kind;
+    kd_graph_scope(b.graph, weight->path);
+    kd_sym values = kd_cast(b.graph, kd_update_weight(&b, w), KD_F32);
+    kd_sym held = kind->project(b.graph, weight->constraint.options, values);
+    kd_update_result(&b, kd_cast(b.graph, held, weight->dtype), kd_replica_place(r, w));
+    results++;
+  }
+  if (results == 0) {
+    kd_graph_destroy(b.graph);
+    return KD_OK;
+  }
+  return kd_update_finish(&b, &r->updates.constrain);
+}
+
 static kd_status compile_penalty(kd_replica *r) {
   kd_update_builder b;
   kd_update_start(&b, r, "penalty");
@@ -151,13 +173,14 @@ kd_status kd_updates_compile(kd_replica *r) {
   KD_TRY(compile_accumulation(r));
   KD_TRY(compile_adjust(r));
   KD_TRY(kd_update_compile_averages(r));
+  KD_TRY(compile_constraints(r));
   return kd_update_compile_rule(r);
 }
 
 void kd_updates_free(kd_replica *r) {
   kd_updates *u = &r->updates;
-  kd_plan *plans[] = {u->prepare, u->moving, u->unscale, u->accumulate, u->finish,
-                      u->adjust,  u->update, u->penalty, u->average,    u->finalize};
+  kd_plan *plans[] = {u->prepare, u->moving,  u->unscale, u->accumulate, u->finish,   u->adjust,
+                      u->update,  u->penalty, u->average, u->finalize,   u->constrain};
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
 }
 
@@ -219,7 +242,8 @@ kd_status kd_replica_update(kd_replica *r, int64_t iteration, double rate) {
   KD_TRY(kd_loss_scale_unscale(r, &apply));
   if (!apply) return KD_OK;
   KD_TRY((iteration + 1) % n != 0 ? run(r->updates.accumulate) : run_rule(r, iteration / n + 1, rate));
-  return run_averages(r, iteration / n);
+  KD_TRY(run_averages(r, iteration / n));
+  return run(r->updates.constrain);
 }
 
 kd_status kd_replica_finalize(kd_replica *r) {

@@ -7,7 +7,7 @@ typedef struct batch_norm_options {
   double momentum, epsilon;
   bool center, scale, synchronized;
   kd_object beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer;
-  kd_object beta_regularizer, gamma_regularizer;
+  kd_object beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint;
 } batch_norm_options;
 
 typedef struct batch_norm_weights {
@@ -21,6 +21,8 @@ static batch_norm_weights declare(kd_build *build, const batch_norm_options *o, 
     w.gamma = kd_build_weight(build, "gamma", shape, &o->gamma_initializer, &o->gamma_regularizer, true);
   if (o->center)
     w.beta = kd_build_weight(build, "beta", shape, &o->beta_initializer, &o->beta_regularizer, true);
+  kd_build_constrain(build, w.gamma, &o->gamma_constraint);
+  kd_build_constrain(build, w.beta, &o->beta_constraint);
   w.mean = kd_build_weight(build, "moving_mean", shape, &o->moving_mean_initializer, NULL, false);
   w.variance = kd_build_weight(build, "moving_variance", shape, &o->moving_variance_initializer, NULL, false);
   return w;
@@ -114,6 +116,8 @@ static const kd_option options[] = {
     KD_ROW_INITIALIZER(batch_norm_options, moving_variance_initializer, "ones"),
     KD_ROW_REGULARIZER(batch_norm_options, beta_regularizer),
     KD_ROW_REGULARIZER(batch_norm_options, gamma_regularizer),
+    KD_ROW_CONSTRAINT(batch_norm_options, beta_constraint),
+    KD_ROW_CONSTRAINT(batch_norm_options, gamma_constraint),
     KD_ROW_END,
 };
 

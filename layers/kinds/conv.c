@@ -10,6 +10,7 @@ typedef struct conv_options {
   bool use_bias;
   kd_object kernel_initializer, bias_initializer;
   kd_object kernel_regularizer, bias_regularizer, activity_regularizer;
+  kd_object kernel_constraint, bias_constraint;
 } conv_options;
 
 static kd_status conv_build(kd_build *build, const kd_layer *layer, int spatial, kd_sym input,
@@ -33,12 +34,15 @@ static kd_status conv_build(kd_build *build, const kd_layer *layer, int spatial,
   shape.dim[spatial + 1] = o->filters;
   kd_sym kernel =
       kd_build_weight(build, "kernel", shape, &o->kernel_initializer, &o->kernel_regularizer, true);
+  kd_build_constrain(build, kernel, &o->kernel_constraint);
   kd_conv_attr attr = kd_window_conv(&window, o->groups);
   kd_sym y = kd_conv(g, x, kernel, &attr);
   if (o->use_bias)
     y = kd_add_bias(g, y,
-                    kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
-                                    &o->bias_regularizer, true));
+                    kd_build_constrain(build,
+                                       kd_build_weight(build, "bias", KD_SHAPE(o->filters),
+                                                       &o->bias_initializer, &o->bias_regularizer, true),
+                                       &o->bias_constraint));
   *output = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, *output);
   return KD_OK;
@@ -85,7 +89,9 @@ static void conv_check(const void *options, kd_diag *diag, kd_origin origin) {
       KD_ROW_INITIALIZER(conv_options, bias_initializer, "zeros"),                                           \
       KD_ROW_REGULARIZER(conv_options, kernel_regularizer),                                                  \
       KD_ROW_REGULARIZER(conv_options, bias_regularizer),                                                    \
-      KD_ROW_REGULARIZER(conv_options, activity_regularizer), KD_ROW_END
+      KD_ROW_REGULARIZER(conv_options, activity_regularizer),                                                \
+      KD_ROW_CONSTRAINT(conv_options, kernel_constraint), KD_ROW_CONSTRAINT(conv_options, bias_constraint),  \
+      KD_ROW_END
 static const kd_option conv1d_table[] = {TABLE(KD_PADDING_CHOICES_CAUSAL)};
 static const kd_option conv2d_table[] = {TABLE(KD_PADDING_CHOICES)};
 

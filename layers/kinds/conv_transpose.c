@@ -11,6 +11,7 @@ typedef struct transpose_options {
   bool use_bias;
   kd_object kernel_initializer, bias_initializer;
   kd_object kernel_regularizer, bias_regularizer, activity_regularizer;
+  kd_object kernel_constraint, bias_constraint;
 } transpose_options;
 
 /* Size of the result along one axis and the padding of the convolution that maps it back. In Keras's terms
@@ -71,13 +72,16 @@ static kd_status transpose_build(kd_build *build, const kd_layer *layer, int spa
   shape.dim[spatial + 1] = kd_sym_shape(g, x)->dim[spatial + 1];
   kd_sym kernel =
       kd_build_weight(build, "kernel", shape, &o->kernel_initializer, &o->kernel_regularizer, true);
+  kd_build_constrain(build, kernel, &o->kernel_constraint);
   kd_conv_attr attr = kd_window_conv(&window, 1);
   attr.shape = result;
   kd_sym y = kd_conv_transpose(g, x, kernel, &attr);
   if (o->use_bias)
     y = kd_add_bias(g, y,
-                    kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
-                                    &o->bias_regularizer, true));
+                    kd_build_constrain(build,
+                                       kd_build_weight(build, "bias", KD_SHAPE(o->filters),
+                                                       &o->bias_initializer, &o->bias_regularizer, true),
+                                       &o->bias_constraint));
   *output = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, *output);
   return KD_OK;
@@ -129,6 +133,8 @@ static const kd_option options[] = {
     KD_ROW_REGULARIZER(transpose_options, kernel_regularizer),
     KD_ROW_REGULARIZER(transpose_options, bias_regularizer),
     KD_ROW_REGULARIZER(transpose_options, activity_regularizer),
+    KD_ROW_CONSTRAINT(transpose_options, kernel_constraint),
+    KD_ROW_CONSTRAINT(transpose_options, bias_constraint),
     KD_ROW_END,
 };
 

@@ -7,6 +7,7 @@ typedef struct dense_options {
   bool use_bias;
   kd_object kernel_initializer, bias_initializer;
   kd_object kernel_regularizer, bias_regularizer, activity_regularizer;
+  kd_object kernel_constraint, bias_constraint;
 } dense_options;
 
 static kd_status dense_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
@@ -22,11 +23,14 @@ static kd_status dense_build(kd_build *build, const kd_layer *layer, int n_input
   kd_shape kernel_shape = KD_SHAPE(shape->dim[shape->rank - 1], o->units);
   kd_sym kernel =
       kd_build_weight(build, "kernel", kernel_shape, &o->kernel_initializer, &o->kernel_regularizer, true);
+  kd_build_constrain(build, kernel, &o->kernel_constraint);
   kd_sym y = kd_matmul(g, x, kernel, false, false);
   if (o->use_bias)
-    y = kd_add_bias(
-        g, y,
-        kd_build_weight(build, "bias", KD_SHAPE(o->units), &o->bias_initializer, &o->bias_regularizer, true));
+    y = kd_add_bias(g, y,
+                    kd_build_constrain(build,
+                                       kd_build_weight(build, "bias", KD_SHAPE(o->units),
+                                                       &o->bias_initializer, &o->bias_regularizer, true),
+                                       &o->bias_constraint));
   outputs[0] = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, outputs[0]);
   return KD_OK;
@@ -41,6 +45,8 @@ static const kd_option options[] = {
     KD_ROW_REGULARIZER(dense_options, kernel_regularizer),
     KD_ROW_REGULARIZER(dense_options, bias_regularizer),
     KD_ROW_REGULARIZER(dense_options, activity_regularizer),
+    KD_ROW_CONSTRAINT(dense_options, kernel_constraint),
+    KD_ROW_CONSTRAINT(dense_options, bias_constraint),
     KD_ROW_END,
 };
 

@@ -10,10 +10,11 @@ typedef struct depthwise_options {
   bool use_bias;
   kd_object depthwise_initializer, bias_initializer;
   kd_object depthwise_regularizer, bias_regularizer, activity_regularizer;
+  kd_object depthwise_constraint, bias_constraint;
 } depthwise_options;
 
 kd_sym kd_depthwise(kd_build *build, kd_sym x, const kd_window *window, const char *name, int64_t multiplier,
-                    const kd_object *initializer, const kd_object *regularizer) {
+                    const kd_object *initializer, const kd_object *regularizer, const kd_object *constraint) {
   int spatial = window->spatial;
   int64_t channels = kd_sym_shape(build->graph, x)->dim[spatial + 1];
   kd_shape shape = {.rank = spatial + 2};
@@ -21,6 +22,7 @@ kd_sym kd_depthwise(kd_build *build, kd_sym x, const kd_window *window, const ch
   shape.dim[spatial] = channels;
   shape.dim[spatial + 1] = multiplier;
   kd_sym kernel = kd_build_weight(build, name, shape, initializer, regularizer, true);
+  kd_build_constrain(build, kernel, constraint);
   shape.dim[spatial] = 1;
   shape.dim[spatial + 1] = channels * multiplier;
   kd_conv_attr attr = kd_window_conv(window, channels);
@@ -38,11 +40,13 @@ static kd_status depthwise_build(kd_build *build, const kd_layer *layer, int spa
   KD_TRY(kd_window_fit(&window, g, x));
   int64_t channels = kd_sym_shape(g, x)->dim[spatial + 1] * o->depth_multiplier;
   kd_sym y = kd_depthwise(build, x, &window, "kernel", o->depth_multiplier, &o->depthwise_initializer,
-                          &o->depthwise_regularizer);
+                          &o->depthwise_regularizer, &o->depthwise_constraint);
   if (o->use_bias)
-    y = kd_add(
-        g, y,
-        kd_build_weight(build, "bias", KD_SHAPE(channels), &o->bias_initializer, &o->bias_regularizer, true));
+    y = kd_add(g, y,
+               kd_build_constrain(build,
+                                  kd_build_weight(build, "bias", KD_SHAPE(channels), &o->bias_initializer,
+                                                  &o->bias_regularizer, true),
+                                  &o->bias_constraint));
   *output = kd_activate(g, &o->activation, y);
   kd_build_activity(build, &o->activity_regularizer, *output);
   return KD_OK;
@@ -75,6 +79,8 @@ static const kd_option options[] = {
     KD_ROW_REGULARIZER(depthwise_options, depthwise_regularizer),
     KD_ROW_REGULARIZER(depthwise_options, bias_regularizer),
     KD_ROW_REGULARIZER(depthwise_options, activity_regularizer),
+    KD_ROW_CONSTRAINT(depthwise_options, depthwise_constraint),
+    KD_ROW_CONSTRAINT(depthwise_options, bias_constraint),
     KD_ROW_END,
 };
 

@@ -9,6 +9,7 @@ typedef struct einsum_options {
   const kd_value *output_shape;
   kd_object activation, kernel_initializer, bias_initializer;
   kd_object kernel_regularizer, bias_regularizer, activity_regularizer;
+  kd_object kernel_constraint, bias_constraint;
 } einsum_options;
 
 static bool is_size(const kd_value *value) {
@@ -57,8 +58,9 @@ static kd_sym make_kernel(kd_build *build, const einsum_options *o, const kd_ein
     shape.dim[i] = out >= 0 ? y->dim[out] : x->dim[kd_einsum_axis(e->x, e->w[i])];
     *(out >= 0 ? &fan_out : &fan_in) *= shape.dim[i];
   }
-  return kd_build_kernel(build, "kernel", shape, fan_in, fan_out, &o->kernel_initializer,
-                         &o->kernel_regularizer);
+  kd_sym kernel = kd_build_kernel(build, "kernel", shape, fan_in, fan_out, &o->kernel_initializer,
+                                  &o->kernel_regularizer);
+  return kd_build_constrain(build, kernel, &o->kernel_constraint);
 }
 
 /* The bias begins at the first of its axes; those it does not name have size 1. */
@@ -75,7 +77,10 @@ static kd_status add_bias(kd_build *build, const einsum_options *o, const kd_ein
     if (named || bias.rank) bias.dim[bias.rank++] = named ? shape->dim[i] : 1;
   }
   *y = kd_add_bias(build->graph, *y,
-                   kd_build_weight(build, "bias", bias, &o->bias_initializer, &o->bias_regularizer, true));
+                   kd_build_constrain(
+                       build,
+                       kd_build_weight(build, "bias", bias, &o->bias_initializer, &o->bias_regularizer, true),
+                       &o->bias_constraint));
   return KD_OK;
 }
 
@@ -129,6 +134,8 @@ static const kd_option options[] = {
     KD_ROW_REGULARIZER(einsum_options, kernel_regularizer),
     KD_ROW_REGULARIZER(einsum_options, bias_regularizer),
     KD_ROW_REGULARIZER(einsum_options, activity_regularizer),
+    KD_ROW_CONSTRAINT(einsum_options, kernel_constraint),
+    KD_ROW_CONSTRAINT(einsum_options, bias_constraint),
     KD_ROW_END,
 };
 

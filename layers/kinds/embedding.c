@@ -3,7 +3,7 @@
 
 typedef struct embedding_options {
   int64_t input_dim, output_dim;
-  kd_object embeddings_initializer, embeddings_regularizer;
+  kd_object embeddings_initializer, embeddings_regularizer, embeddings_constraint;
   bool mask_zero;
 } embedding_options;
 
@@ -16,6 +16,7 @@ static kd_status embedding_build(kd_build *build, const kd_layer *layer, int n_i
   kd_sym ids = dtype == KD_I32 || dtype == KD_I64 ? inputs[0] : kd_cast(g, inputs[0], KD_I32);
   kd_sym table = kd_build_weight(build, "embeddings", KD_SHAPE(o->input_dim, o->output_dim),
                                  &o->embeddings_initializer, &o->embeddings_regularizer, true);
+  kd_build_constrain(build, table, &o->embeddings_constraint);
   outputs[0] = kd_gather(g, table, ids);
   if (o->mask_zero) build->output_mask[0] = kd_unary(g, KD_PW_SIGN, kd_unary(g, KD_PW_ABS, ids));
   return KD_OK;
@@ -30,6 +31,7 @@ static const kd_option options[] = {
     KD_ROW_INT(embedding_options, output_dim, NULL, 1, KD_SIZE_LIMIT, "size of a vector"),
     KD_ROW_INITIALIZER(embedding_options, embeddings_initializer, "uniform"),
     KD_ROW_REGULARIZER(embedding_options, embeddings_regularizer),
+    KD_ROW_CONSTRAINT(embedding_options, embeddings_constraint),
     KD_ROW_BOOL(embedding_options, mask_zero, "false", "index 0 means no step: later layers pass over it"),
     KD_ROW_END,
 };

@@ -7,6 +7,7 @@ typedef struct group_norm_options {
   double epsilon;
   bool center, scale;
   kd_object beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer;
+  kd_object beta_constraint, gamma_constraint;
 } group_norm_options;
 
 /* x (batch, .., channels, ..) as (batch, .., groups, channels of a group, ..). */
@@ -30,12 +31,12 @@ static kd_sym normalize(kd_graph *g, kd_sym x, int axis, double epsilon) {
 
 /* A weight with one number per channel, shaped to broadcast to the input. */
 static kd_sym channel_weight(kd_build *build, const char *name, const kd_shape *shape, int axis,
-                             const kd_object *initializer, const kd_object *regularizer) {
+                             const kd_object *initializer, const kd_object *regularizer,
+                             const kd_object *constraint) {
   kd_shape spread = {.rank = shape->rank - axis, .dim = {shape->dim[axis]}};
   for (int i = 1; i < spread.rank; i++) spread.dim[i] = 1;
-  return kd_reshape(build->graph,
-                    kd_build_weight(build, name, KD_SHAPE(shape->dim[axis]), initializer, regularizer, true),
-                    spread);
+  kd_sym weight = kd_build_weight(build, name, KD_SHAPE(shape->dim[axis]), initializer, regularizer, true);
+  return kd_reshape(build->graph, kd_build_constrain(build, weight, constraint), spread);
 }
 
 static kd_status group_norm_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
@@ -60,9 +61,12 @@ static kd_status group_norm_build(kd_build *build, const kd_layer *layer, int n_
   y = kd_reshape(g, normalize(g, y, axis, o->epsilon), shape);
   if (o->scale)
     y = kd_mul(g, y,
-               channel_weight(build, "gamma", &shape, axis, &o->gamma_initializer, &o->gamma_regularizer));
+               channel_weight(build, "gamma", &shape, axis, &o->gamma_initializer, &o->gamma_regularizer,
+                              &o->gamma_constraint));
   if (o->center)
-    y = kd_add(g, y, channel_weight(build, "beta", &shape, axis, &o->beta_initializer, &o->beta_regularizer));
+    y = kd_add(g, y,
+               channel_weight(build, "beta", &shape, axis, &o->beta_initializer, &o->beta_regularizer,
+                              &o->beta_constraint));
   outputs[0] = y;
   return KD_OK;
 }
@@ -82,6 +86,8 @@ static const kd_option options[] = {
     KD_ROW_INITIALIZER(group_norm_options, gamma_initializer, "ones"),
     KD_ROW_REGULARIZER(group_norm_options, beta_regularizer),
     KD_ROW_REGULARIZER(group_norm_options, gamma_regularizer),
+    KD_ROW_CONSTRAINT(group_norm_options, beta_constraint),
+    KD_ROW_CONSTRAINT(group_norm_options, gamma_constraint),
     KD_ROW_END,
 };
 

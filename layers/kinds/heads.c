@@ -76,10 +76,12 @@ static kd_sym project(kd_build *build, const kd_projection *o, const char *part,
   for (int i = 0; i < n_out; i++) bias.dim[i] = result.dim[rows.rank - 1 + i] = kernel_shape->dim[n_in + i];
   kd_sym kernel = kd_build_kernel(build, weight_name(g, part, "kernel"), *kernel_shape, in, out,
                                   &o->kernel_initializer, &o->kernel_regularizer);
+  kd_build_constrain(build, kernel, &o->kernel_constraint);
   kd_sym y = kd_matmul(g, kd_reshape(g, x, rows), kd_reshape(g, kernel, KD_SHAPE(in, out)), false, false);
   if (o->use_bias) {
     kd_sym b = kd_build_weight(build, weight_name(g, part, "bias"), bias, &o->bias_initializer,
                                &o->bias_regularizer, true);
+    kd_build_constrain(build, b, &o->bias_constraint);
     y = kd_add_bias(g, y, kd_reshape(g, b, KD_SHAPE(out)));
   }
   y = kd_reshape(g, y, result);

@@ -9,6 +9,7 @@ typedef struct kd_projection {
   bool use_bias;
   kd_object kernel_initializer, bias_initializer;
   kd_object kernel_regularizer, bias_regularizer, activity_regularizer;
+  kd_object kernel_constraint, bias_constraint;
 } kd_projection;
 
 /* Options of the attention between the projections. */
@@ -59,6 +60,10 @@ typedef struct kd_heads_options {
       KD_HEADS_OBJECT_(S, bias_regularizer, "none", "penalty added to the loss", kd_regularizer_family),     \
       KD_HEADS_OBJECT_(S, activity_regularizer, "none", "penalty of each projection's result",               \
                        kd_regularizer_family),                                                               \
+      KD_HEADS_OBJECT_(S, kernel_constraint, "none", "what kernels are made to hold after each update",      \
+                       kd_constraint_family),                                                                \
+      KD_HEADS_OBJECT_(S, bias_constraint, "none", "what biases are made to hold after each update",         \
+                       kd_constraint_family),                                                                \
       {.name = "use_gate",                                                                                   \
        .type = KD_OPT_BOOL,                                                                                  \
        .offset = offsetof(S, heads.use_gate),                                                                \

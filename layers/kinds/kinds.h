@@ -26,6 +26,12 @@ typedef struct kd_input_options {
     .name = #field, .type = KD_OPT_OBJECT, .offset = offsetof(S, field), .initial = "none",                  \
     .help = "penalty added to the loss", .flags = KD_OPT_NONE_OK, .family = &kd_regularizer_family           \
   }
+#define KD_ROW_CONSTRAINT(S, field)                                                                          \
+  {                                                                                                          \
+    .name = #field, .type = KD_OPT_OBJECT, .offset = offsetof(S, field), .initial = "none",                  \
+    .help = "what the weights are made to hold after each update", .flags = KD_OPT_NONE_OK,                  \
+    .family = &kd_constraint_family                                                                          \
+  }
 #define KD_ROW_ACTIVATION(S)                                                                                 \
   {                                                                                                          \
     .name = "activation", .type = KD_OPT_OBJECT, .offset = offsetof(S, activation), .initial = "none",       \

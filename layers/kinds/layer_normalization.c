@@ -7,14 +7,17 @@ typedef struct layer_norm_options {
   double epsilon;
   bool center, scale;
   kd_object beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer;
+  kd_object beta_constraint, gamma_constraint;
 } layer_norm_options;
 
 /* The weight as a vector over the merged axes; ones or zeros when the layer has none. */
 static kd_sym vector(kd_build *build, bool present, const char *name, kd_shape shape,
-                     const kd_object *initializer, const kd_object *regularizer, double otherwise) {
+                     const kd_object *initializer, const kd_object *regularizer, const kd_object *constraint,
+                     double otherwise) {
   kd_shape flat = KD_SHAPE(kd_shape_count(&shape));
   if (!present) return kd_full(build->graph, flat, otherwise);
-  return kd_reshape(build->graph, kd_build_weight(build, name, shape, initializer, regularizer, true), flat);
+  kd_sym weight = kd_build_weight(build, name, shape, initializer, regularizer, true);
+  return kd_reshape(build->graph, kd_build_constrain(build, weight, constraint), flat);
 }
 
 /* Sizes of the axes in the order in which Keras sorts them, as written: -1 comes before 1. The numbers are
@@ -42,8 +45,10 @@ static kd_status layer_norm_build(kd_build *build, const kd_layer *layer, int n_
   kd_sym x = kd_axes_to_last(g, kd_as_float(g, inputs[0]), o->axis.count, o->axis.v, &move);
   KD_TRY(kd_graph_status(g));
   kd_shape shape = weight_shape(kd_sym_shape(g, inputs[0]), &o->axis);
-  kd_sym gamma = vector(build, o->scale, "gamma", shape, &o->gamma_initializer, &o->gamma_regularizer, 1);
-  kd_sym beta = vector(build, o->center, "beta", shape, &o->beta_initializer, &o->beta_regularizer, 0);
+  kd_sym gamma = vector(build, o->scale, "gamma", shape, &o->gamma_initializer, &o->gamma_regularizer,
+                        &o->gamma_constraint, 1);
+  kd_sym beta = vector(build, o->center, "beta", shape, &o->beta_initializer, &o->beta_regularizer,
+                       &o->beta_constraint, 0);
   outputs[0] = kd_axes_restore(g, kd_layer_norm(g, x, gamma, beta, o->epsilon), &move);
   return KD_OK;
 }
@@ -58,6 +63,8 @@ static const kd_option options[] = {
     KD_ROW_INITIALIZER(layer_norm_options, gamma_initializer, "ones"),
     KD_ROW_REGULARIZER(layer_norm_options, beta_regularizer),
     KD_ROW_REGULARIZER(layer_norm_options, gamma_regularizer),
+    KD_ROW_CONSTRAINT(layer_norm_options, beta_constraint),
+    KD_ROW_CONSTRAINT(layer_norm_options, gamma_constraint),
     KD_ROW_END,
 };
 

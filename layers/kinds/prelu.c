@@ -3,7 +3,7 @@
 #include "layers/kinds/kinds.h"
 
 typedef struct prelu_options {
-  kd_object alpha_initializer, alpha_regularizer;
+  kd_object alpha_initializer, alpha_regularizer, alpha_constraint;
   kd_ints shared_axes;
 } prelu_options;
 
@@ -22,6 +22,7 @@ static kd_status prelu_build(kd_build *build, const kd_layer *layer, int n_input
   }
   kd_sym alpha =
       kd_build_weight(build, "alpha", alpha_shape, &o->alpha_initializer, &o->alpha_regularizer, true);
+  kd_build_constrain(build, alpha, &o->alpha_constraint);
   kd_sym below = kd_unary(g, KD_PW_RELU, kd_unary(g, KD_PW_NEG, x));
   outputs[0] = kd_sub(g, kd_unary(g, KD_PW_RELU, x), kd_mul(g, alpha, below));
   return KD_OK;
@@ -30,6 +31,7 @@ static kd_status prelu_build(kd_build *build, const kd_layer *layer, int n_input
 static const kd_option options[] = {
     KD_ROW_INITIALIZER(prelu_options, alpha_initializer, "zeros"),
     KD_ROW_REGULARIZER(prelu_options, alpha_regularizer),
+    KD_ROW_CONSTRAINT(prelu_options, alpha_constraint),
     {.name = "shared_axes",
      .type = KD_OPT_INTS,
      .offset = offsetof(prelu_options, shared_axes),

@@ -6,7 +6,7 @@
 typedef struct reversible_options {
   int64_t input_dim, output_dim;
   bool tie_weights, mask_zero;
-  kd_object embeddings_initializer, embeddings_regularizer;
+  kd_object embeddings_initializer, embeddings_regularizer, embeddings_constraint;
   double logit_soft_cap;
 } reversible_options;
 
@@ -43,6 +43,7 @@ static kd_status reversible_build(kd_build *build, const kd_layer *layer, int n_
   KD_TRY(kd_call_flag(build, "reverse", &backwards));
   kd_sym table = kd_build_weight(build, "embeddings", KD_SHAPE(o->input_dim, o->output_dim),
                                  &o->embeddings_initializer, &o->embeddings_regularizer, true);
+  kd_build_constrain(build, table, &o->embeddings_constraint);
   kd_sym back = KD_NO_SYM;
   if (!o->tie_weights)
     back = kd_build_weight(build, "reverse_embeddings", KD_SHAPE(o->output_dim, o->input_dim),
@@ -59,6 +60,7 @@ static const kd_option options[] = {
                 "the way back uses the table, else a kernel of its own"),
     KD_ROW_INITIALIZER(reversible_options, embeddings_initializer, "uniform"),
     KD_ROW_REGULARIZER(reversible_options, embeddings_regularizer),
+    KD_ROW_CONSTRAINT(reversible_options, embeddings_constraint),
     KD_ROW_BOOL(reversible_options, mask_zero, "false", "index 0 means no step: later layers pass over it"),
     {.name = "logit_soft_cap",
      .type = KD_OPT_FLOAT,

@@ -13,6 +13,7 @@ typedef struct kd_cell_options {
   bool use_bias, unit_forget_bias, reset_after;
   kd_object kernel_initializer, recurrent_initializer, bias_initializer;
   kd_object kernel_regularizer, recurrent_regularizer, bias_regularizer;
+  kd_object kernel_constraint, recurrent_constraint, bias_constraint;
   double dropout, recurrent_dropout;
   int64_t seed;
 } kd_cell_options;

@@ -7,9 +7,11 @@ typedef struct weights {
 } weights;
 
 static kd_sym declare(kd_build *build, const kd_cell_call *c, const char *name, kd_shape shape,
-                      const kd_object *initializer, const kd_object *regularizer) {
-  return kd_build_weight(build, kd_pool_printf(build->graph->pool, "%s/%s", c->part, name), shape,
-                         initializer, regularizer, true);
+                      const kd_object *initializer, const kd_object *regularizer,
+                      const kd_object *constraint) {
+  kd_sym weight = kd_build_weight(build, kd_pool_printf(build->graph->pool, "%s/%s", c->part, name), shape,
+                                  initializer, regularizer, true);
+  return kd_build_constrain(build, weight, constraint);
 }
 
 /* GRU with the reset after the product has two biases as the rows of one matrix. */
@@ -20,7 +22,7 @@ static void declare_bias(kd_build *build, const kd_cell_call *c, kd_cell form, i
   if (form == KD_CELL_LSTM && o->unit_forget_bias)
     start = kd_forget_bias(build->model->pool, &o->bias_initializer, o->units);
   kd_shape shape = form == KD_CELL_GRU ? KD_SHAPE(2, width) : KD_SHAPE(width);
-  w->bias = declare(build, c, "bias", shape, &start, &o->bias_regularizer);
+  w->bias = declare(build, c, "bias", shape, &start, &o->bias_regularizer, &o->bias_constraint);
   if (form != KD_CELL_GRU) return;
   w->recurrent_bias = kd_reshape(g, kd_slice_axis(g, w->bias, 0, 1, 1), KD_SHAPE(width));
   w->bias = kd_reshape(g, kd_slice_axis(g, w->bias, 0, 0, 1), KD_SHAPE(width));
@@ -30,10 +32,10 @@ static weights declare_weights(kd_build *build, const kd_cell_call *c, kd_cell f
   const kd_cell_options *o = c->options;
   int64_t width = o->units * kd_cell_gates(form);
   weights w = {.bias = KD_NO_SYM, .recurrent_bias = KD_NO_SYM};
-  w.kernel =
-      declare(build, c, "kernel", KD_SHAPE(features, width), &o->kernel_initializer, &o->kernel_regularizer);
+  w.kernel = declare(build, c, "kernel", KD_SHAPE(features, width), &o->kernel_initializer,
+                     &o->kernel_regularizer, &o->kernel_constraint);
   w.recurrent = declare(build, c, "recurrent_kernel", KD_SHAPE(o->units, width), &o->recurrent_initializer,
-                        &o->recurrent_regularizer);
+                        &o->recurrent_regularizer, &o->recurrent_constraint);
   if (o->use_bias) declare_bias(build, c, form, width, &w);
   return w;
 }

@@ -29,6 +29,10 @@
   KD_ROW_REGULARIZER(kd_cell_options, kernel_regularizer),                                                   \
       KD_ROW_REGULARIZER(kd_cell_options, recurrent_regularizer),                                            \
       KD_ROW_REGULARIZER(kd_cell_options, bias_regularizer)
+#define KD_ROWS_CONSTRAINTS                                                                                  \
+  KD_ROW_CONSTRAINT(kd_cell_options, kernel_constraint),                                                     \
+      KD_ROW_CONSTRAINT(kd_cell_options, recurrent_constraint),                                              \
+      KD_ROW_CONSTRAINT(kd_cell_options, bias_constraint)
 #define KD_ROW_SHARE(field, text)                                                                            \
   {                                                                                                          \
     .name = #field, .type = KD_OPT_FLOAT, .offset = offsetof(kd_cell_options, field), .initial = "0.0",      \

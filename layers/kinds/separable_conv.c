@@ -10,6 +10,7 @@ typedef struct separable_options {
   bool use_bias;
   kd_object depthwise_initializer, pointwise_initializer, bias_initializer;
   kd_object depthwise_regularizer, pointwise_regularizer, bias_regularizer, activity_regularizer;
+  kd_object depthwise_constraint, pointwise_constraint, bias_constraint;
 } separable_options;
 
 /* The product over channels as a matrix product: (.., channels) by (channels, filters). */
@@ -24,12 +25,15 @@ static kd_sym pointwise_product(kd_build *build, const separable_options *o, kd_
   kernel_shape.dim[last] = o->filters;
   kd_sym kernel = kd_build_weight(build, "pointwise_kernel", kernel_shape, &o->pointwise_initializer,
                                   &o->pointwise_regularizer, true);
+  kd_build_constrain(build, kernel, &o->pointwise_constraint);
   kd_sym matrix = kd_reshape(g, kernel, KD_SHAPE(channels, o->filters));
   kd_sym y = kd_matmul(g, x, matrix, false, false);
   if (o->use_bias)
     y = kd_add_bias(g, y,
-                    kd_build_weight(build, "bias", KD_SHAPE(o->filters), &o->bias_initializer,
-                                    &o->bias_regularizer, true));
+                    kd_build_constrain(build,
+                                       kd_build_weight(build, "bias", KD_SHAPE(o->filters),
+                                                       &o->bias_initializer, &o->bias_regularizer, true),
+                                       &o->bias_constraint));
   return y;
 }
 
@@ -42,8 +46,9 @@ static kd_status separable_build(kd_build *build, const kd_layer *layer, int spa
   KD_TRY(kd_window_make(spatial, o->padding, "kernel_size", &o->kernel_size, &o->strides, &o->dilation_rate,
                         &window));
   KD_TRY(kd_window_fit(&window, g, x));
-  kd_sym depthwise = kd_depthwise(build, x, &window, "depthwise_kernel", o->depth_multiplier,
-                                  &o->depthwise_initializer, &o->depthwise_regularizer);
+  kd_sym depthwise =
+      kd_depthwise(build, x, &window, "depthwise_kernel", o->depth_multiplier, &o->depthwise_initializer,
+                   &o->depthwise_regularizer, &o->depthwise_constraint);
   *output = kd_activate(g, &o->activation, pointwise_product(build, o, depthwise));
   kd_build_activity(build, &o->activity_regularizer, *output);
   return KD_OK;
@@ -80,6 +85,9 @@ static const kd_option options[] = {
     KD_ROW_REGULARIZER(separable_options, pointwise_regularizer),
     KD_ROW_REGULARIZER(separable_options, bias_regularizer),
     KD_ROW_REGULARIZER(separable_options, activity_regularizer),
+    KD_ROW_CONSTRAINT(separable_options, depthwise_constraint),
+    KD_ROW_CONSTRAINT(separable_options, pointwise_constraint),
+    KD_ROW_CONSTRAINT(separable_options, bias_constraint),
     KD_ROW_END,
 };
 

@@ -96,7 +96,11 @@ def apply(tool, grads, variables):
         variable.assign(value)
 
 
-def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, broken=()):
+def hold(name, **options):
+    return Call(keras.constraints, name, **options)
+
+
+def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, broken=(), holds=(None, None, None, None)):
     """broken: steps with gradients that are not finite."""
     random = np.random.RandomState(len(writer.lines))
     made = {k: v.make() if isinstance(v, Call) else v for k, v in options.items()}
@@ -109,6 +113,9 @@ def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, brok
             given["kernel_regularizer"] = kernel
         if bias:
             given["bias_regularizer"] = bias
+        for weight, constraint in zip(["kernel", "bias"], holds[2 * i : 2 * i + 2]):
+            if constraint:
+                given[weight + "_constraint"] = constraint
         layers.append(call("Dense", given))
     writer.case("; ".join(layers + [call(name, options)]))
     weights = [np.float32(random.normal(size=shape)) for shape in SHAPES]
@@ -121,6 +128,9 @@ def optimizer(name, options, penalties=(None, None, None, None), scale=1.0, brok
     for i, w in enumerate(weights):
         with keras.name_scope("layer%d" % (i // 2)):
             variables.append(keras.Variable(w, dtype="float64", name=["kernel", "bias"][i % 2]))
+    for variable, constraint in zip(variables, holds):
+        if constraint:
+            variable.constraint = constraint.make()
     tool.build(variables)
     slopes = [None if p is None else jax.grad(p.make()) for p in penalties]
     for step in range(STEPS):
@@ -225,6 +235,20 @@ for name, sets in LATER.items():
     for options in COMMON:
         optimizer(name, dict(sets[-1], **options))
     optimizer(name, {}, (L1, L2, BOTH, None))
+
+HOLDS = [
+    (hold("MaxNorm"), hold("NonNeg"), hold("UnitNorm"), hold("MinMaxNorm")),
+    (hold("MaxNorm", max_value=0.7, axis=1), hold("MaxNorm", max_value=0.3), hold("UnitNorm", axis=-1), hold("UnitNorm")),
+    (hold("MinMaxNorm", min_value=0.9, max_value=1.1, rate=0.3, axis=1), None, hold("MaxNorm", max_value=1.0, axis=[0, 1]),
+     hold("MinMaxNorm", min_value=0.5, max_value=0.6)),
+    (hold("NonNeg"), hold("UnitNorm"), hold("NonNeg"), None),
+]
+for holds in HOLDS:
+    for name, options in [("SGD", {"learning_rate": 0.1}), ("Adam", {"learning_rate": 0.05, "gradient_accumulation_steps": 2}),
+                          ("AdamW", {"global_clipnorm": 1.0}), ("Muon", {"learning_rate": 0.05}),
+                          ("ScheduleFreeAdamW", {"learning_rate": 0.05})]:
+        optimizer(name, options, holds=holds)
+optimizer("Adam", {"learning_rate": 0.1}, (L1, L2, BOTH, None), holds=HOLDS[0])
 
 writer.save("optimizers")
 

@@ -335,12 +335,17 @@ static void test_coverage(void **state) {
   assert_int_equal(kd_activation_family.count, 30);
 }
 
-/* Start values and streams have tests of their own; the others have one choice only. */
+static bool ends_with(const char *text, const char *end) {
+  size_t length = strlen(text), tail = strlen(end);
+  return length > tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* Start values and streams have tests of their own, constraints show in updates alone; the others have one
+ * choice only. */
 static bool tested_elsewhere(const char *option) {
-  size_t length = strlen(option), suffix = strlen("_initializer");
-  return (length > suffix && strcmp(option + length - suffix, "_initializer") == 0) ||
-         !strcmp(option, "seed") || !strcmp(option, "synchronized") || !strcmp(option, "data_format") ||
-         !strcmp(option, "stateful") || !strcmp(option, "initializer") || !strcmp(option, "noise_shape");
+  return ends_with(option, "_initializer") || ends_with(option, "_constraint") || !strcmp(option, "seed") ||
+         !strcmp(option, "synchronized") || !strcmp(option, "data_format") || !strcmp(option, "stateful") ||
+         !strcmp(option, "initializer") || !strcmp(option, "noise_shape");
 }
 
 /* True when a case of the kind gives the option, by name or by position. */
@@ -386,11 +391,62 @@ static void test_options_are_used(void **state) {
   kd_pool_destroy(pool);
 }
 
+/* Whether a weight of that name is the one that an option as "bias_constraint" holds. */
+static bool meant(const char *weight, const char *option) {
+  int length = (int)(strlen(option) - strlen("_constraint"));
+  char part[32];
+  snprintf(part, sizeof part, "%.*s", length, option);
+  return strstr(weight, strcmp(part, "depthwise") ? part : "kernel") &&
+         (strcmp(part, "kernel") || !strstr(weight, "recurrent"));
+}
+
+/* How many weights of the case are held when the option is given; those held must be meant. */
+static int held_weights(const golden_case *c, const char *option, kd_pool *pool, kd_diag *diag) {
+  const char *rest;
+  kd_value_parse_first(pool, diag, (kd_origin){0}, c->text, &rest);
+  int end = (int)(rest - c->text), n = 0;
+  while (c->text[end - 1] != ')') end--;
+  const char *comma = c->text[end - 2] == '(' ? "" : ", ";
+  golden_case changed = *c;
+  changed.text = kd_pool_printf(pool, "%.*s%s%s=NonNeg)%s", end - 1, c->text, comma, option, c->text + end);
+  kd_model *model = model_of(&changed, (kd_policy){KD_F32, KD_F32});
+  for (int w = 0; w < model->n_weights; w++) {
+    if (!model->weights[w].constraint.kind) continue;
+    if (!meant(model->weights[w].name, option))
+      fail_msg("%s: %s holds %s", c->text, option, model->weights[w].name);
+    n++;
+  }
+  kd_model_destroy(model);
+  return n;
+}
+
+static void assert_held(const kd_kind *kind, const char *option, kd_pool *pool, kd_diag *diag) {
+  size_t length = strlen(kind->name);
+  for (int i = 0; i < n_cases; i++)
+    if (!strncmp(cases[i]->text, kind->name, length) && cases[i]->text[length] == '(' &&
+        held_weights(cases[i], option, pool, diag) > 0)
+      return;
+  fail_msg("%s of %s holds no weight", option, kind->name);
+}
+
+static void test_constraints_reach_weights(void **state) {
+  (void)state;
+  kd_pool *pool = kd_pool_create();
+  kd_diag *diag = kd_diag_create();
+  for (size_t i = 0; i < kd_layer_family.count; i++) {
+    const kd_kind *kind = kd_layer_family.kinds[i];
+    for (const kd_option *option = kind->options; option->name; option++)
+      if (ends_with(option->name, "_constraint")) assert_held(kind, option->name, pool, diag);
+  }
+  kd_diag_destroy(diag);
+  kd_pool_destroy(pool);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_coverage),   cmocka_unit_test(test_options_are_used),
       cmocka_unit_test(test_reference),  cmocka_unit_test(test_plan),
-      cmocka_unit_test(test_half_types),
+      cmocka_unit_test(test_half_types), cmocka_unit_test(test_constraints_reach_weights),
   };
   return cmocka_run_group_tests(tests, open_golden, close_golden);
 }

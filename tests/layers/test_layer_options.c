@@ -23,7 +23,11 @@ static void test_names(void **state) {
   refuse("Dense(4, rely)", x, "relu");
   refuse("Dense(4, kernel_initializer=glorot)", x, "glorot");
   refuse("Dense(4, kernel_regularizer=l3)", x, "l3");
-  refuse("Dense(4, kernel_constraint=MaxNorm)", x, "kernel_constraint");
+  refuse("Dense(4, kernel_constraint=MaxNrm)", x, "MaxNorm");
+  refuse("Dense(4, kernel_constraint=MaxNorm(-1))", x, "max_value");
+  refuse("Dense(4, kernel_constraint=MaxNorm(axis=2))", x, "axis 2, which a weight of shape");
+  refuse("Dense(4, bias_constraint=MinMaxNorm(2, 1))", x, "min_value = 2 is above max_value = 1");
+  accept("Dense(4, kernel_constraint=MaxNorm, bias_constraint=non_neg)", x);
   refuse("BatchNormalization(renorm=true)", x, "renorm");
   refuse("Activation(threshold)", x, "'threshold' is missing");
   refuse("Activation()", x, "'activation' is missing");

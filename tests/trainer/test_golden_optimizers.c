@@ -53,8 +53,11 @@ static void assert_part(const golden_case *c, tiny *t, int part, int weight, con
   for (size_t i = 0; i < truth->count; i++)
     largest = fabs((double)truth->values[i]) > largest ? fabs((double)truth->values[i]) : largest;
   assert_close(values, truth->values, truth->count, 1e-5, 1e-6 * largest + 1e-12, what);
-  parity_note("optimizers", strrchr(c->text, ';') + 2,
-              parity_difference(values, truth->values, truth->count));
+  double difference = parity_difference(values, truth->values, truth->count);
+  parity_note("optimizers", strrchr(c->text, ';') + 2, difference);
+  static const char mark[] = "_constraint=";
+  for (const char *at = c->text; (at = strstr(at, mark));)
+    parity_note("constraints", at += strlen(mark), difference);
 }
 
 static const char *slot_name(const tiny *t, int slot) {
@@ -115,9 +118,10 @@ static void updates(void **state) {
   for (int i = 0; i < golden->count; i++) check_case(&golden->cases[i]);
 }
 
-static bool has_case(const char *class, const char *option) {
+/* before: what stands in front of the class. */
+static bool has_case(const char *before, const char *class, const char *option) {
   char call[64], key[64];
-  snprintf(call, sizeof call, "; %s(", class);
+  snprintf(call, sizeof call, "%s%s(", before, class);
   snprintf(key, sizeof key, "%s=", option);
   for (int i = 0; i < golden->count; i++) {
     const char *at = strstr(golden->cases[i].text, call);
@@ -141,9 +145,20 @@ static void all_are_covered(void **state) {
     const kd_kind *kind = kd_optimizer_family.kinds[k];
     assert_non_null(((const kd_optimizer_kind *)kind)->keras_name);
     for (const kd_option *option = kind->options; option->name; option++) {
-      if (!of_runs(option->name) && !has_case(kind->name, option->name))
+      if (!of_runs(option->name) && !has_case("; ", kind->name, option->name))
         fail_msg("%s: no golden case with %s", kind->name, option->name);
     }
+  }
+}
+
+static void constraints_are_covered(void **state) {
+  (void)state;
+  for (size_t k = 0; k < kd_constraint_family.count; k++) {
+    const kd_kind *kind = kd_constraint_family.kinds[k];
+    if (!has_case("_constraint=", kind->name, "constraint")) fail_msg("no golden case of %s", kind->name);
+    for (const kd_option *option = kind->options; option->name; option++)
+      if (!has_case("_constraint=", kind->name, option->name))
+        fail_msg("%s: no golden case with %s", kind->name, option->name);
   }
 }
 
@@ -185,6 +200,6 @@ static void refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(updates), cmocka_unit_test(all_are_covered),
-                                     cmocka_unit_test(refused)};
+                                     cmocka_unit_test(constraints_are_covered), cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, open_golden, close_golden);
 }
