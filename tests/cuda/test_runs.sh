@@ -98,6 +98,14 @@ for name in test_training test_values test_hooks; do
   "$(dirname "$plugin")/api_$name" >out 2>&1 || { fail "api/$name on the device"; tail -n 20 out; }
 done
 curves 0 "cnn lstm transformer" distributed.device=cuda
+# The real NCCL, as a group of one rank; test_nccl_runs.sh has more ranks, and a double.
+if [ -n "${KD_TEST_GPU:-}" ] && "$KDIST" info | grep -q 'nccl  *NCCL'; then
+  train 0 nccl 0 distributed.device=cuda distributed.backend=nccl
+  has err 'sums by NCCL'
+  equal one nccl
+  train 0 nccl-run 0 distributed.device=cuda distributed.backend=nccl distributed.determinism=run
+  equal run nccl-run
+fi
 [ -z "${KD_TEST_GPU:-}" ] || finish
 KD_EMULATE=reverse train 0 reverse 0 distributed.device=cuda
 equal one reverse
