@@ -86,12 +86,13 @@ static void find_plans(const kd_launch *launch, conv *c) {
   const kd_conv_attr *attr = launch->attr;
   bool forward = launch->op == KD_OP_CONV, bias = forward && launch->n_inputs == 3,
        relu = forward && attr->epilogue == KD_EPI_RELU, half = c->factors != KD_F32;
-  kd_dnn_conv spec = {
-      .pass = pass_of(launch->op),
-      .conv = c->job,
-      .types = {c->factors, c->factors},
-      .spatial = attr->spatial == 1 ? 2 : attr->spatial, /* 1-D: images of one row */
-      .wish = {.ordered = launch->device->reproducible, .exact = !half && !launch->device->tf32}};
+  kd_dnn_conv spec = {.pass = pass_of(launch->op),
+                      .conv = c->job,
+                      .types = {c->factors, c->factors},
+                      .spatial = attr->spatial == 1 ? 2 : attr->spatial, /* 1-D: images of one row */
+                      .wish = {.ordered = launch->device->reproducible,
+                               .exact = !half && !launch->device->tf32,
+                               .workspace = KD_DNN_WORKSPACE}};
   for (int s = 0; s < attr->spatial; s++) spec.after[KD_MAX_SPATIAL - attr->spatial + s] = attr->pad_after[s];
   if (find_plan(launch, c, &spec, bias, relu)) return;
   if (relu && bias && half && find_plan(launch, c, &spec, true, false)) return;

@@ -1,7 +1,7 @@
 /* Kernels of float32 for operands of all float types: operands are converted into the workspace, the kernel
  * runs on them, results are converted back. Products take factors of 16 bits as they are, for tensor cores;
- * where only one factor is of that type the other is converted. A kernel that has no way for these 16 bits on
- * this device (KD_ERR_RUN from prepare) gets float32. */
+ * where only one factor is of that type the other is converted. Attention takes all operands as they are. A
+ * kernel that has no way for these 16 bits on this device (KD_ERR_RUN from prepare) gets float32. */
 #include "device/cuda/converted.h"
 
 #include "device/base/memory.h"
@@ -34,6 +34,10 @@ static bool is_plain(const kd_launch *launch) {
   return plain;
 }
 
+static bool is_attention(kd_op op) {
+  return op == KD_OP_ATTENTION || op == KD_OP_ATTENTION_GRAD;
+}
+
 static void add(converted *self, conversion *c, kd_tensor *from, kd_tensor *to, const kd_tensor *copy) {
   *c = (conversion){.from = from, .to = to, .rounding = KD_F32, .offset = self->copies_bytes};
   self->copies_bytes += (kd_tensor_bytes(copy) + GRAIN - 1) / GRAIN * GRAIN;
@@ -42,11 +46,12 @@ static void add(converted *self, conversion *c, kd_tensor *from, kd_tensor *to, 
 /* `native`: factors come in their type, results leave in theirs. */
 static void convert_inputs(converted *self, kd_launch *launch, bool native) {
   const kd_dtype factors = kd_launch_product_types(launch)->factors;
+  bool as_they_are = native && is_attention(launch->op);
   for (int i = 0; i < launch->n_inputs; i++) {
     kd_tensor *from = &launch->input[i], *to = &self->input[i];
     bool factor = i < 2 && factors != KD_F32, rounds = factor && !native && from->dtype != factors;
     *to = *from;
-    if (!kd_dtype_is_float(from->dtype)) continue;
+    if (!kd_dtype_is_float(from->dtype) || as_they_are) continue;
     to->dtype = factor && native ? factors : KD_F32;
     if (to->dtype == from->dtype && !rounds) continue;
     conversion *c = &self->before[self->n_before++];
@@ -107,7 +112,7 @@ static kd_status prepare(kd_launch *launch) {
   converted *self = launch->handle = kd_calloc(1, sizeof *self);
   self->kernel = kernel;
   launch->run = run;
-  bool native = kd_launch_product_types(launch)->factors != KD_F32;
+  bool native = kd_launch_product_types(launch)->factors != KD_F32 || is_attention(launch->op);
   kd_status status = adopt(self, launch, native);
   if (native && status == KD_ERR_RUN) {
     if (kernel->release) kernel->release(&self->launch);

@@ -135,18 +135,65 @@ void kd_dnn_add_operation(kd_dnn_graph *g, kd_dnn_part operation, const char *wh
   if (g->status == KD_OK) g->operation[g->n_operations++] = operation;
 }
 
-void kd_dnn_pointwise(kd_dnn_graph *g, cudnnPointwiseMode_t mode, kd_dnn_part x, kd_dnn_part b,
-                      kd_dnn_part y) {
+/* axis: of an index; -1: none. b, t: NULL: none. */
+static void add_step(kd_dnn_graph *g, cudnnPointwiseMode_t mode, int64_t axis, kd_dnn_part x, kd_dnn_part b,
+                     kd_dnn_part t, kd_dnn_part y) {
   kd_dnn_part step = kd_dnn_open(g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   kd_dnn_set(g, step, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   kd_dnn_set_float32(g, step, CUDNN_ATTR_POINTWISE_MATH_PREC);
+  if (axis >= 0) kd_dnn_set_int(g, step, CUDNN_ATTR_POINTWISE_AXIS, axis);
   kd_dnn_finish(g, step, "a step");
   kd_dnn_part made = kd_dnn_open(g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, step);
   kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
   if (b) kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
+  if (t) kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_POINTWISE_TDESC, t);
   kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
   kd_dnn_add_operation(g, made, "a step");
+}
+
+void kd_dnn_pointwise(kd_dnn_graph *g, cudnnPointwiseMode_t mode, kd_dnn_part x, kd_dnn_part b,
+                      kd_dnn_part y) {
+  add_step(g, mode, -1, x, b, NULL, y);
+}
+
+void kd_dnn_index(kd_dnn_graph *g, kd_dnn_part x, int64_t axis, kd_dnn_part y) {
+  add_step(g, CUDNN_POINTWISE_GEN_INDEX, axis, x, NULL, NULL, y);
+}
+
+void kd_dnn_select(kd_dnn_graph *g, kd_dnn_part choice, kd_dnn_part x, kd_dnn_part other, kd_dnn_part y) {
+  add_step(g, CUDNN_POINTWISE_BINARY_SELECT, -1, x, other, choice, y);
+}
+
+void kd_dnn_matmul(kd_dnn_graph *g, kd_dnn_part a, kd_dnn_part b, kd_dnn_part c) {
+  kd_dnn_part how = kd_dnn_open(g, CUDNN_BACKEND_MATMUL_DESCRIPTOR);
+  kd_dnn_set_float32(g, how, CUDNN_ATTR_MATMUL_COMP_TYPE);
+  kd_dnn_finish(g, how, "a product");
+  kd_dnn_part made = kd_dnn_open(g, CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_MATMUL_DESC, how);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_MATMUL_ADESC, a);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_MATMUL_BDESC, b);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_MATMUL_CDESC, c);
+  kd_dnn_add_operation(g, made, "a product");
+}
+
+void kd_dnn_reduce(kd_dnn_graph *g, cudnnReduceTensorOp_t kind, kd_dnn_part x, kd_dnn_part y) {
+  kd_dnn_part how = kd_dnn_open(g, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+  kd_dnn_set(g, how, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, 1, &kind);
+  kd_dnn_set_float32(g, how, CUDNN_ATTR_REDUCTION_COMP_TYPE);
+  kd_dnn_finish(g, how, "a reduction");
+  kd_dnn_part made = kd_dnn_open(g, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_REDUCTION_DESC, how);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_REDUCTION_YDESC, y);
+  kd_dnn_add_operation(g, made, "a reduction");
+}
+
+void kd_dnn_reshape(kd_dnn_graph *g, kd_dnn_part x, kd_dnn_part y) {
+  kd_dnn_part made = kd_dnn_open(g, CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x);
+  kd_dnn_set_part(g, made, CUDNN_ATTR_OPERATION_RESHAPE_YDESC, y);
+  kd_dnn_add_operation(g, made, "another order of axes");
 }
 
 kd_status kd_dnn_graph_end(kd_dnn_graph *g) {

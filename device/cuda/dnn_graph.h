@@ -54,5 +54,15 @@ void kd_dnn_add_operation(kd_dnn_graph *graph, kd_dnn_part operation, const char
 /* y = mode(x, b) in float32; b NULL: of x alone. */
 void kd_dnn_pointwise(kd_dnn_graph *graph, cudnnPointwiseMode_t mode, kd_dnn_part x, kd_dnn_part b,
                       kd_dnn_part y);
+/* y = the index along the axis, int32, of the shape of x. */
+void kd_dnn_index(kd_dnn_graph *graph, kd_dnn_part x, int64_t axis, kd_dnn_part y);
+/* y = x where choice holds, else other. */
+void kd_dnn_select(kd_dnn_graph *graph, kd_dnn_part choice, kd_dnn_part x, kd_dnn_part other, kd_dnn_part y);
+/* c = a b over the last two axes, sums in float32. */
+void kd_dnn_matmul(kd_dnn_graph *graph, kd_dnn_part a, kd_dnn_part b, kd_dnn_part c);
+/* y = the reduction over the axes where y has size 1. */
+void kd_dnn_reduce(kd_dnn_graph *graph, cudnnReduceTensorOp_t kind, kd_dnn_part x, kd_dnn_part y);
+/* y = x with the sizes and strides of y: a transposition where they say so. */
+void kd_dnn_reshape(kd_dnn_graph *graph, kd_dnn_part x, kd_dnn_part y);
 
 #endif

@@ -76,7 +76,7 @@ static bool try_config(kd_dnn_plan *p, kd_dnn_part device, kd_dnn_part config) {
   good = good && cudnnBackendFinalize(plan) == CUDNN_STATUS_SUCCESS;
   good = good && cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
                                           &count, &bytes) == CUDNN_STATUS_SUCCESS;
-  if (good && bytes <= KD_DNN_WORKSPACE) {
+  if (good && bytes <= p->wish.workspace) {
     p->plan = plan;
     p->workspace = bytes;
     return true;
@@ -175,8 +175,9 @@ static char *make_key(kd_dnn_part device, const kd_dnn_graph *graph, const kd_dn
   char *key = kd_calloc(room, 1), *text = kd_calloc((size_t)length + 1, 1);
   (void)cudnnBackendGetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, length,
                                  &got, text);
-  (void)snprintf(key, room, "cuDNN %zu\n%s\nordered %d exact %d workspace %d\n%.*s", cudnnGetVersion(), text,
-                 wish->ordered, wish->exact, KD_DNN_WORKSPACE, (int)graph->text_bytes, graph->text);
+  (void)snprintf(key, room, "cuDNN %zu\n%s\nordered %d exact %d workspace %lld\n%.*s", cudnnGetVersion(),
+                 text, wish->ordered, wish->exact, (long long)wish->workspace, (int)graph->text_bytes,
+                 graph->text);
   kd_free(text);
   return key;
 }

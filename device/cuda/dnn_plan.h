@@ -3,18 +3,19 @@
  * A plan is chosen for a device that cuDNN knows by description: the one of this process, or a JSON text, so
  * that a machine without a GPU can tell what another would run. The first configuration of the library's own
  * ranking is taken that keeps the precision that is asked for, has a fixed order of sums where that is asked
- * for, and needs no more workspace than KD_DNN_WORKSPACE; configurations that compile at run time only when
+ * for, and needs no more workspace than is allowed; configurations that compile at run time only when
  * no other is left. Choices are kept on disk (disk_cache.h) by version, device, wishes and graph. */
 #ifndef KD_CUDA_DNN_PLAN_H
 #define KD_CUDA_DNN_PLAN_H
 
 #include "device/cuda/dnn_graph.h"
 
-enum { KD_DNN_WORKSPACE = 256 << 20 };
+enum { KD_DNN_WORKSPACE = 256 << 20 }; /* bytes that a convolution may take */
 
 typedef struct kd_dnn_wish {
-  bool ordered; /* a fixed order of sums */
-  bool exact;   /* factors of float32 are multiplied as they are: no tensor cores */
+  bool ordered;      /* a fixed order of sums */
+  bool exact;        /* factors of float32 are multiplied as they are: no tensor cores */
+  int64_t workspace; /* at most; bytes */
 } kd_dnn_wish;
 
 typedef struct kd_dnn_plan kd_dnn_plan;

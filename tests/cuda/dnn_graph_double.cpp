@@ -219,12 +219,37 @@ static bool function_of(cudnnPointwiseMode_t mode, float a, float b, float *y) {
   case CUDNN_POINTWISE_ADD:
     *y = a + b;
     return true;
+  case CUDNN_POINTWISE_SUB:
+    *y = a - b;
+    return true;
+  case CUDNN_POINTWISE_MUL:
+    *y = a * b;
+    return true;
+  case CUDNN_POINTWISE_DIV:
+    *y = a / b;
+    return true;
+  case CUDNN_POINTWISE_EXP:
+    *y = expf(a);
+    return true;
+  case CUDNN_POINTWISE_LOG:
+    *y = logf(a);
+    return true;
+  case CUDNN_POINTWISE_IDENTITY:
+    *y = a;
+    return true;
   case CUDNN_POINTWISE_RELU_FWD:
     *y = a < 0 ? 0 : a;
+    return true;
+  case CUDNN_POINTWISE_CMP_GE:
+    *y = a >= b;
     return true;
   default:
     return false;
   }
+}
+
+static bool is_special(cudnnPointwiseMode_t mode) {
+  return mode == CUDNN_POINTWISE_GEN_INDEX || mode == CUDNN_POINTWISE_BINARY_SELECT;
 }
 
 /* Element i of y in an operand that broadcasts along axes of size 1. */
@@ -240,13 +265,85 @@ static void point(run &r, const dnn_part &operation) {
   dnn_part step = *operation.part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
   cudnnPointwiseMode_t mode = step.value<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
   dnn_ref second = operation.part(CUDNN_ATTR_OPERATION_POINTWISE_BDESC),
+          third = operation.part(CUDNN_ATTR_OPERATION_POINTWISE_TDESC),
           to = operation.part(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
   tensor a = load(r, operation.part(CUDNN_ATTR_OPERATION_POINTWISE_XDESC)), y = describe(*to),
-         b = second ? load(r, second) : a;
+         b = second ? load(r, second) : a, t = third ? load(r, third) : a;
   y.values.resize((size_t)y.count());
-  for (int64_t i = 0; i < y.count(); i++)
-    (void)function_of(mode, element(a, y, i), element(b, y, i), &y.values[(size_t)i]);
+  for (int64_t i = 0; i < y.count(); i++) {
+    float &value = y.values[(size_t)i];
+    int64_t at[AXES];
+    split(y, i, at);
+    if (mode == CUDNN_POINTWISE_GEN_INDEX)
+      value = (float)at[step.value<int64_t>(CUDNN_ATTR_POINTWISE_AXIS)];
+    else if (mode == CUDNN_POINTWISE_BINARY_SELECT)
+      value = element(t, y, i) != 0 ? element(a, y, i) : element(b, y, i);
+    else
+      (void)function_of(mode, element(a, y, i), element(b, y, i), &value);
+  }
   store(r, to, y);
+}
+
+/* --- products, reductions, orders of axes ---------------------------------------------------------- */
+
+static void multiply(run &r, const dnn_part &operation) {
+  dnn_ref to = operation.part(CUDNN_ATTR_OPERATION_MATMUL_CDESC);
+  tensor a = load(r, operation.part(CUDNN_ATTR_OPERATION_MATMUL_ADESC)),
+         b = load(r, operation.part(CUDNN_ATTR_OPERATION_MATMUL_BDESC)), c = describe(*to);
+  int last = c.rank - 1;
+  lose_bits(r, a);
+  lose_bits(r, b);
+  c.values.resize((size_t)c.count());
+  for (int64_t i = 0; i < c.count(); i++) {
+    int64_t at[AXES], left[AXES], right[AXES];
+    split(c, i, at);
+    memcpy(left, at, sizeof at);
+    memcpy(right, at, sizeof at);
+    double sum = 0;
+    for (int64_t k = 0; k < a.size[last]; k++) {
+      left[last] = right[last - 1] = k;
+      sum += (double)a.values[(size_t)join(a, left)] * b.values[(size_t)join(b, right)];
+    }
+    c.values[(size_t)i] = (float)sum;
+  }
+  store(r, to, c);
+}
+
+static void reduce(run &r, const dnn_part &operation) {
+  dnn_ref to = operation.part(CUDNN_ATTR_OPERATION_REDUCTION_YDESC);
+  bool sum = operation.part(CUDNN_ATTR_OPERATION_REDUCTION_DESC)
+                 ->value<cudnnReduceTensorOp_t>(CUDNN_ATTR_REDUCTION_OPERATOR) == CUDNN_REDUCE_TENSOR_ADD;
+  tensor x = load(r, operation.part(CUDNN_ATTR_OPERATION_REDUCTION_XDESC)), y = describe(*to);
+  y.values.assign((size_t)y.count(), sum ? 0.0f : -INFINITY);
+  for (int64_t i = 0; i < x.count(); i++) {
+    int64_t at[AXES];
+    split(x, i, at);
+    for (int d = 0; d < y.rank; d++)
+      if (y.size[d] == 1) at[d] = 0;
+    float &value = y.values[(size_t)join(y, at)], given = x.values[(size_t)i];
+    value = sum ? value + given : given > value ? given : value;
+  }
+  store(r, to, y);
+}
+
+/* kdist exchanges the last two axes by it: sizes of y are those of x so exchanged, and memory is the same. */
+static void turn(run &r, const dnn_part &operation) {
+  dnn_ref to = operation.part(CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
+  tensor x = load(r, operation.part(CUDNN_ATTR_OPERATION_RESHAPE_XDESC)), y = describe(*to);
+  y.values.resize((size_t)y.count());
+  for (int64_t i = 0; i < y.count(); i++) y.values[(size_t)i] = x.values[(size_t)place_of(y, i)];
+  store(r, to, y);
+}
+
+static bool product_fits(const dnn_part &operation) {
+  tensor a = describe(*operation.part(CUDNN_ATTR_OPERATION_MATMUL_ADESC)),
+         b = describe(*operation.part(CUDNN_ATTR_OPERATION_MATMUL_BDESC)),
+         c = describe(*operation.part(CUDNN_ATTR_OPERATION_MATMUL_CDESC));
+  int last = c.rank - 1;
+  bool fits = a.type == b.type && a.size[last] == b.size[last - 1] && a.size[last - 1] == c.size[last - 1] &&
+              b.size[last] == c.size[last];
+  for (int d = 0; d < last - 1; d++) fits = fits && a.size[d] == c.size[d] && b.size[d] == c.size[d];
+  return fits;
 }
 
 /* --- graphs ---------------------------------------------------------------------------------------- */
@@ -254,9 +351,20 @@ static void point(run &r, const dnn_part &operation) {
 static bool is_known(const dnn_part &operation) {
   float unused;
   if (const names *n = convolution_of(operation)) return convolution_fits(operation, *n);
-  if (operation.type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR) return false;
-  const dnn_part &step = *operation.part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR);
-  return function_of(step.value<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE), 0, 0, &unused);
+  switch (operation.type) {
+  case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR:
+    return product_fits(operation);
+  case CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR:
+  case CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR:
+    return true;
+  case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: {
+    cudnnPointwiseMode_t mode = operation.part(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
+                                    ->value<cudnnPointwiseMode_t>(CUDNN_ATTR_POINTWISE_MODE);
+    return is_special(mode) || function_of(mode, 0, 0, &unused);
+  }
+  default:
+    return false;
+  }
 }
 
 bool dnn_graph_is_known(const dnn_part &graph) {
@@ -265,12 +373,20 @@ bool dnn_graph_is_known(const dnn_part &graph) {
   return true;
 }
 
+static void run_operation(run &r, const dnn_part &operation) {
+  if (const names *n = convolution_of(operation))
+    convolve(r, operation, *n);
+  else if (operation.type == CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR)
+    multiply(r, operation);
+  else if (operation.type == CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR)
+    reduce(r, operation);
+  else if (operation.type == CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR)
+    turn(r, operation);
+  else
+    point(r, operation);
+}
+
 void dnn_graph_run(const dnn_part &graph, const std::map<int64_t, void *> &address, bool tf32) {
   run r = {&address, {}, tf32};
-  for (const dnn_ref &operation : graph.get(CUDNN_ATTR_OPERATIONGRAPH_OPS).parts) {
-    if (const names *n = convolution_of(*operation))
-      convolve(r, *operation, *n);
-    else
-      point(r, *operation);
-  }
+  for (const dnn_ref &operation : graph.get(CUDNN_ATTR_OPERATIONGRAPH_OPS).parts) run_operation(r, *operation);
 }

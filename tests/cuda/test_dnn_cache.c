@@ -16,7 +16,7 @@ static kd_dnn_conv spec_of(int64_t filters) {
   kd_dnn_conv spec = {.pass = KD_DNN_FORWARD,
                       .spatial = 2,
                       .types = {KD_F32, KD_F32},
-                      .wish = {.ordered = true, .exact = true},
+                      .wish = {.ordered = true, .exact = true, .workspace = KD_DNN_WORKSPACE},
                       .after = {0, 1, 1},
                       .conv = {.batch = 8,
                                .channels = 64,

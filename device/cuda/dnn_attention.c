@@ -1,0 +1,200 @@
+/* The composite form of cudnn-frontend's "scaled dot product attention": the library knows the pattern and
+ * runs it as one kernel (Dao et al., "FlashAttention", 2022). */
+#include "device/cuda/dnn_attention.h"
+
+enum {
+  UID_Q = 1,
+  UID_K,
+  UID_V,
+  UID_Y,
+  UID_LSE,
+  UID_DY,
+  UID_DQ,
+  UID_DK,
+  UID_DV,
+  UID_TOTAL,
+  UID_SCALE,
+  UID_HIDDEN,
+  UID_SUMS,
+  UID_ONE
+};
+
+typedef struct builder {
+  kd_dnn_graph graph;
+  const kd_dnn_attention *a;
+  cudnnDataType_t type;
+} builder;
+
+/* An operand (b, steps, heads, features) as (b, h, steps, features), or with the last two exchanged. */
+static kd_dnn_part add_operand(builder *b, int64_t uid, int64_t steps, int64_t features, bool turned) {
+  const kd_dnn_attention *a = b->a;
+  int64_t row = a->heads * features;
+  kd_dnn_tensor t = {.uid = uid,
+                     .type = b->type,
+                     .rank = 4,
+                     .size = {a->batch, a->heads, turned ? features : steps, turned ? steps : features},
+                     .stride = {steps * row, features, turned ? 1 : row, turned ? row : 1}};
+  return kd_dnn_add_tensor(&b->graph, &t);
+}
+
+/* A value inside, or with a uid an operand, dense (b, h, rows, columns). */
+static kd_dnn_part add_dense(builder *b, int64_t uid, cudnnDataType_t type, int64_t rows, int64_t columns) {
+  kd_dnn_tensor t = {.uid = uid, .type = type, .rank = 4, .size = {b->a->batch, b->a->heads, rows, columns}};
+  return kd_dnn_add_tensor(&b->graph, &t);
+}
+
+static kd_dnn_part add_scores(builder *b, cudnnDataType_t type) {
+  return add_dense(b, 0, type, b->a->queries, b->a->keys);
+}
+
+static kd_dnn_part add_column(builder *b, int64_t uid) {
+  return add_dense(b, uid, CUDNN_DATA_FLOAT, b->a->queries, 1);
+}
+
+static kd_dnn_part add_number(builder *b, int64_t uid) {
+  kd_dnn_tensor t = {.uid = uid,
+                     .type = CUDNN_DATA_FLOAT,
+                     .rank = 4,
+                     .alignment = sizeof(float),
+                     .size = {1, 1, 1, 1},
+                     .by_value = true};
+  return kd_dnn_add_tensor(&b->graph, &t);
+}
+
+/* y = mode(x, other) of the shape of scores. */
+static kd_dnn_part step(builder *b, cudnnPointwiseMode_t mode, kd_dnn_part x, kd_dnn_part other,
+                        cudnnDataType_t type) {
+  kd_dnn_part y = add_scores(b, type);
+  kd_dnn_pointwise(&b->graph, mode, x, other, y);
+  return y;
+}
+
+/* scale q k, and what hides later keys. */
+static kd_dnn_part masked_scores(builder *b, kd_dnn_part q, kd_dnn_part scale) {
+  const kd_dnn_attention *a = b->a;
+  kd_dnn_part k = add_operand(b, UID_K, a->keys, a->features, true),
+              product = add_scores(b, CUDNN_DATA_FLOAT);
+  kd_dnn_matmul(&b->graph, q, k, product);
+  kd_dnn_part scores = step(b, CUDNN_POINTWISE_MUL, product, scale, CUDNN_DATA_FLOAT);
+  if (!a->causal) return scores;
+  kd_dnn_part row = add_scores(b, CUDNN_DATA_INT32), column = add_scores(b, CUDNN_DATA_INT32);
+  kd_dnn_part hidden = add_number(b, UID_HIDDEN), result = add_scores(b, CUDNN_DATA_FLOAT);
+  kd_dnn_index(&b->graph, scores, 2, row);
+  kd_dnn_index(&b->graph, scores, 3, column);
+  kd_dnn_part seen = step(b, CUDNN_POINTWISE_CMP_GE, row, column, CUDNN_DATA_BOOLEAN);
+  kd_dnn_select(&b->graph, seen, scores, hidden, result);
+  return result;
+}
+
+static void add_forward(builder *b) {
+  const kd_dnn_attention *a = b->a;
+  kd_dnn_graph *g = &b->graph;
+  kd_dnn_part q = add_operand(b, UID_Q, a->queries, a->features, false);
+  kd_dnn_part scores = masked_scores(b, q, add_number(b, UID_SCALE));
+  kd_dnn_part most = add_column(b, 0), sum = add_column(b, 0), logarithm = add_column(b, 0);
+  kd_dnn_reduce(g, CUDNN_REDUCE_TENSOR_MAX, scores, most);
+  kd_dnn_part below = step(b, CUDNN_POINTWISE_SUB, scores, most, CUDNN_DATA_FLOAT);
+  kd_dnn_part power = step(b, CUDNN_POINTWISE_EXP, below, NULL, CUDNN_DATA_FLOAT);
+  kd_dnn_reduce(g, CUDNN_REDUCE_TENSOR_ADD, power, sum);
+  kd_dnn_pointwise(g, CUDNN_POINTWISE_LOG, sum, NULL, logarithm);
+  kd_dnn_pointwise(g, CUDNN_POINTWISE_ADD, most, logarithm, add_column(b, UID_LSE));
+  kd_dnn_part probability = step(b, CUDNN_POINTWISE_DIV, power, sum, b->type);
+  kd_dnn_matmul(g, probability, add_operand(b, UID_V, a->keys, a->width, false),
+                add_operand(b, UID_Y, a->queries, a->width, false));
+}
+
+/* x (b, h, tq, tk) with its last two axes exchanged. */
+static kd_dnn_part turned(builder *b, kd_dnn_part x) {
+  const kd_dnn_attention *a = b->a;
+  kd_dnn_tensor t = {.type = b->type,
+                     .rank = 4,
+                     .size = {a->batch, a->heads, a->keys, a->queries},
+                     .stride = {a->heads * a->queries * a->keys, a->queries * a->keys, 1, a->keys}};
+  kd_dnn_part y = kd_dnn_add_tensor(&b->graph, &t);
+  kd_dnn_reshape(&b->graph, x, y);
+  return y;
+}
+
+/* The sum of y dy over features, times 1: with a factor (which dropout would use) the library knows the whole
+ * as one kernel; without it scores of float32 go through memory. */
+static kd_dnn_part add_total(builder *b, kd_dnn_part dy) {
+  const kd_dnn_attention *a = b->a;
+  kd_dnn_graph *g = &b->graph;
+  kd_dnn_part y = add_operand(b, UID_Y, a->queries, a->width, false), sum = add_column(b, 0);
+  kd_dnn_part product = add_dense(b, 0, CUDNN_DATA_FLOAT, a->queries, a->width);
+  kd_dnn_part total = add_column(b, UID_TOTAL);
+  kd_dnn_pointwise(g, CUDNN_POINTWISE_MUL, dy, y, product);
+  kd_dnn_reduce(g, CUDNN_REDUCE_TENSOR_ADD, product, sum);
+  kd_dnn_pointwise(g, CUDNN_POINTWISE_MUL, sum, add_number(b, UID_ONE), total);
+  return total;
+}
+
+static void add_gradient(builder *b) {
+  const kd_dnn_attention *a = b->a;
+  kd_dnn_graph *g = &b->graph;
+  kd_dnn_part q = add_operand(b, UID_Q, a->queries, a->features, false);
+  kd_dnn_part dy = add_operand(b, UID_DY, a->queries, a->width, false), scale = add_number(b, UID_SCALE);
+  kd_dnn_part total = add_total(b, dy), scores = masked_scores(b, q, scale);
+  kd_dnn_part below = step(b, CUDNN_POINTWISE_SUB, scores, add_column(b, UID_LSE), CUDNN_DATA_FLOAT);
+  kd_dnn_part probability = step(b, CUDNN_POINTWISE_EXP, below, NULL, CUDNN_DATA_FLOAT);
+  kd_dnn_matmul(g, turned(b, probability), dy, add_operand(b, UID_DV, a->keys, a->width, false));
+  kd_dnn_part slope = add_scores(b, CUDNN_DATA_FLOAT);
+  kd_dnn_matmul(g, dy, add_operand(b, UID_V, a->keys, a->width, true), slope);
+  kd_dnn_part centred = step(b, CUDNN_POINTWISE_SUB, slope, total, CUDNN_DATA_FLOAT);
+  kd_dnn_part weighted = step(b, CUDNN_POINTWISE_MUL, centred, probability, CUDNN_DATA_FLOAT);
+  kd_dnn_part dscores = step(b, CUDNN_POINTWISE_MUL, weighted, scale, b->type);
+  kd_dnn_matmul(g, turned(b, dscores), q, add_operand(b, UID_DK, a->keys, a->features, false));
+  kd_dnn_part dq = add_operand(b, UID_DQ, a->queries, a->features, false);
+  kd_dnn_part keys = add_operand(b, UID_K, a->keys, a->features, false);
+  if (!kd_dnn_attention_adds(a)) {
+    kd_dnn_matmul(g, dscores, keys, dq);
+    return;
+  }
+  kd_dnn_part sums = add_dense(b, UID_SUMS, CUDNN_DATA_FLOAT, a->queries, a->features);
+  kd_dnn_matmul(g, dscores, keys, sums);
+  kd_dnn_pointwise(g, CUDNN_POINTWISE_IDENTITY, sums, NULL, dq);
+}
+
+kd_status kd_dnn_attention_plan(cudnnBackendDescriptor_t device, const kd_dnn_attention *attention,
+                                kd_dnn_plan **plan) {
+  builder b = {.a = attention, .type = kd_dnn_type(attention->dtype)};
+  kd_dnn_graph_begin(&b.graph);
+  if (attention->gradient)
+    add_gradient(&b);
+  else
+    add_forward(&b);
+  (void)kd_dnn_graph_end(&b.graph);
+  return kd_dnn_plan_find(device, &b.graph, &attention->wish, plan);
+}
+
+kd_status kd_dnn_attention_bind(kd_dnn_call *call, const kd_dnn_attention *a, const kd_dnn_attention_data *d,
+                                const kd_dnn_attention_values *values, void *workspace) {
+  const struct {
+    bool used;
+    int64_t uid;
+    const void *address;
+  } all[] = {{true, UID_Q, d->q},
+             {true, UID_K, d->k},
+             {true, UID_V, d->v},
+             {true, UID_Y, d->y},
+             {true, UID_LSE, d->lse},
+             {true, UID_SCALE, &values->scale},
+             {a->causal, UID_HIDDEN, &values->hidden},
+             {a->gradient, UID_DY, d->dy},
+             {a->gradient, UID_DQ, d->dq},
+             {a->gradient, UID_DK, d->dk},
+             {a->gradient, UID_DV, d->dv},
+             {a->gradient, UID_TOTAL, d->total},
+             {a->gradient, UID_ONE, &values->one},
+             {kd_dnn_attention_adds(a), UID_SUMS, d->sums}};
+  enum { ALL = sizeof all / sizeof *all };
+  int64_t uid[ALL];
+  const void *address[ALL];
+  int count = 0;
+  for (int i = 0; i < ALL; i++) {
+    if (!all[i].used) continue;
+    uid[count] = all[i].uid;
+    address[count++] = all[i].address;
+  }
+  return kd_dnn_bind(call, count, uid, address, workspace);
+}
