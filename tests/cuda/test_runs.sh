@@ -65,6 +65,36 @@ for policy in float32 mixed_bfloat16 bfloat16; do
 done
 close_to steps-float32-cpu steps-float32
 close_to steps-mixed_bfloat16-cpu steps-mixed_bfloat16 1e-2
+
+# Attention in 16 bits is cuDNN's.
+cat >attention.ini <<'INI'
+[run]
+seed = 3
+[input ids]
+shape = 6
+dtype = int32
+[layers]
+embed = Embedding(20, 16)
+att = MultiHeadAttention(2, 8)(embed, embed, use_causal_mask=true)
+sum = Add()(embed, att)
+pool = GlobalAveragePooling1D()
+out = Dense(3)
+[data]
+format = synthetic
+samples = 60
+[train]
+epochs = 3
+batch_size = 16
+optimizer = Adam(0.01)
+loss = SparseCategoricalCrossentropy(from_logits=true)
+dtype_policy = mixed_bfloat16
+INI
+for device in cpu cuda; do
+  expect 0 "attention on $device" 0 fit attention.ini run.dir=runs/attention-$device --progress=none distributed.device=$device
+done
+close_to attention-cpu attention-cuda 1e-2
+expect 0 "plan of attention" 0 plan attention.ini distributed.device=cuda
+[ "$(grep -c 'attention.*{cuDNN' out)" = 2 ] || fail "attention is not cuDNN's: $(grep attention out)"
 close_to steps-bfloat16-cpu steps-bfloat16 2e-2
 for policy in mixed_bfloat16 bfloat16; do
   train 0 $policy-cpu 0 distributed.device=cpu train.dtype_policy=$policy
