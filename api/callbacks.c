@@ -33,6 +33,11 @@ static kd_status batch_end(kd_callback *self, kd_trainer *t, int64_t batch) {
   CALL_HOOK(self, batch_end, batch);
 }
 
+static bool watches(const kd_callback *self) {
+  const hook_options *o = self->options;
+  return o->hooks->batch_end != NULL;
+}
+
 static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_logs *logs) {
   (void)t, (void)logs;
   CALL_HOOK(self, epoch_end, epoch);
@@ -48,6 +53,7 @@ static const kd_callback_kind hook_kind = {
     .train_begin = train_begin,
     .epoch_begin = epoch_begin,
     .batch_end = batch_end,
+    .watches = watches,
     .epoch_end = epoch_end,
     .train_end = train_end,
 };

@@ -1,6 +1,7 @@
 #include "device/backend.h"
 
 #include "device/base/log.h"
+#include "device/base/memory.h"
 #include "device/base/text.h"
 #include "device/plugin.h"
 
@@ -59,4 +60,21 @@ kd_status kd_device_use_tf32(kd_device *device) {
 void kd_device_close(kd_device *device) {
   if (device->backend) device->backend->close(device);
   *device = (kd_device){0};
+}
+
+kd_status kd_device_record(kd_device *device, kd_status (*enqueue)(void *context), void *context,
+                           void **recorded) {
+  const kd_backend *backend = device->backend;
+  *recorded = NULL;
+  KD_TRY(backend->record_start(device));
+  device->recording = true;
+  kd_status status = enqueue(context);
+  device->recording = false;
+  if (status == KD_OK) return backend->record_end(device, recorded);
+  void *useless;
+  char *text = kd_strdup(kd_status_text()); /* the end of a broken record says less */
+  if (backend->record_end(device, &useless) == KD_OK) backend->forget(device, useless);
+  kd_fail(status, "%s", text);
+  kd_free(text);
+  return status;
 }

@@ -44,6 +44,8 @@ typedef struct kd_device_sums {
   const char *(*describe)(void);        /* "NCCL 2.28.9"; NULL: it does not open, the status text says why */
 } kd_device_sums;
 
+enum { KD_FEED_SLOTS = 3, KD_READS = 3 };
+
 typedef struct kd_backend {
   const char *name; /* "cpu", "cuda" */
   /* Device memory is memory of the host: it may be read and written at its address. */
@@ -66,13 +68,20 @@ typedef struct kd_backend {
    * until download `number` (0 .. ) has come. NULL when host_memory. */
   kd_status (*fetch_start)(kd_device *device, int number, void *host, const void *from, size_t bytes);
   kd_status (*fetch_wait)(kd_device *device, int number);
+  /* An upload that comes once a step: it goes on beside the launches before it and is there for those that
+   * follow. number (0 .. ): which of a step's uploads. The host's memory is free when it returns; the host waits
+   * only for an upload of that number that was KD_FEED_SLOTS before. NULL when host_memory. */
+  kd_status (*feed)(kd_device *device, int number, void *to, const void *host, size_t bytes);
+  /* Downloads in the order of the launches that the host need not wait for. wait: until all that were started
+   * with that number (below KD_READS) have come. host should be pinned. NULL when host_memory. */
+  kd_status (*read_start)(kd_device *device, int number, void *host, const void *from, size_t bytes);
+  kd_status (*read_wait)(kd_device *device, int number);
   /* Makes memory of the host quick to copy, until unpin; a refusal costs speed alone. NULL when host_memory.
    */
   void (*pin)(kd_device *device, void *host, size_t bytes);
   void (*unpin)(kd_device *device, void *host);
-  /* A sequence of launches that the device repeats by itself. Between start and end launches are recorded and
-   * do not run. KD_ERR_RUN when something among them cannot be recorded; *recorded is NULL then. NULL where
-   * launches cost nothing. */
+  /* A sequence of launches that the device repeats by itself; see kd_device_record. *recorded is NULL after a
+   * failure. NULL where launches cost nothing. */
   kd_status (*record_start)(kd_device *device);
   kd_status (*record_end)(kd_device *device, void **recorded);
   kd_status (*replay)(kd_device *device, void *recorded);
@@ -100,6 +109,7 @@ struct kd_device {
   const kd_backend *backend;
   int threads;             /* CPU: compute threads of this rank, at least 1 */
   int count;               /* devices of this kind on this host, among which ranks are dealt out */
+  bool recording;          /* see kd_device_record */
   bool reproducible;       /* determinism is run or world: kernels keep a fixed order of sums */
   bool tf32;               /* products of float32 may round their factors: kd_device_use_tf32 */
   kd_exchange_fn exchange; /* set by the trainer; NULL: one rank */
@@ -119,5 +129,13 @@ kd_status kd_device_open(const char *backend, int ordinal, int threads, bool rep
  * mantissa). KD_ERR_USAGE when the device does not know TF32. */
 kd_status kd_device_use_tf32(kd_device *device);
 void kd_device_close(kd_device *device);
+
+/* Records what `enqueue` puts on the device, for the backend's replay; nothing of it runs. Possible where the
+ * backend has record_start. Libraries do work at their first use that cannot be recorded: sequences run plainly
+ * KD_PLAIN_RUNS times before. KD_ERR_RUN: the device refuses, or something among it must wait; *recorded is NULL
+ * then. */
+enum { KD_PLAIN_RUNS = 2 };
+kd_status kd_device_record(kd_device *device, kd_status (*enqueue)(void *context), void *context,
+                           void **recorded);
 
 #endif

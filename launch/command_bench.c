@@ -27,6 +27,17 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static double rate_after(void *session, int64_t updates) {
+  return kd_rate_at(&((kd_session *)session)->config->optimizer.rate, updates);
+}
+
+/* Reads results until at most `most` steps are on their way. */
+static kd_status settle(kd_session *s, int most) {
+  kd_step_result result;
+  while (kd_replica_pending(s->replica) > most) KD_TRY(kd_replica_result(s->replica, &result));
+  return KD_OK;
+}
+
 /* One training step from the feeder, which starts a new epoch when the old one is used up. */
 static kd_status step(kd_session *s, kd_feeder *feeder, int64_t number, int64_t *rows) {
   int64_t epoch_steps = kd_feeder_steps(feeder);
@@ -37,13 +48,10 @@ static kd_status step(kd_session *s, kd_feeder *feeder, int64_t number, int64_t 
     KD_TRY(kd_feeder_start(feeder, &order, 0, epoch_steps));
   }
   kd_step_data data;
-  const float *tail;
-  double penalty;
   KD_TRY(kd_feeder_next(feeder, &data));
-  KD_TRY(kd_replica_gradients(s->replica, &data, number, &tail));
-  KD_TRY(kd_replica_penalty(s->replica, &penalty));
+  KD_TRY(kd_replica_step(s->replica, &data, number, rate_after, s));
   *rows = data.global_rows;
-  return kd_replica_update(s->replica, number, kd_rate_at(&s->config->optimizer.rate, number));
+  return KD_OK;
 }
 
 /* Steps of a device may go on when their call has returned: the total includes the wait for the last one. */
@@ -57,6 +65,8 @@ static kd_status measure(kd_session *s, kd_feeder *feeder, bench *b) {
     double start = kd_now();
     int64_t rows;
     KD_TRY(step(s, feeder, i, &rows));
+    bool edge = i == 0 || i + 1 == b->warmup || i + 1 == b->warmup + b->steps; /* what is timed is done */
+    KD_TRY(settle(s, edge ? 0 : kd_replica_ahead(s->replica)));
     if (i == 0) b->first_step = kd_since_process_start();
     if (i < b->warmup) continue;
     b->seconds[i - b->warmup] = kd_now() - start;

@@ -1,8 +1,8 @@
-/* Sums that the devices make themselves: over the passes of a rank, and in a group over ranks. The host
- * fetches the tail alone.
+/* Sums that the devices make themselves: over the passes of a rank, and in a group over ranks. The host reads
+ * the tail alone, some steps later.
  *
- * Nobody waits in a step but for the tail: buckets set out beside the backward pass, and the update's
- * launches come behind all of them. */
+ * Nobody waits in a step: buckets set out beside the backward pass, and the update's launches come behind all
+ * of them. */
 #include "trainer/replica_state.h"
 
 static size_t tail_bytes(const kd_replica *r) {
@@ -78,20 +78,22 @@ kd_status kd_device_sums_tail(kd_replica *r) {
   return add_up(r, 0, r->tail_floats);
 }
 
-static kd_status fetch_tail(kd_replica *r) {
-  kd_device *device = r->spec.device;
-  if (r->group) KD_TRY(kd_device_group_join(r->group));
-  return device->backend->download(device, r->reduce, r->sum, tail_bytes(r));
+static kd_status join(kd_replica *r) {
+  return r->group ? kd_device_group_join(r->group) : KD_OK;
 }
 
 kd_status kd_device_sums_finish(kd_replica *r) {
   /* A rank without leaves (more ranks than micro-shards) takes part in the sum all the same. */
   if (r->tree.begin == r->tree.end)
     for (int k = 0; k < r->buckets.count; k++) KD_TRY(start(r, k));
-  return fetch_tail(r);
+  return join(r);
 }
 
 kd_status kd_device_sums_finish_tail(kd_replica *r) {
   if (r->group) KD_TRY(kd_device_group_start(r->group, 0, 0, r->tail_floats));
-  return fetch_tail(r);
+  return join(r);
+}
+
+kd_status kd_device_sums_fetch_tail(kd_replica *r) {
+  return r->spec.device->backend->download(r->spec.device, r->reduce, r->sum, tail_bytes(r));
 }

@@ -21,9 +21,14 @@ int64_t kd_trainer_updates(const kd_trainer *t) {
   return t->iteration - kd_replica_loss_scale(t->replica).skipped;
 }
 
-double kd_trainer_rate(const kd_trainer *t) {
+static double rate_after(void *trainer, int64_t updates) {
+  const kd_trainer *t = trainer;
   const kd_rate *rate = &t->setup->optimizer->rate;
-  return rate->schedule.kind ? kd_rate_at(rate, kd_trainer_updates(t)) : t->rate;
+  return rate->schedule.kind ? kd_rate_at(rate, updates) : t->rate;
+}
+
+double kd_trainer_rate(const kd_trainer *t) {
+  return rate_after((void *)(uintptr_t)t, kd_trainer_updates(t));
 }
 
 void kd_report_message(const kd_trainer *t, const char *format, ...) {
@@ -42,18 +47,36 @@ static void update_logs(kd_trainer *t) {
   kd_totals_logs(&t->totals, t->logs.entries);
 }
 
-static kd_status checkpoint_due(kd_trainer *t) {
-  int64_t every = t->fit->checkpoint_steps;
-  return every > 0 && t->iteration % every == 0 ? kd_trainer_checkpoint(t, false) : KD_OK;
-}
-
 /* Keras goes on with a loss that is not finite; one line says so. */
-static void warn_of_nan(kd_trainer *t) {
+static void warn_of_nan(kd_trainer *t, int64_t iteration) {
   if (isfinite(t->step_loss) || t->nan_told) return;
   t->nan_told = true;
   kd_log(KD_LOG_WARNING,
          "the loss of step %lld is %g; training goes on (the callback TerminateOnNaN would end it)",
-         (long long)t->iteration, t->step_loss);
+         (long long)iteration + 1, t->step_loss);
+}
+
+/* Reads results until at most `most` steps are on their way. */
+static kd_status settle(kd_trainer *t, int most) {
+  while (kd_replica_pending(t->replica) > most) {
+    kd_step_result result;
+    KD_TRY(kd_replica_result(t->replica, &result));
+    t->step_loss = kd_totals_add(&t->totals, result.tail, result.rows, result.penalty);
+    t->stop_agreed |= result.stop;
+    if (!t->fit) continue;
+    warn_of_nan(t, result.iteration);
+    update_logs(t);
+    int64_t done = t->batch - kd_replica_pending(t->replica);
+    if (t->comm->rank == 0 && t->reporter->step) t->reporter->step(t->reporter->context, done, &t->logs);
+  }
+  return KD_OK;
+}
+
+static kd_status checkpoint_due(kd_trainer *t) {
+  int64_t every = t->fit->checkpoint_steps;
+  if (every <= 0 || t->iteration % every != 0) return KD_OK;
+  KD_TRY(settle(t, 0));
+  return kd_trainer_checkpoint(t, false);
 }
 
 /* The time that the watchdog expects of a step: the mean of the first epoch's so far. */
@@ -64,35 +87,43 @@ static void expect_steps(kd_trainer *t) {
   if (t->steps_timed <= LAST) t->steps_timed++;
 }
 
-kd_status kd_trainer_step(kd_trainer *t, const kd_step_data *data) {
-  const float *tail;
-  double penalty;
+static kd_status start_step(kd_trainer *t, const kd_step_data *data) {
   kd_comm_set_step(t->comm, t->iteration);
-  KD_TRY(kd_replica_gradients(t->replica, data, t->iteration, &tail));
-  KD_TRY(kd_replica_penalty(t->replica, &penalty));
-  t->step_loss = kd_totals_add(&t->totals, tail, data->global_rows, penalty);
-  KD_TRY(kd_replica_update(t->replica, t->iteration, kd_trainer_rate(t)));
+  KD_TRY(kd_replica_step(t->replica, data, t->iteration, rate_after, t));
   t->iteration++;
   return KD_OK;
 }
 
+kd_status kd_trainer_step(kd_trainer *t, const kd_step_data *data) {
+  KD_TRY(start_step(t, data));
+  return settle(t, 0);
+}
+
+/* Whether a callback wants the results of the step that has just begun. */
+static bool watched(const kd_trainer *t) {
+  for (int i = 0; i < t->fit->n_callbacks; i++) {
+    const kd_callback *callback = &t->fit->callbacks[i];
+    if (!callback->kind->batch_end) continue;
+    if (!callback->kind->watches || callback->kind->watches(callback)) return true;
+  }
+  return false;
+}
+
+/* Puts the next step on its way. Some steps later its results are read, at once where they are wanted and at the
+ * end of an epoch. */
 static kd_status train_step(kd_trainer *t) {
   kd_step_data data;
   if (t->fit->stop && *t->fit->stop) kd_replica_signal(t->replica);
   KD_TRY(kd_feeder_next(t->train_feeder, &data));
-  KD_TRY(kd_trainer_step(t, &data));
+  KD_TRY(start_step(t, &data));
   t->batch++;
-  warn_of_nan(t);
-  return KD_OK;
-}
-
-static bool stop_agreed(kd_trainer *t) {
-  return kd_replica_stop_agreed(t->replica);
+  return settle(t, t->batch == t->steps || watched(t) ? 0 : kd_replica_ahead(t->replica));
 }
 
 static kd_status save_and_stop(kd_trainer *t) {
   KD_CHECK(t->fit->checkpoint_folder, KD_ERR_STOPPED,
            "stopped by a signal; nothing is saved without a checkpoint folder");
+  KD_TRY(settle(t, 0));
   KD_TRY(kd_trainer_checkpoint(t, false));
   if (t->writer) KD_TRY(kd_checkpoint_writer_finish(t->writer));
   return kd_fail(KD_ERR_STOPPED, "stopped by a signal after step %lld of epoch %lld; continue with --resume",
@@ -121,14 +152,12 @@ static kd_status train_epoch(kd_trainer *t) {
   while (t->batch < t->steps) {
     KD_TRY(train_step(t));
     expect_steps(t);
-    update_logs(t);
-    if (t->comm->rank == 0 && t->reporter->step) t->reporter->step(t->reporter->context, t->batch, &t->logs);
     HOOK(t, batch_end, t->batch);
     if (t->batch < t->steps) KD_TRY(checkpoint_due(t));
-    if (stop_agreed(t)) return save_and_stop(t);
+    if (t->stop_agreed) return save_and_stop(t);
     if (t->stop_training) break;
   }
-  return KD_OK;
+  return settle(t, 0);
 }
 
 static bool validates(const kd_trainer *t) {

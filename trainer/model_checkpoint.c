@@ -150,11 +150,19 @@ static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const
   return status;
 }
 
+static bool watches(const kd_callback *self) {
+  const options *o = self->options;
+  const state *s = self->state;
+  return !by_epoch(o) && s->batches + 1 >= o->save_freq->integer;
+}
+
 static kd_status batch_end(kd_callback *self, kd_trainer *t, int64_t batch) {
   const options *o = self->options;
   state *s = self->state;
+  bool due = watches(self);
   (void)batch;
-  if (by_epoch(o) || ++s->batches < o->save_freq->integer) return KD_OK;
+  s->batches += !by_epoch(o);
+  if (!due) return KD_OK;
   s->batches = 0;
   return consider(self, t, t->epoch, &t->logs);
 }
@@ -193,6 +201,7 @@ const kd_callback_kind kd_callback_model_checkpoint = {
              .check = check},
     .state_size = sizeof(state),
     .batch_end = batch_end,
+    .watches = watches,
     .epoch_end = epoch_end,
     .save = save,
     .load = load,

@@ -253,6 +253,11 @@ static kd_status bind_kept(const kd_replica *r, kd_pass_plan *plan, const pass_g
   return KD_OK;
 }
 
+/* The record of a whole step holds the passes of training. */
+static bool recorded_by_step(const kd_replica *r, kd_mode mode) {
+  return r->whole && (mode == KD_MODE_TRAIN || mode == KD_MODE_COUNT);
+}
+
 static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   const kd_model *model = r->spec.model;
   size_t n = (size_t)(model->n_inputs + 6 * model->n_outputs + 5 * model->n_weights + 2 * model->n_kept +
@@ -265,11 +270,11 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
   for (int w = 0; w < model->n_weights; w++)
     bind(&b, p->built.weight[w], r->dry ? NULL : kd_replica_place(r, w));
   kd_step_values *values = r->values;
-  bind(&b, p->built.rng, r->dry ? NULL : values->rng);
-  bind(&b, p->inv_rows, r->dry ? NULL : &values->inv_rows);
+  bind(&b, p->built.rng, r->dry ? NULL : values->given.rng);
+  bind(&b, p->inv_rows, r->dry ? NULL : &values->given.inv_rows);
   bind(&b, p->loss_scale, r->dry ? NULL : &values->loss_scale);
-  bind(&b, p->share, r->dry ? NULL : &values->share);
-  if (plan->mode != KD_MODE_PREDICT) bind(&b, p->emitted.first, r->dry ? NULL : &values->first);
+  bind(&b, p->share, r->dry ? NULL : &values->given.share);
+  if (plan->mode != KD_MODE_PREDICT) bind(&b, p->emitted.first, r->dry ? NULL : &values->given.first);
   for (int o = 0; plan->mode == KD_MODE_TRAIN && o < model->n_outputs; o++) {
     bind(&b, p->emitted.inv_count[o], r->dry ? NULL : &r->inv_count[o]);
     bind(&b, p->emitted.slope[o], r->dry ? NULL : kd_replica_slope(r, &r->spec.objective->outputs[o]));
@@ -291,7 +296,7 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
                        .on_mark = kd_passes_on_mark,
                        .mark_context = r,
                        .recompute = r->spec.recompute,
-                       .repeats = r->on_device && !r->group && !r->exchanges,
+                       .repeats = !recorded_by_step(r, plan->mode) && !r->group && !(r->exchanges && r->spec.comm->size > 1),
                        .dry = r->dry};
   return kd_plan_compile(&spec, &plan->plan);
 }

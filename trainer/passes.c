@@ -20,24 +20,39 @@ static size_t sample_bytes(const kd_pass_plan *plan, int field) {
   return plan->feed_bytes[field] / (size_t)plan->rows;
 }
 
-static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data, int64_t begin, int64_t end,
-                          kd_pass_plan **used) {
-  kd_pass_plan *plan;
+/* Writes `given` where plans read it. */
+static kd_status give(kd_replica *r) {
+  return r->spec.device->backend->upload(r->spec.device, &r->values->given, &r->given, sizeof r->given);
+}
+
+/* The passes of a step that count feed the same fields: uploads of their own. */
+static kd_status feed_field(kd_replica *r, const kd_pass_plan *plan, int i, const void *rows) {
   kd_device *device = r->spec.device;
-  KD_TRY(kd_passes_get(r, mode, end - begin, &plan));
+  if (!r->apart) return device->backend->upload(device, plan->feed[i], rows, plan->feed_bytes[i]);
+  int number = plan->mode == KD_MODE_COUNT ? plan->n_fields + i : i;
+  return device->backend->feed(device, number, plan->feed[i], rows, plan->feed_bytes[i]);
+}
+
+/* What the pass over the rows [begin, end) reads. */
+static kd_status feed_rows(kd_replica *r, const kd_pass_plan *plan, const kd_step_data *data, int64_t begin,
+                           int64_t end) {
   for (int i = 0; i < plan->n_fields; i++) {
     if (!plan->feed[i]) continue;
     const char *rows = (const char *)data->field[i] + (size_t)begin * sample_bytes(plan, i);
-    KD_TRY(device->backend->upload(device, plan->feed[i], rows, plan->feed_bytes[i]));
+    KD_TRY(feed_field(r, plan, i, rows));
   }
-  kd_step_values *values = r->values;
-  uint32_t sample = (uint32_t)(data->first + begin);
-  float share = (float)((double)(end - begin) / (double)data->global_rows);
-  KD_TRY(device->backend->upload(device, &values->rng[KD_RNG_SAMPLE], &sample, sizeof sample));
-  KD_TRY(device->backend->upload(device, &values->share, &share, sizeof share));
-  float first = (float)sample;
-  KD_TRY(device->backend->upload(device, &values->first, &first, sizeof first));
-  KD_TRY(kd_kept_load(r, plan, begin));
+  r->given.rng[KD_RNG_SAMPLE] = (uint32_t)(data->first + begin);
+  r->given.share = (float)((double)(end - begin) / (double)data->global_rows);
+  r->given.first = (float)r->given.rng[KD_RNG_SAMPLE];
+  KD_TRY(give(r));
+  return kd_kept_load(r, plan, begin);
+}
+
+static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data, int64_t begin, int64_t end,
+                          kd_pass_plan **used) {
+  kd_pass_plan *plan;
+  KD_TRY(kd_passes_get(r, mode, end - begin, &plan));
+  KD_TRY(feed_rows(r, plan, data, begin, end));
   if (used) *used = plan;
   r->in_pass = true;
   kd_status status = kd_plan_run(plan->plan, r->version);
@@ -70,29 +85,28 @@ void kd_replica_signal(kd_replica *r) {
   r->signal = 1.0f;
 }
 
-bool kd_replica_stop_agreed(const kd_replica *r) {
-  return r->reduce[r->spec.objective->n_tail] > 0.0f;
-}
-
-/* A pass without rows gives zeros, so that the sum keeps its form. */
-static kd_status run_empty(kd_replica *r, int64_t floats) {
+/* A pass without rows gives zeros, so that the sum keeps its form. The signal stays. */
+static kd_status give_zeros(kd_replica *r, int64_t floats) {
   kd_device *device = r->spec.device;
-  KD_TRY(device->backend->clear(device, r->leaf, (size_t)floats * sizeof(float)));
-  KD_TRY(set_signal(r));
-  if (!r->training) return KD_OK;
-  if (r->exchanges && device->exchange) KD_TRY(exchange_zeros(r));
-  for (int k = 0; k < r->buckets.count; k++) KD_TRY(kd_passes_on_mark(r, k));
+  int64_t signal = r->spec.objective->n_tail;
+  KD_TRY(device->backend->clear(device, r->leaf, (size_t)signal * sizeof(float)));
+  KD_TRY(device->backend->clear(device, r->leaf + signal + 1, (size_t)(floats - signal - 1) * sizeof(float)));
+  for (int k = 0; r->training && k < r->buckets.count; k++) KD_TRY(kd_passes_on_mark(r, k));
   return KD_OK;
 }
 
-static kd_status set_step(kd_replica *r, const kd_step_data *data, int64_t step) {
+static kd_status run_empty(kd_replica *r, int64_t floats) {
+  if (r->training && r->exchanges && r->spec.device->exchange) KD_TRY(exchange_zeros(r));
+  return give_zeros(r, floats);
+}
+
+kd_status kd_passes_start(kd_replica *r, const kd_step_data *data, int64_t step) {
   KD_TRY(kd_kept_check(r, data));
-  kd_device *device = r->spec.device;
-  uint32_t words[] = {(uint32_t)r->spec.seed ^ (uint32_t)(r->spec.seed >> 32), (uint32_t)step,
-                      (uint32_t)((uint64_t)step >> 32)};
-  float inv_rows = (float)(1.0 / (double)data->global_rows);
-  KD_TRY(device->backend->upload(device, r->values->rng, words, sizeof words));
-  return device->backend->upload(device, &r->values->inv_rows, &inv_rows, sizeof inv_rows);
+  r->given.rng[KD_RNG_SEED] = (uint32_t)r->spec.seed ^ (uint32_t)(r->spec.seed >> 32);
+  r->given.rng[KD_RNG_STEP_LO] = (uint32_t)step;
+  r->given.rng[KD_RNG_STEP_HI] = (uint32_t)((uint64_t)step >> 32);
+  r->given.inv_rows = (float)(1.0 / (double)data->global_rows);
+  return KD_OK;
 }
 
 /* The rows of pass `pass`, counted from this rank's first row. */
@@ -123,8 +137,8 @@ static kd_status run_passes(kd_replica *r, kd_mode mode, const kd_step_data *dat
     r->last_pass = r->pass == last;
     r->next_bucket = 0;
     memset(r->bucket_ready, 0, (size_t)r->buckets.count * sizeof(bool));
+    KD_TRY(set_signal(r));
     if (end > begin) {
-      KD_TRY(set_signal(r));
       KD_TRY(run_rows(r, mode, data, begin, end, NULL));
     } else {
       KD_TRY(run_empty(r, r->training ? r->n_reduce : r->tail_floats));
@@ -145,13 +159,13 @@ static kd_status set_slope(kd_replica *r, const kd_output_loss *output) {
                                  (size_t)output->n_state * sizeof(float));
 }
 
-/* Counted outputs: their counts over the global batch, before anything is divided by them; and the states of
- * losses of whole batches. */
-static kd_status count(kd_replica *r, const kd_step_data *data) {
+/* Counted outputs: their counts over the global batch are summed, nothing is divided by them before; and so are
+ * the states of losses of whole batches. */
+static kd_status invert_counts(kd_replica *r) {
   const kd_objective *objective = r->spec.objective;
-  if (!kd_objective_counts(objective)) return KD_OK;
-  KD_TRY(run_passes(r, KD_MODE_COUNT, data));
   KD_TRY(kd_sums_finish_tail(r));
+  if (r->updates.inverse) return kd_plan_run(r->updates.inverse, 0);
+  if (r->on_device) KD_TRY(kd_device_sums_fetch_tail(r));
   kd_device *device = r->spec.device;
   for (int o = 0; o < objective->n_outputs; o++) {
     float counted = r->reduce[objective->count_tail + o], inverse = counted != 0 ? 1 / counted : 0;
@@ -161,32 +175,86 @@ static kd_status count(kd_replica *r, const kd_step_data *data) {
   return KD_OK;
 }
 
-kd_status kd_replica_gradients(kd_replica *r, const kd_step_data *data, int64_t step, const float **tail) {
+static kd_status count(kd_replica *r, const kd_step_data *data) {
+  if (!kd_objective_counts(r->spec.objective)) return KD_OK;
+  KD_TRY(run_passes(r, KD_MODE_COUNT, data));
+  return invert_counts(r);
+}
+
+static kd_status clear_unused(kd_replica *r) {
   kd_device *device = r->spec.device;
-  KD_TRY(set_step(r, data, step));
-  KD_TRY(kd_updates_prepare(r));
-  KD_TRY(count(r, data));
   for (int i = 0; i < r->n_unused; i++) {
     const kd_weight *weight = &r->spec.model->weights[r->unused[i]];
     KD_TRY(device->backend->clear(device, kd_replica_gradient(r, r->leaf, r->unused[i]),
                                   (size_t)weight->count * sizeof(float)));
   }
+  return KD_OK;
+}
+
+/* Weights that change before a step. */
+static kd_status prepare(kd_replica *r) {
+  return r->updates.prepare ? kd_plan_run(r->updates.prepare, 0) : KD_OK;
+}
+
+kd_status kd_passes_gradients(kd_replica *r, const kd_step_data *data) {
+  KD_TRY(prepare(r));
+  KD_TRY(count(r, data));
+  KD_TRY(clear_unused(r));
   KD_TRY(run_passes(r, KD_MODE_TRAIN, data));
-  *tail = r->reduce;
+  return kd_sums_finish(r);
+}
+
+/* --- a step as a whole: one pass, and where outputs are counted one before it --- */
+
+static kd_status feed_mode(kd_replica *r, kd_mode mode, const kd_step_data *data) {
+  kd_pass_plan *plan;
+  if (data->rows == 0) return KD_OK;
+  KD_TRY(kd_passes_get(r, mode, data->rows, &plan));
+  return feed_rows(r, plan, data, 0, data->rows);
+}
+
+kd_status kd_passes_feed(kd_replica *r, const kd_step_data *data) {
+  if (kd_objective_counts(r->spec.objective)) KD_TRY(feed_mode(r, KD_MODE_COUNT, data));
+  KD_TRY(feed_mode(r, KD_MODE_TRAIN, data));
+  if (data->rows == 0) KD_TRY(give(r));
+  return set_signal(r);
+}
+
+static kd_status enqueue_mode(kd_replica *r, kd_mode mode, const kd_step_data *data) {
+  kd_pass_plan *plan;
+  r->training = mode == KD_MODE_TRAIN;
+  r->next_bucket = 0;
+  memset(r->bucket_ready, 0, (size_t)r->buckets.count * sizeof(bool));
+  if (data->rows == 0) return give_zeros(r, r->training ? r->n_reduce : r->tail_floats);
+  KD_TRY(kd_passes_get(r, mode, data->rows, &plan));
+  return kd_plan_run(plan->plan, r->version);
+}
+
+kd_status kd_passes_enqueue(kd_replica *r, const kd_step_data *data) {
+  r->last_pass = true;
+  r->pass = r->tree.begin;
+  KD_TRY(prepare(r));
+  if (kd_objective_counts(r->spec.objective)) {
+    KD_TRY(enqueue_mode(r, KD_MODE_COUNT, data));
+    KD_TRY(invert_counts(r));
+  }
+  KD_TRY(clear_unused(r));
+  KD_TRY(enqueue_mode(r, KD_MODE_TRAIN, data));
   return kd_sums_finish(r);
 }
 
 kd_status kd_replica_evaluate(kd_replica *r, const kd_step_data *data, const float **tail) {
-  KD_TRY(set_step(r, data, 0));
+  KD_TRY(kd_passes_start(r, data, 0));
   KD_TRY(run_passes(r, KD_MODE_EVALUATE, data));
   KD_TRY(kd_sums_finish_tail(r));
+  if (r->on_device) KD_TRY(kd_device_sums_fetch_tail(r));
   *tail = r->reduce;
   return KD_OK;
 }
 
 kd_status kd_replica_predict(kd_replica *r, const kd_step_data *data, const float **output) {
   if (data->rows == 0) return KD_OK;
-  KD_TRY(set_step(r, data, 0));
+  KD_TRY(kd_passes_start(r, data, 0));
   kd_pass_plan *plan;
   KD_TRY(run_rows(r, KD_MODE_PREDICT, data, 0, data->rows, &plan));
   kd_device *device = r->spec.device;

@@ -124,6 +124,7 @@ static kd_status allocate(kd_replica *r) {
       KD_TRY(device->backend->alloc(device, accumulated_bytes(r), (void **)&r->accumulated));
   }
   KD_TRY(kd_sums_alloc(r));
+  KD_TRY(kd_reports_alloc(r));
   return kd_used_rows_alloc(r);
 }
 
@@ -170,9 +171,17 @@ static kd_status create_reducers(kd_replica *r) {
   return kd_reducer_create(r->spec.comm, r->reduce, &tail, &r->tail_reducer);
 }
 
+static bool is_whole(const kd_replica *r) {
+  bool one_pass = !r->own_leaf && r->tree.end - r->tree.begin == 1, kept = r->spec.model->n_kept > 0;
+  const kd_objective *objective = r->spec.objective;
+  if (objective && objective->n_tail > objective->n_logged) return false; /* the host computes slopes */
+  return r->on_device && !r->group && one_pass && !kept;
+}
+
 static kd_status lay_out(kd_replica *r) {
   KD_TRY(plan_passes(r));
   KD_TRY(kd_sums_choose(r));
+  r->records = r->spec.device->backend->record_start != NULL;
   plan_front(r);
   KD_TRY(kd_passes_order(r));
   r->n_weight = r->spec.model->trainable_floats;
@@ -181,8 +190,10 @@ static kd_status lay_out(kd_replica *r) {
   r->bucket_ready = kd_pool_alloc(r->pool, (size_t)r->buckets.count + 1, sizeof(bool));
   size_t partials = (size_t)(r->tree.n_slots > 1 ? r->tree.n_slots : 1);
   /* All ranks ask for the same size, although their numbers of partial sums may differ. */
-  int64_t most = (int64_t)partials;
+  int64_t most = (int64_t)partials, whole = is_whole(r);
   KD_TRY(kd_comm_reduce_i64(r->spec.comm, KD_COMM_MAX, &most, 1));
+  KD_TRY(kd_comm_reduce_i64(r->spec.comm, KD_COMM_MIN, &whole, 1));
+  r->whole = whole;
   r->reduce_bytes = (size_t)most * (size_t)(r->n_reduce ? r->n_reduce : 1) * sizeof(float);
   return KD_OK;
 }
@@ -218,7 +229,7 @@ static kd_status connect_exchange(kd_replica *r) {
 }
 
 static kd_status start(kd_replica *r) {
-  kd_loss_scale_start(r);
+  KD_TRY(kd_loss_scale_start(r));
   KD_TRY(lay_out(r));
   KD_TRY(connect_exchange(r));
   KD_TRY(kd_kept_create(r));
@@ -257,6 +268,8 @@ void kd_replica_destroy(kd_replica *r) {
   if (device->exchange_context == r) device->exchange = NULL;
   kd_reducer_destroy(r->reducer);
   kd_reducer_destroy(r->tail_reducer);
+  kd_reports_free(r);
+  kd_repeated_free(r);
   kd_passes_free(r);
   kd_updates_free(r);
   kd_used_rows_free(r);

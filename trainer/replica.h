@@ -8,7 +8,9 @@
  * Passes: the rows of a step that this rank computes are cut into passes: one per micro-shard under
  * determinism = world (leaves of the fixed tree), else as many as micro_batch asks for. Each pass runs one
  * plan; its sums are added in tree order as soon as a bucket is written, and the bucket is posted to the
- * reducer in the last pass. */
+ * reducer in the last pass.
+ *
+ * Steps: kd_replica_step puts one on its way, kd_replica_result reads what it gave. */
 #ifndef KD_REPLICA_H
 #define KD_REPLICA_H
 
@@ -72,7 +74,7 @@ kd_status kd_replica_get_kept(kd_replica *replica, int number, float *values);
 void kd_replica_put_kept(kd_replica *replica, int number, const float *values);
 
 /* The state of a scaled loss (LossScaleOptimizer): the present factor, finite steps since it changed, and
- * steps that changed no weight because gradients were not finite. */
+ * steps that changed no weight because gradients were not finite; after the last step whose result was read. */
 typedef struct kd_loss_scale {
   double scale;
   int64_t good_steps, skipped;
@@ -86,18 +88,36 @@ typedef struct kd_step_data {
   void *const *field;
 } kd_step_data;
 
-/* Forward and backward over this rank's rows, and the sum over all ranks; *tail points to the objective's
- * tail. step: the global step (random numbers depend on it). Collective. */
-kd_status kd_replica_gradients(kd_replica *replica, const kd_step_data *data, int64_t step,
-                               const float **tail);
-/* This rank wishes to stop (a signal came). The next kd_replica_gradients tells all ranks: then
- * kd_replica_stop_agreed is true on all of them or on none. */
+/* The learning rate after so many micro-steps that were not skipped. */
+typedef double (*kd_rate_fn)(void *context, int64_t updates);
+
+/* One training step: forward and backward over this rank's rows, the sum over all ranks, then the update:
+ * statistics move, gradients accumulate, and every `accumulation` steps it clips, decays and updates. iteration:
+ * micro-steps before this one, also skipped ones; random numbers depend on it. rate is called at once. The data are
+ * free when it returns; a device with memory of its own may still compute. Collective; the same bits on all ranks,
+ * and however many steps are on their way. */
+kd_status kd_replica_step(kd_replica *replica, const kd_step_data *data, int64_t iteration, kd_rate_fn rate,
+                          void *context);
+
+/* What a step gives. */
+typedef struct kd_step_result {
+  int64_t iteration, rows; /* rows of the global batch */
+  const float *tail;       /* the objective's, summed over all ranks; until the next kd_replica_step */
+  double penalty;          /* of the weights before the update */
+  bool stop;               /* some rank wished to stop */
+} kd_step_result;
+
+/* Steps whose results were not read. Before the next kd_replica_step they must be at most kd_replica_ahead: 0
+ * where memory is the host's, else KD_STEPS_AHEAD, but 0 when whether a step accumulates depends on the results of
+ * the one before, and in a group, so that a sum that does not end is found in its step. All ranks read at the same steps. */
+enum { KD_STEPS_AHEAD = 2 };
+int kd_replica_pending(const kd_replica *replica);
+int kd_replica_ahead(const kd_replica *replica);
+/* Waits for the oldest of them, at least one is there. */
+kd_status kd_replica_result(kd_replica *replica, kd_step_result *result);
+
+/* This rank wishes to stop (a signal came). The next kd_replica_step tells all ranks by its result. */
 void kd_replica_signal(kd_replica *replica);
-bool kd_replica_stop_agreed(const kd_replica *replica);
-/* Moves statistics, accumulates, and every `accumulation` steps clips, decays and updates with the rate of
- * that step. iteration: micro-steps done before this one, also skipped ones. rate: the present learning rate.
- * Local; the same bits on all ranks. */
-kd_status kd_replica_update(kd_replica *replica, int64_t iteration, double rate);
 /* The end of training: moving averages (use_ema) become the weights. Local; the same bits on all ranks. */
 kd_status kd_replica_finalize(kd_replica *replica);
 /* Forward only, with losses and metrics: the tail summed over all ranks. Collective. */

@@ -36,37 +36,24 @@ static kd_status compile_prepared(kd_replica *r, const kd_graph *graph, const kd
   return kd_plan_compile(&spec, &r->updates.prepare);
 }
 
-/* gradients / scale in place, and whether all of them are finite: then their extremes are. */
-static kd_status compile_unscale(kd_replica *r) {
-  if (!r->scaled) return KD_OK;
-  kd_update_builder b;
-  kd_update_start(&b, r, "loss scale");
-  kd_graph *g = b.graph;
-  kd_sym scale = kd_update_fed(&b, KD_SCALAR, &r->values->loss_scale, "loss_scale");
-  kd_sym gradient = kd_update_fed(&b, kd_update_range(r), kd_update_gradients(r), "gradients");
-  kd_sym most = kd_unary(g, KD_PW_FINITE, kd_reduce_all(g, KD_REDUCE_MAX, gradient));
-  kd_sym least = kd_unary(g, KD_PW_FINITE, kd_reduce_all(g, KD_REDUCE_MIN, gradient));
-  kd_update_result(&b, kd_mul(g, most, least), &r->values->finite);
-  kd_update_result(&b, kd_div(g, gradient, scale), kd_update_gradients(r));
-  return kd_update_finish(&b, &r->updates.unscale);
-}
-
 /* Micro-steps of gradient accumulation: sums, and at the last one the mean (Keras: (sum + gradient) / n). */
 static kd_status compile_accumulation(kd_replica *r) {
   if (r->spec.optimizer->accumulation == 1) return KD_OK;
   kd_update_builder b;
   kd_update_start(&b, r, "accumulation");
+  kd_update_guard(&b);
   kd_sym sum = kd_update_fed(&b, kd_update_range(r), r->accumulated, "accumulated");
   kd_sym gradient = kd_update_fed(&b, kd_update_range(r), kd_update_gradients(r), "gradients");
-  kd_update_result(&b, kd_add(b.graph, sum, gradient), r->accumulated);
+  kd_update_replace(&b, kd_add(b.graph, sum, gradient), sum, KD_F32, r->accumulated);
   KD_TRY(kd_update_finish(&b, &r->updates.accumulate));
   kd_update_start(&b, r, "accumulation");
+  kd_update_guard(&b);
   sum = kd_update_fed(&b, kd_update_range(r), r->accumulated, "accumulated");
   gradient = kd_update_fed(&b, kd_update_range(r), kd_update_gradients(r), "gradients");
   kd_sym mean =
       kd_scale(b.graph, kd_add(b.graph, sum, gradient), 1.0 / (double)r->spec.optimizer->accumulation);
   kd_update_result(&b, mean, kd_update_gradients(r));
-  kd_update_result(&b, kd_full(b.graph, kd_update_range(r), 0.0), r->accumulated);
+  kd_update_replace(&b, kd_full(b.graph, kd_update_range(r), 0.0), sum, KD_F32, r->accumulated);
   return kd_update_finish(&b, &r->updates.finish);
 }
 
@@ -116,6 +103,7 @@ static kd_status compile_adjust(kd_replica *r) {
 static kd_status compile_constraints(kd_replica *r) {
   kd_update_builder b;
   kd_update_start(&b, r, "constraints");
+  kd_update_guard(&b);
   int results = 0;
   for (int w = 0; w < r->spec.model->n_weights; w++) {
     const kd_weight *weight = &r->spec.model->weights[w];
@@ -124,7 +112,7 @@ static kd_status compile_constraints(kd_replica *r) {
     kd_graph_scope(b.graph, weight->path);
     kd_sym values = kd_cast(b.graph, kd_update_weight(&b, w), KD_F32);
     kd_sym held = kind->project(b.graph, weight->constraint.options, values);
-    kd_update_result(&b, kd_cast(b.graph, held, weight->dtype), kd_replica_place(r, w));
+    kd_update_replace(&b, held, values, weight->dtype, kd_replica_place(r, w));
     results++;
   }
   if (results == 0) {
@@ -168,8 +156,9 @@ kd_status kd_updates_compile(kd_replica *r) {
   if (status == KD_OK) status = compile_prepared(r, graph, &built);
   kd_graph_destroy(graph);
   KD_TRY(status);
+  KD_TRY(kd_update_compile_inverse(r));
   if (r->n_weight == 0) return KD_OK;
-  KD_TRY(compile_unscale(r));
+  KD_TRY(kd_update_compile_scale(r));
   KD_TRY(compile_accumulation(r));
   KD_TRY(compile_adjust(r));
   KD_TRY(kd_update_compile_averages(r));
@@ -179,75 +168,7 @@ kd_status kd_updates_compile(kd_replica *r) {
 
 void kd_updates_free(kd_replica *r) {
   kd_updates *u = &r->updates;
-  kd_plan *plans[] = {u->prepare, u->moving,  u->unscale, u->accumulate, u->finish,   u->adjust,
-                      u->update,  u->penalty, u->average, u->finalize,   u->constrain};
+  kd_plan *plans[] = {u->prepare, u->inverse, u->moving, u->unscale, u->choose,  u->accumulate,
+                      u->finish,  u->adjust,  u->update, u->penalty, u->average, u->finalize, u->constrain};
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
-}
-
-static kd_status run(kd_plan *plan) {
-  return plan ? kd_plan_run(plan, 0) : KD_OK;
-}
-
-kd_status kd_updates_prepare(kd_replica *r) {
-  if (!r->updates.prepare) return KD_OK;
-  r->version++;
-  return run(r->updates.prepare);
-}
-
-kd_status kd_replica_penalty(kd_replica *r, double *penalty) {
-  *penalty = 0;
-  if (!r->updates.penalty) return KD_OK;
-  KD_TRY(run(r->updates.penalty));
-  float value;
-  KD_TRY(r->spec.device->backend->download(r->spec.device, &value, &r->values->penalty, sizeof value));
-  *penalty = (double)value;
-  return KD_OK;
-}
-
-static kd_status set_values(kd_replica *r, int64_t t, double rate) {
-  const kd_optimizer *optimizer = r->spec.optimizer;
-  kd_device *device = r->spec.device;
-  float single = (float)rate, values[KD_MAX_UPDATE_VALUES] = {0};
-  optimizer->kind->values(optimizer->common, rate, t, values);
-  KD_TRY(device->backend->upload(device, &r->values->rate, &single, sizeof single));
-  return device->backend->upload(device, r->values->update, values, sizeof values);
-}
-
-/* iterations: updates before this one, as Keras's optimizer counts them. */
-static kd_status run_averages(kd_replica *r, int64_t iterations) {
-  const kd_optimizer_common *common = r->spec.optimizer->common;
-  if (!r->updates.average) return KD_OK;
-  int64_t every = common->ema_overwrite_frequency;
-  float momentum = iterations == 0 ? 0.0f : (float)common->ema_momentum;
-  float overwrite = every != KD_UNSET_INT && (iterations + 1) % every == 0;
-  kd_device *device = r->spec.device;
-  KD_TRY(device->backend->upload(device, &r->values->momentum, &momentum, sizeof momentum));
-  KD_TRY(device->backend->upload(device, &r->values->overwrite, &overwrite, sizeof overwrite));
-  return run(r->updates.average);
-}
-
-static kd_status run_rule(kd_replica *r, int64_t t, double rate) {
-  KD_TRY(set_values(r, t, rate));
-  KD_TRY(run(r->updates.finish));
-  KD_TRY(run(r->updates.adjust));
-  return run(r->updates.update);
-}
-
-kd_status kd_replica_update(kd_replica *r, int64_t iteration, double rate) {
-  int64_t n = r->spec.optimizer->accumulation;
-  bool apply;
-  r->version++;
-  KD_TRY(run(r->updates.moving));
-  iteration -= r->scale.skipped;
-  KD_TRY(kd_loss_scale_unscale(r, &apply));
-  if (!apply) return KD_OK;
-  KD_TRY((iteration + 1) % n != 0 ? run(r->updates.accumulate) : run_rule(r, iteration / n + 1, rate));
-  KD_TRY(run_averages(r, iteration / n));
-  return run(r->updates.constrain);
-}
-
-kd_status kd_replica_finalize(kd_replica *r) {
-  if (!r->updates.finalize) return KD_OK;
-  r->version++;
-  return run(r->updates.finalize);
 }

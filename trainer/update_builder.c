@@ -3,7 +3,7 @@
 void kd_update_start(kd_update_builder *b, kd_replica *r, const char *scope) {
   size_t ranges = 2 * (size_t)r->spec.model->n_weights + 1;
   size_t n = (4 + 2 * KD_MAX_SLOTS) * ranges + KD_MAX_UPDATE_VALUES + 16;
-  *b = (kd_update_builder){.replica = r, .graph = kd_graph_create()};
+  *b = (kd_update_builder){.replica = r, .graph = kd_graph_create(), .finite = KD_NO_SYM};
   b->bindings = kd_pool_alloc(b->graph->pool, n, sizeof(kd_binding));
   kd_graph_scope(b->graph, scope);
 }
@@ -13,8 +13,7 @@ kd_status kd_update_finish(kd_update_builder *b, kd_plan **plan) {
   kd_plan_spec spec = {.graph = b->graph,
                        .device = b->replica->spec.device,
                        .n_bindings = b->n,
-                       .bindings = b->bindings,
-                       .repeats = true};
+                       .bindings = b->bindings};
   if (status == KD_OK) status = kd_plan_compile(&spec, plan);
   kd_graph_destroy(b->graph);
   return status;
@@ -38,6 +37,20 @@ kd_sym kd_update_weight(kd_update_builder *b, int w) {
 
 void kd_update_result(kd_update_builder *b, kd_sym sym, void *address) {
   b->bindings[b->n++] = (kd_binding){sym, address};
+}
+
+void kd_update_guard(kd_update_builder *b) {
+  kd_replica *r = b->replica;
+  if (r->guarded) b->finite = kd_update_fed(b, KD_SCALAR, &r->values->finite, "finite");
+}
+
+void kd_update_replace(kd_update_builder *b, kd_sym sym, kd_sym old, kd_dtype dtype, void *address) {
+  if (b->finite != KD_NO_SYM) sym = kd_select(b->graph, b->finite, sym, old);
+  kd_update_result(b, kd_cast(b->graph, sym, dtype), address);
+}
+
+kd_update_values *kd_update_scalars(const kd_replica *r) {
+  return r->guarded ? &r->values->chosen : &r->values->given.update[0];
 }
 
 kd_shape kd_update_range(const kd_replica *r) {

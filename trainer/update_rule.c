@@ -4,6 +4,7 @@
  * all ranks, is rounded to that type once, when the rule reads it; the rule computes in float32 and what it
  * gives is rounded when it is stored. */
 #include <math.h>
+#include <string.h>
 
 #include "trainer/update_builder.h"
 
@@ -54,13 +55,15 @@ static void emit_rule(kd_update_builder *b, const kd_update_run *run, kd_shape s
   for (int v = 0; v < optimizer->kind->n_values; v++) u.value[v] = scalars->value[v];
   u.w = u.before = fed_as_float(b, run->dtype, shape, weights, "weights");
   feed_slots(b, run, shape, &u);
+  kd_sym slot[KD_MAX_SLOTS];
+  memcpy(slot, u.slot, sizeof slot);
   if (decay != KD_UNSET_FLOAT && decay != 0)
     u.w = kd_sub(g, u.w, kd_mul(g, kd_scale(g, u.w, decay), scalars->rate));
   optimizer->kind->update(g, optimizer->common, &u);
-  kd_update_result(b, kd_cast(g, u.w, run->dtype), weights);
+  kd_update_replace(b, u.w, u.before, run->dtype, weights);
   for (int s = 0; s < optimizer->n_rule_slots; s++)
     if (u.slot[s] != KD_NO_SYM)
-      kd_update_result(b, kd_cast(g, u.slot[s], run->dtype), kd_replica_slots(r, s, run->place));
+      kd_update_replace(b, u.slot[s], slot[s], run->dtype, kd_replica_slots(r, s, run->place));
 }
 
 /* The place of one weight as a run. */
@@ -126,10 +129,12 @@ static void emit_tables(kd_update_builder *b, const rule_scalars *scalars) {
 kd_status kd_update_compile_rule(kd_replica *r) {
   const kd_optimizer *optimizer = r->spec.optimizer;
   kd_update_builder b;
+  kd_update_values *values = kd_update_scalars(r);
   kd_update_start(&b, r, optimizer->kind->base.name);
-  rule_scalars scalars = {.rate = kd_update_fed(&b, KD_SCALAR, &r->values->rate, "rate")};
+  kd_update_guard(&b);
+  rule_scalars scalars = {.rate = kd_update_fed(&b, KD_SCALAR, &values->rate, "rate")};
   for (int v = 0; v < optimizer->kind->n_values; v++)
-    scalars.value[v] = kd_update_fed(&b, KD_SCALAR, &r->values->update[v], "value");
+    scalars.value[v] = kd_update_fed(&b, KD_SCALAR, &values->rule[v], "value");
   if (r->n_tables > 0)
     emit_tables(&b, &scalars);
   else
@@ -149,8 +154,9 @@ static void emit_average(kd_update_builder *b, const kd_update_run *run, kd_sym 
   kd_sym old = kd_update_stored(b, run->dtype, shape, at, "average");
   kd_sym seen = kd_mul(g, weights, kd_sub(g, kd_const(g, 1), momentum));
   kd_sym average = kd_cast(g, kd_add(g, kd_mul(g, old, momentum), seen), run->dtype);
-  kd_update_result(b, average, at);
-  if (overwrite != KD_NO_SYM) kd_update_result(b, kd_select(g, overwrite, average, weights), weights_at);
+  kd_update_replace(b, average, old, run->dtype, at);
+  if (overwrite != KD_NO_SYM)
+    kd_update_replace(b, kd_select(g, overwrite, average, weights), weights, run->dtype, weights_at);
 }
 
 /* Moving averages of the weights, after each batch: average = momentum * average + (1 - momentum) * weight,
@@ -160,10 +166,12 @@ kd_status kd_update_compile_averages(kd_replica *r) {
   if (!common->use_ema) return KD_OK;
   kd_update_builder b;
   kd_update_run run;
+  kd_update_values *values = kd_update_scalars(r);
   kd_update_start(&b, r, "averages");
-  kd_sym momentum = kd_update_fed(&b, KD_SCALAR, &r->values->momentum, "momentum"), overwrite = KD_NO_SYM;
+  kd_update_guard(&b);
+  kd_sym momentum = kd_update_fed(&b, KD_SCALAR, &values->momentum, "momentum"), overwrite = KD_NO_SYM;
   if (common->ema_overwrite_frequency != KD_UNSET_INT)
-    overwrite = kd_update_fed(&b, KD_SCALAR, &r->values->overwrite, "overwrite");
+    overwrite = kd_update_fed(&b, KD_SCALAR, &values->overwrite, "overwrite");
   for (int64_t at = 0; at < r->n_weight; at += run.count) {
     run = kd_update_run_from(r, at, r->n_weight);
     emit_average(&b, &run, momentum, overwrite);

@@ -37,6 +37,7 @@ static kd_status describe(kd_cuda *cuda) {
 static kd_status make_streams(kd_cuda *cuda) {
   KD_CUDA(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "a stream");
   KD_CUDA(cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking), "a stream");
+  KD_CUDA(cudaStreamCreateWithFlags(&cuda->feeding, cudaStreamNonBlocking), "a stream");
   KD_CUDA(cudaEventCreateWithFlags(&cuda->reached, cudaEventDisableTiming), "an event");
   return KD_OK;
 }
@@ -57,11 +58,13 @@ static void cuda_close(kd_device *device) {
   if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
   kd_modules_close(cuda);
   kd_cuda_memory_close(cuda);
+  kd_cuda_feed_close(cuda);
   kd_dnn_forget(cuda->dnn_device);
   if (cuda->dnn) (void)cudnnDestroy(cuda->dnn);
   if (cuda->blas) (void)cublasLtDestroy(cuda->blas);
   if (cuda->reached) (void)cudaEventDestroy(cuda->reached);
   if (cuda->copies) (void)cudaStreamDestroy(cuda->copies);
+  if (cuda->feeding) (void)cudaStreamDestroy(cuda->feeding);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
   kd_free(cuda);
   device->state = NULL;
@@ -111,6 +114,9 @@ const kd_backend kd_cuda_backend = {
     .finish = cuda_finish,
     .fetch_start = kd_cuda_fetch_start,
     .fetch_wait = kd_cuda_fetch_wait,
+    .feed = kd_cuda_feed_start,
+    .read_start = kd_cuda_read_start,
+    .read_wait = kd_cuda_read_wait,
     .pin = kd_cuda_pin,
     .unpin = kd_cuda_unpin,
     .record_start = kd_cuda_record_start,

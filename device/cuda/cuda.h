@@ -18,9 +18,21 @@ typedef struct kd_cuda_slot {
 
 enum { KD_SMALL_SLOTS = 64, KD_SMALL_BYTES = 4096, KD_LARGE_SLOTS = 3 };
 
+/* One upload of a step (feed.c): pinned memory, memory of the device, and when each is free again. */
+typedef struct kd_cuda_feed_slot {
+  void *host, *staged;
+  size_t bytes;
+  cudaEvent_t copied, taken;
+} kd_cuda_feed_slot;
+
+typedef struct kd_cuda_feed {
+  kd_cuda_feed_slot slot[KD_FEED_SLOTS];
+  unsigned next;
+} kd_cuda_feed;
+
 typedef struct kd_cuda {
   int ordinal, capability; /* 90: compute capability 9.0 */
-  cudaStream_t stream, copies;
+  cudaStream_t stream, copies, feeding;
   cublasLtHandle_t blas;
   cudnnHandle_t dnn;
   cudnnBackendDescriptor_t dnn_device; /* for choosing plans */
@@ -29,6 +41,9 @@ typedef struct kd_cuda {
   cudaEvent_t *fetched; /* by number of the download */
   size_t n_fetched;
   cudaEvent_t reached; /* the launches until now, for downloads beside those that follow */
+  kd_cuda_feed *feeds; /* by number of the upload */
+  size_t n_feeds;
+  cudaEvent_t read[KD_READS];
   struct kd_cuda_module *modules;
   struct kd_nccl *nccl; /* comm/nccl.c; NULL: no sums over ranks */
   char text[256];
@@ -59,6 +74,12 @@ kd_status kd_cuda_check_index(const kd_tensor *ids);
 /* cuda.c */
 extern const kd_backend kd_cuda_backend;
 void kd_cuda_libraries(char *text, size_t size);
+
+/* feed.c */
+kd_status kd_cuda_feed_start(kd_device *device, int number, void *to, const void *host, size_t bytes);
+kd_status kd_cuda_read_start(kd_device *device, int number, void *host, const void *from, size_t bytes);
+kd_status kd_cuda_read_wait(kd_device *device, int number);
+void kd_cuda_feed_close(kd_cuda *cuda);
 
 /* memory.c */
 kd_status kd_cuda_alloc(kd_device *device, size_t bytes, void **block);

@@ -67,6 +67,7 @@ static void slot_close(kd_cuda_slot *slot) {
 /* Slots are taken in turn; the host waits only for the copy that had the slot before. */
 kd_status kd_cuda_upload(kd_device *device, void *to, const void *host, size_t bytes) {
   kd_cuda *cuda = kd_cuda_of(device);
+  KD_CHECK(!device->recording, KD_ERR_RUN, "an upload cannot be recorded");
   if (!bytes) return KD_OK;
   bool little = bytes <= KD_SMALL_BYTES;
   kd_cuda_slot *slot = little ? &cuda->small[cuda->next_small++ % KD_SMALL_SLOTS]
@@ -82,6 +83,7 @@ kd_status kd_cuda_upload(kd_device *device, void *to, const void *host, size_t b
 
 kd_status kd_cuda_download(kd_device *device, void *host, const void *from, size_t bytes) {
   kd_cuda *cuda = kd_cuda_of(device);
+  KD_CHECK(!device->recording, KD_ERR_RUN, "a download cannot be recorded");
   if (!bytes) return KD_OK;
   KD_CUDA(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, cuda->stream), "a download");
   return kd_cuda_wait_stream(device, cuda->stream, "a download");

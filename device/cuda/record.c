@@ -19,6 +19,7 @@ kd_status kd_cuda_record_end(kd_device *device, void **recorded) {
   int error = (int)cudaStreamEndCapture(kd_cuda_of(device)->stream, &graph);
   if (!error) error = (int)cudaGraphInstantiate(&ready, graph, 0);
   if (graph) (void)cudaGraphDestroy(graph);
+  if (error) (void)cudaGetLastError(); /* the next launch is not to see it */
   KD_CUDA(error, "recorded launches");
   *recorded = ready;
   return KD_OK;

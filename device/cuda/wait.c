@@ -18,7 +18,8 @@ static int sleep_for(awaited a) {
 }
 
 static kd_status await(kd_device *device, awaited a, const char *what) {
-  int error = device->patience ? look(a) : sleep_for(a);
+  int error = look(a);
+  if (error == cudaErrorNotReady && !device->patience) error = sleep_for(a);
   for (bool first = true; error == cudaErrorNotReady; first = false) {
     KD_TRY(device->patience(device->patience_context, first));
     error = look(a);

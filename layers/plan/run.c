@@ -38,27 +38,20 @@ static kd_status run_launches(kd_plan *plan) {
   return fire(plan, &next, plan->n_launches);
 }
 
-/* The first runs are plain: libraries do work at first use that cannot be recorded. */
-enum { PLAIN_RUNS = 2 };
-
-static kd_status record_launches(kd_plan *plan) {
-  kd_device *device = plan->device;
-  KD_TRY(device->backend->record_start(device));
-  kd_status status = KD_OK;
-  for (int t = 0; t < plan->n_launches && status == KD_OK; t++) {
-    status = plan->launches[t].run(&plan->launches[t]);
-    if (status != KD_OK) status = fail_launch(plan, t, status);
+/* The launches alone, for the device's record. */
+static kd_status enqueue(void *context) {
+  kd_plan *plan = context;
+  for (int t = 0; t < plan->n_launches; t++) {
+    kd_status status = plan->launches[t].run(&plan->launches[t]);
+    if (status != KD_OK) return fail_launch(plan, t, status);
   }
-  kd_status end = device->backend->record_end(device, &plan->recorded);
-  return status == KD_OK ? end : status;
+  return KD_OK;
 }
 
 /* A device that refuses goes on launch by launch. */
 static void record(kd_plan *plan) {
-  if (record_launches(plan) == KD_OK) return;
+  if (kd_device_record(plan->device, enqueue, plan, &plan->recorded) == KD_OK) return;
   kd_log(KD_LOG_INFO, "launches are not recorded: %s", kd_status_text());
-  if (plan->recorded) plan->device->backend->forget(plan->device, plan->recorded);
-  plan->recorded = NULL;
   plan->repeats = false;
 }
 
@@ -66,7 +59,7 @@ kd_status kd_plan_run(kd_plan *plan, uint64_t weights_version) {
   int next = 0;
   KD_CHECK(!plan->dry, KD_ERR_INTERNAL, "plan: a dry plan cannot run");
   if (!plan->fresh || plan->weights_version != weights_version) KD_TRY(refresh(plan, weights_version));
-  if (plan->repeats && !plan->recorded && plan->n_runs++ == PLAIN_RUNS) record(plan);
+  if (plan->repeats && !plan->recorded && plan->n_runs++ == KD_PLAIN_RUNS) record(plan);
   if (!plan->recorded) return run_launches(plan);
   KD_TRY(plan->device->backend->replay(plan->device, plan->recorded));
   return fire(plan, &next, plan->n_launches);

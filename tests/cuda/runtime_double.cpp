@@ -13,20 +13,26 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #define dim3 emulate_dim3
 #include "cuda/emulate.h"
 #undef dim3
+#include "cuda/emulated_counts.h"
 
 /* True when it is done; else it is to be tried again. */
 typedef std::function<bool()> attempt;
 typedef std::vector<attempt> work_list;
 
 static std::deque<attempt> queue;
-static work_list *recording; /* of the stream below */
+static emulated_counts counts;
+/* What is recorded: of the first stream, and of those that wait for its events until they are waited for. */
+static work_list *recording;
 static void *recorded_stream;
+static std::set<void *> recorded_streams, unjoined;
+static bool record_broken;
 static std::map<void *, size_t> device_blocks, pinned_blocks;
 
 static void protect(int access) {
@@ -37,7 +43,7 @@ static void protect(int access) {
 static bool advance() {
   if (queue.empty()) return true;
   protect(PROT_READ | PROT_WRITE);
-  while (!queue.empty() && queue.front()()) queue.pop_front();
+  while (!queue.empty() && queue.front()()) queue.pop_front(), counts.done++;
   protect(PROT_NONE);
   return queue.empty();
 }
@@ -47,7 +53,22 @@ static void nap() {
 }
 
 static void drain() {
+  if (!queue.empty()) counts.waits++;
   while (!advance()) nap();
+}
+
+/* Until it is so, or something must wait. */
+static bool advance_until(const std::function<bool()> &reached) {
+  if (reached()) return true;
+  counts.waits++;
+  protect(PROT_READ | PROT_WRITE);
+  while (!reached() && !queue.empty() && queue.front()()) queue.pop_front(), counts.done++;
+  protect(PROT_NONE);
+  return reached();
+}
+
+static bool is_recorded(void *stream) {
+  return recording && recorded_streams.count(stream);
 }
 
 /* What KD_EMULATE_LOG names gets a line for all work, and what orders streams and ranks. */
@@ -63,10 +84,12 @@ static void note(const char *text) {
 }
 
 static void enqueue(void *stream, attempt work) {
-  if (recording && stream == recorded_stream)
-    recording->push_back(work);
-  else
+  if (!is_recorded(stream)) {
     queue.push_back(work);
+    return;
+  }
+  recording->push_back(work);
+  if (stream != recorded_stream) unjoined.insert(stream);
 }
 
 void emulate_enqueue(void *stream, std::function<void()> work) {
@@ -82,6 +105,10 @@ static bool is_pinned(const void *host) {
   if (next == pinned_blocks.begin()) return false;
   --next;
   return (const char *)host < (char *)next->first + next->second;
+}
+
+emulated_counts emulate_counts() {
+  return counts;
 }
 
 /* For the double of NCCL, which is a library of its own as the real one is. */
@@ -184,8 +211,12 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
   *stream = (cudaStream_t)malloc(1);
   return cudaSuccess;
 }
+/* The stream of sums is the one with a priority. */
+static cudaStream_t of_sums;
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int) {
-  return cudaStreamCreateWithFlags(stream, flags);
+  cudaError_t error = cudaStreamCreateWithFlags(stream, flags);
+  of_sums = *stream;
+  return error;
 }
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
   *least = 0;
@@ -198,7 +229,10 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (recording && stream == recorded_stream) return cudaErrorStreamCaptureUnsupported;
+  if (is_recorded(stream)) {
+    record_broken = true;
+    return cudaErrorStreamCaptureUnsupported;
+  }
   drain();
   return cudaSuccess;
 }
@@ -212,10 +246,19 @@ struct event {
   std::shared_ptr<uint64_t> reached = std::make_shared<uint64_t>(0);
   uint64_t recorded = 0;
   cudaStream_t stream = NULL;
+  bool captured = false;
 };
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t e, unsigned) {
-  if (((event *)e)->stream != stream) note("order streams");
+  const event *own = (event *)e;
+  if (own->stream != stream && (own->stream == of_sums || stream == of_sums)) note("order streams");
+  if (recording && own->captured) {
+    recorded_streams.insert(stream);
+    if (stream == recorded_stream) unjoined.erase(own->stream);
+  } else if (is_recorded(stream) && own->stream) {
+    record_broken = true; /* work that is not part of the record */
+    return cudaErrorStreamCaptureIsolation;
+  }
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *made, unsigned) {
@@ -227,17 +270,19 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t stream) {
   uint64_t number = ++own->recorded;
   std::shared_ptr<uint64_t> reached = own->reached;
   own->stream = stream;
-  emulate_enqueue(stream, [=] { *reached = number; });
+  own->captured = is_recorded(stream);
+  if (!own->captured) emulate_enqueue(stream, [=] { *reached = number; });
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
   event *own = (event *)e;
-  (void)advance();
-  return *own->reached == own->recorded ? cudaSuccess : cudaErrorNotReady;
+  if (own->captured) return cudaErrorCapturedEvent;
+  return advance_until([=] { return *own->reached == own->recorded; }) ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
-  while (cudaEventQuery(e) != cudaSuccess) nap();
-  return cudaSuccess;
+  cudaError_t error;
+  while ((error = cudaEventQuery(e)) == cudaErrorNotReady) nap();
+  return error;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
   delete (event *)e;
@@ -246,15 +291,27 @@ cudaError_t cudaEventDestroy(cudaEvent_t e) {
 
 /* --- recorded work --------------------------------------------------------------------------------- */
 
+/* KD_EMULATE_RECORD: "late" refuses at the end, anything else at the start. */
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  if (getenv("KD_EMULATE_RECORD")) return cudaErrorStreamCaptureUnsupported;
+  const char *refuse = getenv("KD_EMULATE_RECORD");
+  if (refuse && strcmp(refuse, "late")) return cudaErrorStreamCaptureUnsupported;
   recording = new work_list;
   recorded_stream = stream;
+  recorded_streams = {stream};
+  unjoined.clear();
+  record_broken = refuse != NULL;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
-  *graph = (cudaGraph_t)recording;
+  bool broken = record_broken || !unjoined.empty();
+  *graph = NULL;
+  if (broken)
+    delete recording;
+  else
+    *graph = (cudaGraph_t)recording;
   recording = NULL;
+  if (broken) return record_broken ? cudaErrorStreamCaptureInvalidated : cudaErrorStreamCaptureUnjoined;
+  counts.records++;
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *ready, cudaGraph_t graph, unsigned long long) {
@@ -262,6 +319,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *ready, cudaGraph_t graph, unsi
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream) {
+  counts.replays++;
   for (auto &work : *(work_list *)ready) enqueue(stream, work);
   return cudaSuccess;
 }

@@ -191,6 +191,12 @@ static kd_status fetch_wait(kd_device *device, int number) {
   return KD_OK;
 }
 
+static kd_status feed(kd_device *device, int number, void *to, const void *host, size_t bytes) {
+  (void)device, (void)number;
+  memcpy(to, host, bytes);
+  return KD_OK;
+}
+
 static void pin(kd_device *device, void *host, size_t bytes) {
   (void)device, (void)host, (void)bytes;
 }
@@ -218,6 +224,9 @@ void group_device_wrap(kd_device *device, int rank, int size) {
   backend.add = add;
   backend.fetch_start = fetch_start;
   backend.fetch_wait = fetch_wait;
+  backend.feed = feed;
+  backend.read_start = fetch_start;
+  backend.read_wait = fetch_wait;
   backend.pin = pin;
   backend.unpin = unpin;
   backend.sums = &sums;

@@ -87,10 +87,7 @@ double tiny_train(tiny *t, int steps, int64_t last_rows) {
     kd_replica_share(t->replica, rows, &begin, &end);
     void *field[] = {x + begin * FEATURES, y + begin};
     kd_step_data data = {.rows = end - begin, .first = begin, .global_rows = rows, .field = field};
-    const float *tail;
-    assert_ok(kd_replica_gradients(t->replica, &data, step, &tail));
-    kd_totals_add(&totals, tail, rows, 0);
-    assert_ok(kd_replica_update(t->replica, step, t->optimizer.rate.constant));
+    kd_totals_add(&totals, tiny_step(t, &data, step, t->optimizer.rate.constant).tail, rows, 0);
   }
   return totals.loss / totals.rows;
 }
@@ -102,6 +99,18 @@ void tiny_destroy(tiny *t) {
   kd_device_close(&t->device);
   kd_diag_destroy(t->diag);
   kd_pool_destroy(t->pool);
+}
+
+double tiny_rate(void *rate, int64_t updates) {
+  (void)updates;
+  return *(double *)rate;
+}
+
+kd_step_result tiny_step(tiny *t, const kd_step_data *data, int64_t iteration, double rate) {
+  kd_step_result result;
+  assert_ok(kd_replica_step(t->replica, data, iteration, tiny_rate, &rate));
+  while (kd_replica_pending(t->replica) > 0) assert_ok(kd_replica_result(t->replica, &result));
+  return result;
 }
 
 kd_comm *tiny_alone(void) {

@@ -42,6 +42,9 @@ void tiny_destroy(tiny *t);
 /* Trains `steps` steps on made rows of 36 numbers with labels of 4 classes in uint8; the last step has
  * `last_rows` rows, the others a batch. Returns the mean loss. Collective. */
 double tiny_train(tiny *t, int steps, int64_t last_rows);
+/* One training step and its results. */
+kd_step_result tiny_step(tiny *t, const kd_step_data *data, int64_t iteration, double rate);
+double tiny_rate(void *rate, int64_t updates); /* a kd_rate_fn: the double */
 kd_value *tiny_value(tiny *t, const char *text);
 
 /* A communicator of one rank that never meets MPI, also under mpirun. */

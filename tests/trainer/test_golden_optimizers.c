@@ -73,6 +73,10 @@ static void check_scale(const golden_case *c, kd_loss_scale scale, int64_t accum
   assert_int_equal((STEPS - scale.skipped) / accumulation, (int64_t)state->values[2]);
 }
 
+static double rate_after(void *t, int64_t updates) {
+  return kd_rate_at(&((tiny *)t)->optimizer.rate, updates);
+}
+
 static void check_case(const golden_case *c) {
   tiny t;
   open_case(c, &t);
@@ -86,8 +90,9 @@ static void check_case(const golden_case *c) {
       memcpy(kd_replica_gradient(r, r->reduce, w), golden_at(c, "grad", w)->values + (size_t)step * count,
              count * sizeof(float));
     }
-    double rate = kd_rate_at(&t.optimizer.rate, step - kd_replica_loss_scale(r).skipped);
-    assert_ok(kd_replica_update(r, step, rate));
+    kd_step_result result;
+    assert_ok(kd_step_update(r, step, 1, rate_after, &t));
+    assert_ok(kd_replica_result(r, &result));
   }
   check_scale(c, kd_replica_loss_scale(r), t.optimizer.accumulation);
   int slots = t.optimizer.n_slots + (t.optimizer.accumulation > 1), compared = 0, expected = 0;

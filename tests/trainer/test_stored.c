@@ -55,9 +55,7 @@ static void step(tiny *t, int number, float *x, float *y) {
   for (int i = 0; i < BATCH * OUT; i++) y[i] = draw(i, (uint64_t)number, 2);
   void *field[] = {x, y};
   kd_step_data data = {.rows = BATCH, .global_rows = BATCH, .field = field};
-  const float *tail;
-  assert_ok(kd_replica_gradients(t->replica, &data, number, &tail));
-  assert_ok(kd_replica_update(t->replica, number, t->optimizer.rate.constant));
+  tiny_step(t, &data, number, t->optimizer.rate.constant);
 }
 
 static float *read(tiny *t, int part, int w) {

@@ -40,9 +40,7 @@ static int64_t train(kd_comm *comm, float *weights) {
     kd_replica_share(t.replica, rows, &begin, &end);
     void *field[] = {x + begin * FEATURES, y + begin};
     kd_step_data data = {.rows = end - begin, .first = begin, .global_rows = rows, .field = field};
-    const float *tail;
-    assert_ok(kd_replica_gradients(t.replica, &data, step, &tail));
-    assert_ok(kd_replica_update(t.replica, step, 0.1));
+    tiny_step(&t, &data, step, 0.1);
   }
   int64_t used = 0;
   for (int w = 0; w < t.model->n_weights; w++) {

@@ -52,9 +52,7 @@ static uint64_t train(kd_comm *comm, const char *const *layers, const char *opti
     fill(x, y, rows, (uint64_t)step);
     void *field[] = {x, y};
     kd_step_data data = {.rows = rows, .global_rows = rows, .field = field};
-    const float *tail;
-    assert_ok(kd_replica_gradients(t.replica, &data, step, &tail));
-    assert_ok(kd_replica_update(t.replica, step, t.optimizer.rate.constant));
+    tiny_step(&t, &data, step, t.optimizer.rate.constant);
   }
   uint64_t hash = kd_replica_hash(t.replica);
   tiny_destroy(&t);

@@ -1,0 +1,46 @@
+/* Steps that a device repeats by itself: after some plain runs their work is recorded, then one call starts all of
+ * it. What a step repeats depends on numbers that are the same on all ranks, so all record in the same step, and
+ * when one cannot, none does. */
+#include "device/base/log.h"
+#include "trainer/replica_state.h"
+
+static kd_repeated *find(kd_replica *r, int64_t rows, bool last) {
+  for (kd_repeated *work = r->repeated; work; work = work->next)
+    if (work->rows == rows && work->last == last) return work;
+  kd_repeated *work = kd_pool_alloc(r->pool, 1, sizeof *work);
+  *work = (kd_repeated){.rows = rows, .last = last, .next = r->repeated};
+  r->repeated = work;
+  return work;
+}
+
+static void forget(kd_replica *r, kd_repeated *work) {
+  if (work->recorded) r->spec.device->backend->forget(r->spec.device, work->recorded);
+  work->recorded = NULL;
+}
+
+/* Kernels may take their copies of the weights for renewed by work that was recorded and then dropped: the version
+ * tells them otherwise. */
+static kd_status record(kd_replica *r, kd_repeated *work, kd_status (*enqueue)(void *), void *context) {
+  kd_status status = kd_device_record(r->spec.device, enqueue, context, &work->recorded);
+  int64_t all = status == KD_OK;
+  if (status != KD_OK) kd_log(KD_LOG_INFO, "launches are not recorded: %s", kd_status_text());
+  KD_TRY(kd_comm_reduce_i64(r->spec.comm, KD_COMM_MIN, &all, 1));
+  if (all) return KD_OK;
+  if (status == KD_OK) kd_log(KD_LOG_INFO, "launches are not recorded: another rank cannot");
+  forget(r, work);
+  r->records = false;
+  r->version++;
+  return KD_OK;
+}
+
+kd_status kd_repeat(kd_replica *r, int64_t rows, bool last, kd_status (*enqueue)(void *), void *context) {
+  if (!r->records) return enqueue(context);
+  kd_repeated *work = find(r, rows, last);
+  if (!work->recorded && work->n_runs++ == KD_PLAIN_RUNS) KD_TRY(record(r, work, enqueue, context));
+  if (!work->recorded) return enqueue(context);
+  return r->spec.device->backend->replay(r->spec.device, work->recorded);
+}
+
+void kd_repeated_free(kd_replica *r) {
+  for (kd_repeated *work = r->repeated; work; work = work->next) forget(r, work);
+}
