@@ -69,8 +69,8 @@ typedef struct kd_backend {
   kd_status (*fetch_start)(kd_device *device, int number, void *host, const void *from, size_t bytes);
   kd_status (*fetch_wait)(kd_device *device, int number);
   /* An upload that comes once a step: it goes on beside the launches before it and is there for those that
-   * follow. number (0 .. ): which of a step's uploads. The host's memory is free when it returns; the host waits
-   * only for an upload of that number that was KD_FEED_SLOTS before. NULL when host_memory. */
+   * follow. number (0 .. ): which of a step's uploads. The host's memory is free when it returns; the host
+   * waits only for an upload of that number that was KD_FEED_SLOTS before. NULL when host_memory. */
   kd_status (*feed)(kd_device *device, int number, void *to, const void *host, size_t bytes);
   /* Downloads in the order of the launches that the host need not wait for. wait: until all that were started
    * with that number (below KD_READS) have come. host should be pinned. NULL when host_memory. */
@@ -131,9 +131,9 @@ kd_status kd_device_use_tf32(kd_device *device);
 void kd_device_close(kd_device *device);
 
 /* Records what `enqueue` puts on the device, for the backend's replay; nothing of it runs. Possible where the
- * backend has record_start. Libraries do work at their first use that cannot be recorded: sequences run plainly
- * KD_PLAIN_RUNS times before. KD_ERR_RUN: the device refuses, or something among it must wait; *recorded is NULL
- * then. */
+ * backend has record_start. Libraries do work at their first use that cannot be recorded: sequences run
+ * plainly KD_PLAIN_RUNS times before. KD_ERR_RUN: the device refuses, or something among it must wait;
+ * *recorded is NULL then. */
 enum { KD_PLAIN_RUNS = 2 };
 kd_status kd_device_record(kd_device *device, kd_status (*enqueue)(void *context), void *context,
                            void **recorded);

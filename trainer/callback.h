@@ -26,8 +26,8 @@ typedef struct kd_callback_kind {
   kd_status (*train_begin)(kd_callback *self, kd_trainer *trainer);
   kd_status (*epoch_begin)(kd_callback *self, kd_trainer *trainer, int64_t epoch);
   kd_status (*batch_end)(kd_callback *self, kd_trainer *trainer, int64_t batch);
-  /* Whether the coming batch_end needs the logs of that batch; NULL: always. Else they may be those of a few steps
-   * before, and the weights of a later one: a device with memory of its own is not waited for. */
+  /* Whether the coming batch_end needs the logs of that batch; NULL: always. Else they may be those of a few
+   * steps before, and the weights of a later one: a device with memory of its own is not waited for. */
   bool (*watches)(const kd_callback *self);
   kd_status (*epoch_end)(kd_callback *self, kd_trainer *trainer, int64_t epoch, kd_logs *logs);
   kd_status (*train_end)(kd_callback *self, kd_trainer *trainer);

@@ -109,8 +109,8 @@ static bool watched(const kd_trainer *t) {
   return false;
 }
 
-/* Puts the next step on its way. Some steps later its results are read, at once where they are wanted and at the
- * end of an epoch. */
+/* Puts the next step on its way. Some steps later its results are read, at once where they are wanted and at
+ * the end of an epoch. */
 static kd_status train_step(kd_trainer *t) {
   kd_step_data data;
   if (t->fit->stop && *t->fit->stop) kd_replica_signal(t->replica);

@@ -3,8 +3,8 @@
  * gradients are not finite changes no weight and halves the scale. Gradients are those of all ranks, so all
  * decide alike.
  *
- * A device with memory of its own decides by itself (`guarded`, update.c): the host learns it some steps later and
- * computes the same state again, for logs and checkpoints. */
+ * A device with memory of its own decides by itself (`guarded`, update.c): the host learns it some steps
+ * later and computes the same state again, for logs and checkpoints. */
 #include "trainer/replica_state.h"
 
 static bool computes_in_float16(const kd_model *model) {

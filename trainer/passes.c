@@ -159,8 +159,8 @@ static kd_status set_slope(kd_replica *r, const kd_output_loss *output) {
                                  (size_t)output->n_state * sizeof(float));
 }
 
-/* Counted outputs: their counts over the global batch are summed, nothing is divided by them before; and so are
- * the states of losses of whole batches. */
+/* Counted outputs: their counts over the global batch are summed, nothing is divided by them before; and so
+ * are the states of losses of whole batches. */
 static kd_status invert_counts(kd_replica *r) {
   const kd_objective *objective = r->spec.objective;
   KD_TRY(kd_sums_finish_tail(r));

@@ -1,6 +1,6 @@
-/* Steps that a device repeats by itself: after some plain runs their work is recorded, then one call starts all of
- * it. What a step repeats depends on numbers that are the same on all ranks, so all record in the same step, and
- * when one cannot, none does. */
+/* Steps that a device repeats by itself: after some plain runs their work is recorded, then one call starts
+ * all of it. What a step repeats depends on numbers that are the same on all ranks, so all record in the same
+ * step, and when one cannot, none does. */
 #include "device/base/log.h"
 #include "trainer/replica_state.h"
 
@@ -18,8 +18,8 @@ static void forget(kd_replica *r, kd_repeated *work) {
   work->recorded = NULL;
 }
 
-/* Kernels may take their copies of the weights for renewed by work that was recorded and then dropped: the version
- * tells them otherwise. */
+/* Kernels may take their copies of the weights for renewed by work that was recorded and then dropped: the
+ * version tells them otherwise. */
 static kd_status record(kd_replica *r, kd_repeated *work, kd_status (*enqueue)(void *), void *context) {
   kd_status status = kd_device_record(r->spec.device, enqueue, context, &work->recorded);
   int64_t all = status == KD_OK;

@@ -74,7 +74,8 @@ kd_status kd_replica_get_kept(kd_replica *replica, int number, float *values);
 void kd_replica_put_kept(kd_replica *replica, int number, const float *values);
 
 /* The state of a scaled loss (LossScaleOptimizer): the present factor, finite steps since it changed, and
- * steps that changed no weight because gradients were not finite; after the last step whose result was read. */
+ * steps that changed no weight because gradients were not finite; after the last step whose result was read.
+ */
 typedef struct kd_loss_scale {
   double scale;
   int64_t good_steps, skipped;
@@ -92,10 +93,10 @@ typedef struct kd_step_data {
 typedef double (*kd_rate_fn)(void *context, int64_t updates);
 
 /* One training step: forward and backward over this rank's rows, the sum over all ranks, then the update:
- * statistics move, gradients accumulate, and every `accumulation` steps it clips, decays and updates. iteration:
- * micro-steps before this one, also skipped ones; random numbers depend on it. rate is called at once. The data are
- * free when it returns; a device with memory of its own may still compute. Collective; the same bits on all ranks,
- * and however many steps are on their way. */
+ * statistics move, gradients accumulate, and every `accumulation` steps it clips, decays and updates.
+ * iteration: micro-steps before this one, also skipped ones; random numbers depend on it. rate is called at
+ * once. The data are free when it returns; a device with memory of its own may still compute. Collective; the
+ * same bits on all ranks, and however many steps are on their way. */
 kd_status kd_replica_step(kd_replica *replica, const kd_step_data *data, int64_t iteration, kd_rate_fn rate,
                           void *context);
 
@@ -108,8 +109,9 @@ typedef struct kd_step_result {
 } kd_step_result;
 
 /* Steps whose results were not read. Before the next kd_replica_step they must be at most kd_replica_ahead: 0
- * where memory is the host's, else KD_STEPS_AHEAD, but 0 when whether a step accumulates depends on the results of
- * the one before, and in a group, so that a sum that does not end is found in its step. All ranks read at the same steps. */
+ * where memory is the host's, else KD_STEPS_AHEAD, but 0 when whether a step accumulates depends on the
+ * results of the one before, and in a group, so that a sum that does not end is found in its step. All ranks
+ * read at the same steps. */
 enum { KD_STEPS_AHEAD = 2 };
 int kd_replica_pending(const kd_replica *replica);
 int kd_replica_ahead(const kd_replica *replica);

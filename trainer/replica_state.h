@@ -32,7 +32,7 @@ enum { KD_UPDATE_FLOATS = sizeof(kd_update_values) / sizeof(float) };
 typedef struct kd_given_values {
   uint32_t rng[KD_RNG_WORDS];
   float inv_rows, share, first;
-  float skipped; /* steps without an update, as far as the host knows */
+  float skipped;                               /* steps without an update, as far as the host knows */
   kd_update_values update[1 + KD_STEPS_AHEAD]; /* [k]: when k more of the steps on their way are such */
 } kd_given_values;
 
@@ -44,15 +44,15 @@ typedef struct kd_step_values {
   float penalty, finite; /* what the host reads; finite: 1 when all gradients are */
 } kd_step_values;
 
-/* A step whose results the host has not read. values: on the host, where memory is apart: the tail, then penalty
- * and finite. */
+/* A step whose results the host has not read. values: on the host, where memory is apart: the tail, then
+ * penalty and finite. */
 typedef struct kd_report {
   int64_t iteration, rows;
   float *values;
 } kd_report;
 
-/* Work that each step repeats (record.c): of this number of rows of the global batch, 0: of any; with an update,
- * or accumulating. */
+/* Work that each step repeats (record.c): of this number of rows of the global batch, 0: of any; with an
+ * update, or accumulating. */
 typedef struct kd_repeated {
   int64_t rows;
   bool last;
@@ -71,8 +71,8 @@ enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
 enum { KD_VALUE_LOSS_SCALE = 1 << 20 };
 
 typedef struct kd_updates {
-  kd_plan *prepare, *inverse, *moving, *unscale, *choose, *accumulate, *finish, *adjust, *update, *penalty, *average,
-      *finalize, *constrain; /* NULL: nothing to do */
+  kd_plan *prepare, *inverse, *moving, *unscale, *choose, *accumulate, *finish, *adjust, *update, *penalty,
+      *average, *finalize, *constrain; /* NULL: nothing to do */
 } kd_updates;
 
 struct kd_replica {
@@ -95,8 +95,8 @@ struct kd_replica {
   bool apart;          /* the device's memory is not the host's: what the host needs is fetched */
   bool on_device;      /* apart, and gradients never leave the devices: one rank, or a group */
   kd_device_group *group; /* the devices of all ranks sum among themselves; NULL: the host sums */
-  bool whole;   /* a training step is one pass and asks nothing of the host: it is put there, and recorded, as one;
-                   the same on all ranks */
+  bool whole;   /* a training step is one pass and asks nothing of the host: it is put there, and recorded, as
+                   one;   the same on all ranks */
   bool guarded; /* the device decides whether a step changes anything: see kd_loss_scale */
   bool records; /* the device repeats work that it has recorded; false once it has refused */
   kd_repeated *repeated;
@@ -109,11 +109,11 @@ struct kd_replica {
   int64_t n_steps;                       /* that were put on their way */
   int pending;                           /* of them not read yet */
   float *report_values;                  /* host, apart: behind the reports */
-  float *inv_count;       /* device memory: per output, see KD_VALUE_INV_COUNT */
-  float *slope;           /* device memory: see KD_VALUE_SLOPE, as in the tail */
-  float *slope_host;      /* of one output */
-  double *slope_sums;     /* the same before it is rounded */
-  kd_tree_program tree;   /* order in which passes are added */
+  float *inv_count;                      /* device memory: per output, see KD_VALUE_INV_COUNT */
+  float *slope;                          /* device memory: see KD_VALUE_SLOPE, as in the tail */
+  float *slope_host;                     /* of one output */
+  double *slope_sums;                    /* the same before it is rounded */
+  kd_tree_program tree;                  /* order in which passes are added */
   kd_buckets buckets;
   kd_reducer *reducer, *tail_reducer;
   kd_pass_plan *plans;
@@ -140,20 +140,22 @@ kd_status kd_passes_order(kd_replica *replica);
 kd_status kd_passes_get(kd_replica *replica, kd_mode mode, int64_t rows, kd_pass_plan **plan);
 void kd_passes_free(kd_replica *replica);
 int64_t kd_passes_nominal_rows(const kd_replica *replica); /* of the largest training pass of this rank */
-/* passes.c. on_mark: bucket `bucket` of this pass is written. start: the values of a step, in `given`. gradients:
- * all passes of a step and the sums. feed, enqueue: the same of a `whole` step, what
- * needs the host and what does not. */
+/* passes.c. on_mark: bucket `bucket` of this pass is written. start: the values of a step, in `given`.
+ * gradients: all passes of a step and the sums. feed, enqueue: the same of a `whole` step, what needs the
+ * host and what does not. */
 kd_status kd_passes_on_mark(void *replica, int bucket);
 kd_status kd_passes_start(kd_replica *replica, const kd_step_data *data, int64_t step);
 kd_status kd_passes_gradients(kd_replica *replica, const kd_step_data *data);
 kd_status kd_passes_feed(kd_replica *replica, const kd_step_data *data);
 kd_status kd_passes_enqueue(kd_replica *replica, const kd_step_data *data);
-/* record.c. Runs `enqueue`, which puts the same work on the device each time, or repeats its record. Collective. */
+/* record.c. Runs `enqueue`, which puts the same work on the device each time, or repeats its record.
+ * Collective. */
 kd_status kd_repeat(kd_replica *replica, int64_t rows, bool last, kd_status (*enqueue)(void *context),
                     void *context);
 void kd_repeated_free(kd_replica *replica);
 /* step.c. update: for sums of gradients that stand in their range; the end of a step. */
-kd_status kd_step_update(kd_replica *replica, int64_t iteration, int64_t rows, kd_rate_fn rate, void *context);
+kd_status kd_step_update(kd_replica *replica, int64_t iteration, int64_t rows, kd_rate_fn rate,
+                         void *context);
 /* reports.c. start: the results of the step that was enqueued last. */
 kd_status kd_reports_alloc(kd_replica *replica);
 void kd_reports_free(kd_replica *replica);
@@ -170,8 +172,8 @@ kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *
                             kd_sym *used);
 /* sums.c. choose: where sums are made. bucket: bucket k of this pass is written. pass: a training
  * pass is over; all its buckets are on their way when it was the last one. tail: a pass that does not train
- * is over. finish, finish_tail: the sums over all ranks stand where the update reads them, behind the launches until
- * now. Where sums are the host's, the tail is in `reduce`. */
+ * is over. finish, finish_tail: the sums over all ranks stand where the update reads them, behind the
+ * launches until now. Where sums are the host's, the tail is in `reduce`. */
 kd_status kd_sums_choose(kd_replica *replica);
 kd_status kd_sums_alloc(kd_replica *replica);
 void kd_sums_free(kd_replica *replica);

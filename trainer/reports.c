@@ -1,5 +1,5 @@
-/* What steps give, on its way back to the host: a ring of places in its memory, one for each step that may be on
- * its way. Where memory is the host's, results are read where they were written. */
+/* What steps give, on its way back to the host: a ring of places in its memory, one for each step that may be
+ * on its way. Where memory is the host's, results are read where they were written. */
 #include <string.h>
 
 #include "trainer/replica_state.h"

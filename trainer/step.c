@@ -1,5 +1,5 @@
-/* One training step: what it reads is given to the device, then its work is put there: passes, sums over ranks,
- * update. The host learns the results later (reports.c). */
+/* One training step: what it reads is given to the device, then its work is put there: passes, sums over
+ * ranks, update. The host learns the results later (reports.c). */
 #include "trainer/replica_state.h"
 
 static kd_status run(kd_plan *plan) {
@@ -79,7 +79,8 @@ kd_status kd_step_update(kd_replica *r, int64_t iteration, int64_t rows, kd_rate
   kd_device *device = r->spec.device;
   set_values(r, iteration, rate, context);
   KD_TRY(device->backend->upload(device, r->values->given.update, r->given.update, sizeof r->given.update));
-  KD_TRY(device->backend->upload(device, &r->values->given.skipped, &r->given.skipped, sizeof r->given.skipped));
+  KD_TRY(
+      device->backend->upload(device, &r->values->given.skipped, &r->given.skipped, sizeof r->given.skipped));
   KD_TRY(kd_repeat(r, 0, work.last, update_work, &work));
   return finish(r, iteration, rows);
 }

@@ -87,8 +87,8 @@ struct kd_trainer {
  * validation. KD_ERR_STOPPED after a stop with a complete checkpoint. Collective. */
 kd_status kd_trainer_fit(kd_trainer *trainer);
 
-/* One step over given rows: gradients, sums over ranks, update; totals, step_loss and iteration go on: waits for
- * them. Needs comm, replica, setup, totals, iteration, rate. Collective. */
+/* One step over given rows: gradients, sums over ranks, update; totals, step_loss and iteration go on: waits
+ * for them. Needs comm, replica, setup, totals, iteration, rate. Collective. */
 kd_status kd_trainer_step(kd_trainer *trainer, const kd_step_data *data);
 
 /* Mean loss and metrics over a stream; entries: room for kd_totals_count. steps 0: all. Collective. */

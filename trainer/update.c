@@ -168,7 +168,7 @@ kd_status kd_updates_compile(kd_replica *r) {
 
 void kd_updates_free(kd_replica *r) {
   kd_updates *u = &r->updates;
-  kd_plan *plans[] = {u->prepare, u->inverse, u->moving, u->unscale, u->choose,  u->accumulate,
-                      u->finish,  u->adjust,  u->update, u->penalty, u->average, u->finalize, u->constrain};
+  kd_plan *plans[] = {u->prepare, u->inverse, u->moving,  u->unscale, u->choose,   u->accumulate, u->finish,
+                      u->adjust,  u->update,  u->penalty, u->average, u->finalize, u->constrain};
   for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) kd_plan_destroy(plans[i]);
 }

@@ -10,10 +10,8 @@ void kd_update_start(kd_update_builder *b, kd_replica *r, const char *scope) {
 
 kd_status kd_update_finish(kd_update_builder *b, kd_plan **plan) {
   kd_status status = kd_graph_status(b->graph);
-  kd_plan_spec spec = {.graph = b->graph,
-                       .device = b->replica->spec.device,
-                       .n_bindings = b->n,
-                       .bindings = b->bindings};
+  kd_plan_spec spec = {
+      .graph = b->graph, .device = b->replica->spec.device, .n_bindings = b->n, .bindings = b->bindings};
   if (status == KD_OK) status = kd_plan_compile(&spec, plan);
   kd_graph_destroy(b->graph);
   return status;

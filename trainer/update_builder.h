@@ -23,7 +23,8 @@ kd_sym kd_update_stored(kd_update_builder *b, kd_dtype dtype, kd_shape shape, vo
 /* The values of a weight, in its type. */
 kd_sym kd_update_weight(kd_update_builder *b, int weight);
 void kd_update_result(kd_update_builder *b, kd_sym sym, void *address);
-/* What this builder replaces from now on stays where the device finds gradients that are not finite (`guarded`). */
+/* What this builder replaces from now on stays where the device finds gradients that are not finite
+ * (`guarded`). */
 void kd_update_guard(kd_update_builder *b);
 /* A result of a stored type that replaces `old`. */
 void kd_update_replace(kd_update_builder *b, kd_sym sym, kd_sym old, kd_dtype dtype, void *address);

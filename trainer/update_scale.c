@@ -1,5 +1,5 @@
-/* The plans of an update that decide about it: the scale of the loss, and what a device with memory of its own
- * computes instead of the host. */
+/* The plans of an update that decide about it: the scale of the loss, and what a device with memory of its
+ * own computes instead of the host. */
 #include "trainer/update_builder.h"
 
 /* gradients / scale in place, and whether all of them are finite: then their extremes are. */
@@ -30,8 +30,8 @@ static void choose_values(kd_update_builder *b, kd_step_values *v, kd_sym skippe
   kd_update_result(b, chosen, &v->chosen);
 }
 
-/* Where the device decides: whether this step is skipped, and the scale of the next. kd_loss_scale_seen does the
- * same for the host. */
+/* Where the device decides: whether this step is skipped, and the scale of the next. kd_loss_scale_seen does
+ * the same for the host. */
 static kd_status compile_choose(kd_replica *r) {
   if (!r->guarded) return KD_OK;
   kd_step_values *v = r->values;

@@ -1,8 +1,8 @@
 /* Data of the steps on their way to the device, and what steps give back, without a wait of the host.
  *
- * A feed is copied into a pinned slot; a stream of its own carries it into memory of the device while the launches
- * of earlier steps run, and the launches' stream takes it from there. A read is a copy among the launches; an event
- * tells when it has come. */
+ * A feed is copied into a pinned slot; a stream of its own carries it into memory of the device while the
+ * launches of earlier steps run, and the launches' stream takes it from there. A read is a copy among the
+ * launches; an event tells when it has come. */
 #include <string.h>
 
 #include "device/base/memory.h"
