@@ -80,6 +80,18 @@ static bool failure_told(kd_comm *comm) {
          there;
 }
 
+/* What was told is taken by all, so that a later attempt does not find it. */
+static kd_status take_failures(kd_comm *comm, bool own) {
+  bool *failed = kd_calloc((size_t)comm->size, sizeof *failed);
+  kd_status status = kd_comm_all_gather(comm, &own, sizeof own, failed);
+  int code = MPI_SUCCESS;
+  for (int r = 0; r < comm->size && status == KD_OK && code == MPI_SUCCESS; r++)
+    if (failed[r] && r != comm->rank)
+      code = MPI_Recv(NULL, 0, MPI_BYTE, r, TAG_FAILED, comm->hidden->control, MPI_STATUS_IGNORE);
+  kd_free(failed);
+  return code == MPI_SUCCESS ? status : kd_comm_mpi_status(code, "a message");
+}
+
 static kd_status await_connection(kd_device_group *g) {
   kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
   for (int state;;) {
@@ -103,7 +115,8 @@ static kd_status connect(kd_device_group *g) {
   KD_TRY(kd_comm_all_ok(g->comm, status));
   KD_TRY(kd_comm_broadcast(g->comm, id, sizeof id));
   status = connect_rank(g, id);
-  if (status != KD_OK && !g->comm->alone) tell_failure(g->comm);
+  if (status != KD_OK) tell_failure(g->comm);
+  KD_TRY(take_failures(g->comm, status != KD_OK));
   return kd_comm_all_ok(g->comm, status);
 }
 

@@ -49,7 +49,8 @@ typedef struct kd_session {
   kd_model *model;
   kd_device device;
   bool device_open;
-  kd_device_group *group;     /* the devices of all ranks sum among themselves; NULL: not, or not asked yet */
+  kd_device_group *group;     /* the devices of all ranks sum among themselves; NULL: they do not */
+  bool group_asked;           /* the ranks have decided about it */
   const kd_data_maker *maker; /* NULL: none */
   kd_dataset *whole;          /* the training file when a part of it is the validation set */
   kd_session_data train, validation, test;

@@ -44,8 +44,10 @@ void kd_session_setup(kd_session *s) {
 }
 
 kd_status kd_session_open_group(kd_session *s) {
-  if (s->setup.objective && !s->group)
+  if (s->setup.objective && !s->group_asked) {
     KD_TRY(kd_device_group_open(s->comm, &s->device, s->setup.sums, &s->group));
+    s->group_asked = true;
+  }
   s->setup.group = s->group;
   return KD_OK;
 }

@@ -140,6 +140,7 @@ static kd_status sums_poll(kd_device *device, int *bucket) {
   if (g.polls > POLLS) return KD_OK;
   g.polls += group_device_plans.unconnected < 0 || group_device_plans.unconnected == g.rank;
   *bucket = KD_SUMS_CONNECTING;
+  if (g.polls > POLLS && group_device_plans.unconnected != g.rank) note("connected\n", 0, 0, 0);
   KD_CHECK(g.polls <= POLLS || group_device_plans.unconnected != g.rank, KD_ERR_RUN, "no way to the others");
   return KD_OK;
 }

@@ -13,7 +13,7 @@ typedef struct group_device_plan {
 } group_device_plan;
 extern group_device_plan group_device_plans;
 
-/* Every start and join since group_device_forget, a line each. */
+/* The connection, every start and every join since group_device_forget, a line each. */
 extern char group_device_notes[1 << 16];
 void group_device_forget(void);
 

@@ -63,7 +63,7 @@ static void check_notes(int n_buckets) {
   static char others[4][sizeof group_device_notes];
   assert_ok(kd_comm_all_gather(all_ranks, group_device_notes, sizeof group_device_notes, others[0]));
   for (int r = 0; r < all_ranks->size; r++) assert_string_equal(others[r], others[0]);
-  const char *at = group_device_notes;
+  const char *at = group_device_notes + strlen("connected\n");
   for (int step = 0; step < STEPS; step++)
     for (int k = 0; k <= n_buckets; k++) {
       int number = -1;
@@ -117,10 +117,12 @@ static void run_agrees(void **state) {
 static bool decide(kd_group_wish wish, kd_status *status) {
   kd_device device;
   kd_device_group *group;
+  group_device_forget();
   assert_ok(kd_device_open("cpu", 0, 1, true, &device));
   group_device_wrap(&device, all_ranks->rank, all_ranks->size);
   *status = kd_device_group_open(all_ranks, &device, wish, &group);
   bool made = group != NULL;
+  if (made) assert_string_equal(group_device_notes, "connected\n");
   assert_true(made == (device.patience != NULL));
   kd_device_group_close(group);
   assert_null(device.patience);
@@ -151,7 +153,9 @@ static void ranks_decide_together(void **state) {
   refuses("no library of sums");
   group_device_plans = (group_device_plan){false, -1, last};
   refuses("no way to the others");
+  /* A failure leaves nothing behind. */
   group_device_plans = (group_device_plan){false, -1, -1};
+  assert_true(decide(KD_GROUP_AUTO, &status));
 }
 
 static void the_cpu_has_none(void **state) {
