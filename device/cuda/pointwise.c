@@ -18,7 +18,7 @@ static kd_status pointwise_prepare(kd_launch *launch) {
   launch->note = "generated";
   if (count == 0) return KD_OK;
   g->blocks = (unsigned)((count + per_block - 1) / per_block);
-  char *text = kd_program_text(launch);
+  char *text = kd_cuda_program_text(launch);
   kd_status status = kd_module_kernel(kd_cuda_of(launch->device), text, KD_PROGRAM_NAME, &g->kernel);
   kd_free(text);
   return status;

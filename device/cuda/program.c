@@ -145,7 +145,7 @@ static void write_stores(const writer *w) {
   for (int o = 0; o < w->launch->n_outputs; o++) fprintf(w->out, "    y%d[i] = w%d;\n", o, o);
 }
 
-char *kd_program_text(const kd_launch *launch) {
+char *kd_cuda_program_text(const kd_launch *launch) {
   char *text = NULL;
   size_t size = 0;
   writer w = {.launch = launch, .attr = launch->attr, .out = open_memstream(&text, &size)};

@@ -9,6 +9,6 @@ enum { KD_PROGRAM_THREADS = 256, KD_PROGRAM_ELEMENTS = 4 }; /* of a block, of a 
 
 /* The text: extern "C" kd_program(inputs.., outputs..) with all sizes written out. Inputs are device pointers
  * in order, also those that the program does not read. Released with kd_free. */
-char *kd_program_text(const kd_launch *launch);
+char *kd_cuda_program_text(const kd_launch *launch);
 
 #endif

@@ -14,7 +14,7 @@ static int programs;
 static size_t code_bytes;
 
 static void compile(const kd_launch *launch, const char *name) {
-  char *text = kd_program_text(launch);
+  char *text = kd_cuda_program_text(launch);
   for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
     char *code;
     size_t bytes;
