@@ -1,7 +1,7 @@
 // ctest: cuda=emulated timeout=300
-/* Training steps on a device whose work waits until the host waits: a step runs nothing and waits for nothing, plain
- * or recorded; at most two are ahead of the one that is read; weights, losses and the scale of the loss are the same
- * bits however far the host runs ahead, and recorded or not. */
+/* Training steps on a device whose work waits until the host waits: a step runs nothing and waits for
+ * nothing, plain or recorded; at most two are ahead of the one that is read; weights, losses and the scale of
+ * the loss are the same bits however far the host runs ahead, and recorded or not. */
 #include "cuda/emulated_counts.h"
 #include "cuda/open_device.h"
 #include "device/base/rng.h"
@@ -22,7 +22,9 @@ static const struct {
     {"LossScaleOptimizer(Adam(0.01, clipnorm=0.5, use_ema=true), initial_scale=4e5, dynamic_growth_steps=3)",
      {KD_F16, KD_F32},
      true},
-    {"LossScaleOptimizer(Adam(0.01, gradient_accumulation_steps=2), initial_scale=4e5)", {KD_F16, KD_F32}, true},
+    {"LossScaleOptimizer(Adam(0.01, gradient_accumulation_steps=2), initial_scale=4e5)",
+     {KD_F16, KD_F32},
+     true},
 };
 
 static void on_cuda(tiny *t) {
