@@ -65,14 +65,14 @@ inputs() { # CLASS
 
 # From `kdist layers CLASS`: the help, then one line an option or call argument: name, type, needed or not.
 # Types: int, ints (one for each spatial axis, or for any axes), float, on (default false), off (default true), text (written as it
-# is), quoted; of call arguments tensor, tensors, call_int, call_on.
+# is), quoted; of call arguments tensor, tensors, call_int, call_text, call_on.
 options() { # CLASS
   "$kdist" layers "$1" | awk -v class="$1" '
     index($0, class " (layer): ") == 1 { print substr($0, length(class) + 11); on = 1; next }
     /^$/ { on = 0 }
     on && /^  call: / {
       rest = substr($0, 32)
-      print $2, (rest ~ /^list/ ? "tensors" : rest ~ /^tensor/ ? "tensor" : rest ~ /^int/ ? "call_int" : "call_on"), "free"
+      print $2, (rest ~ /^list/ ? "tensors" : rest ~ /^tensor/ ? "tensor" : rest ~ /^int/ ? "call_int" : rest ~ /^true, false or none/ ? "call_text" : "call_on"), "free"
       next
     }
     on && /^  [a-z_]+ / {
@@ -99,7 +99,7 @@ header() {
  * "epsilon=0, trainable=false".
  *
  * Call arguments are fields too, behind .more: .use_causal_mask = true, .mask = steps, .initial_state = {h, c}; tensors
- * that are left out are none. return_attention_scores: kd_net_result(y, 1).
+ * that are left out are none. .training = "true" or "false". return_attention_scores: kd_net_result(y, 1).
  *
  * All return the layer's first output and record errors in the net (kd_net_status). Shapes are those of Keras,
  * channels last. Local. Included by kdist.h, which has macros for merging: kd_add, kd_concatenate ... */
@@ -151,6 +151,7 @@ TEXT
           if (part[2] == "tensor") field("kd_out", part[1])
           if (part[2] == "tensors") field("kd_out", part[1] "[8]")
           if (part[2] == "call_int") field("int64_t", part[1])
+          if (part[2] == "call_text") field("const char", part[1])
           if (part[2] == "call_on") field("bool", part[1])
         }
         flush_fields()

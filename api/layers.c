@@ -116,6 +116,8 @@ static kd_out add(int n_inputs, const kd_out *inputs, const char *class, const f
   { .type = QUOTE, .key = #f, .given = a.f != NULL, .word = a.f }
 #define CALL_ON(f)                                                                                           \
   { .type = SWITCH, .key = #f, .given = a.f, .call = true, .word = "true" }
+#define CALL_TEXT(f)                                                                                         \
+  { .type = WORD, .key = #f, .given = a.f != NULL, .call = true, .word = a.f }
 #define CALL_INT(f)                                                                                          \
   { .type = NUMBER, .key = #f, .given = a.f != 0, .call = true, .number = a.f }
 #define TENSOR(f)                                                                                            \

@@ -9,7 +9,8 @@
  * .name, the layer's name, and .more, further arguments as text: "epsilon=0, trainable=false".
  *
  * Call arguments are fields too, behind .more: .use_causal_mask = true, .mask = steps, .initial_state = {h,
- * c}; tensors that are left out are none. return_attention_scores: kd_net_result(y, 1).
+ * c}; tensors that are left out are none. .training = "true" or "false". return_attention_scores:
+ * kd_net_result(y, 1).
  *
  * All return the layer's first output and record errors in the net (kd_net_status). Shapes are those of
  * Keras, channels last. Local. Included by kdist.h, which has macros for merging: kd_add, kd_concatenate ...
@@ -33,7 +34,7 @@ typedef struct kd_dense_args {
   const char *activation;
   bool no_bias;
   const char *kernel_initializer, *bias_initializer, *kernel_regularizer, *bias_regularizer,
-      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more;
+      *activity_regularizer, *kernel_constraint, *bias_constraint, *name, *more, *training;
 } kd_dense_args;
 kd_out kd_dense_call(kd_dense_args args);
 #define kd_dense(x_, ...) kd_dense_call(KD_ARGS(kd_dense_args, .x = (x_), .units = __VA_ARGS__))
@@ -43,7 +44,7 @@ typedef struct kd_einsum_dense_args {
   kd_out x;
   const char *equation, *output_shape, *activation, *bias_axes, *kernel_initializer, *bias_initializer,
       *kernel_regularizer, *bias_regularizer, *activity_regularizer, *kernel_constraint, *bias_constraint,
-      *name, *more;
+      *name, *more, *training;
 } kd_einsum_dense_args;
 kd_out kd_einsum_dense_call(kd_einsum_dense_args args);
 #define kd_einsum_dense(x_, equation_, ...)                                                                  \
@@ -551,6 +552,7 @@ typedef struct kd_simple_rnn_args {
   bool zero_output_for_mask;
   const char *name, *more;
   kd_out initial_state[8], mask;
+  const char *training;
 } kd_simple_rnn_args;
 kd_out kd_simple_rnn_call(kd_simple_rnn_args args);
 #define kd_simple_rnn(x_, ...)                                                                               \
@@ -571,6 +573,7 @@ typedef struct kd_lstm_args {
   bool return_sequences, return_state, go_backwards, stateful, zero_output_for_mask;
   const char *name, *more;
   kd_out initial_state[8], mask;
+  const char *training;
 } kd_lstm_args;
 kd_out kd_lstm_call(kd_lstm_args args);
 #define kd_lstm(x_, ...) kd_lstm_call(KD_ARGS(kd_lstm_args, .x = (x_), .units = __VA_ARGS__))
@@ -589,6 +592,7 @@ typedef struct kd_gru_args {
   bool return_sequences, return_state, go_backwards, stateful, no_reset_after, zero_output_for_mask;
   const char *name, *more;
   kd_out initial_state[8], mask;
+  const char *training;
 } kd_gru_args;
 kd_out kd_gru_call(kd_gru_args args);
 #define kd_gru(x_, ...) kd_gru_call(KD_ARGS(kd_gru_args, .x = (x_), .units = __VA_ARGS__))
@@ -600,6 +604,7 @@ typedef struct kd_rnn_args {
   bool return_sequences, return_state, go_backwards, stateful, zero_output_for_mask;
   const char *name, *more;
   kd_out initial_state[8], mask;
+  const char *training;
 } kd_rnn_args;
 kd_out kd_rnn_call(kd_rnn_args args);
 #define kd_rnn(x_, ...) kd_rnn_call(KD_ARGS(kd_rnn_args, .x = (x_), .cell = __VA_ARGS__))
@@ -609,6 +614,7 @@ typedef struct kd_bidirectional_args {
   kd_out x;
   const char *layer, *merge_mode, *backward_layer, *name, *more;
   kd_out initial_state[8], mask;
+  const char *training;
 } kd_bidirectional_args;
 kd_out kd_bidirectional_call(kd_bidirectional_args args);
 #define kd_bidirectional(x_, ...)                                                                            \
@@ -619,6 +625,7 @@ typedef struct kd_time_distributed_args {
   kd_out x;
   const char *layer, *name, *more;
   kd_out mask;
+  const char *training;
 } kd_time_distributed_args;
 kd_out kd_time_distributed_call(kd_time_distributed_args args);
 #define kd_time_distributed(x_, ...)                                                                         \
@@ -652,6 +659,7 @@ typedef struct kd_multi_head_attention_args {
   const char *name, *more;
   kd_out key, query_mask, value_mask, key_mask, attention_mask;
   bool return_attention_scores, use_causal_mask;
+  const char *training;
 } kd_multi_head_attention_args;
 kd_out kd_multi_head_attention_call(kd_multi_head_attention_args args);
 #define kd_multi_head_attention(query_, value_, num_heads_, ...)                                             \
@@ -674,6 +682,7 @@ typedef struct kd_group_query_attention_args {
   const char *name, *more;
   kd_out key, query_mask, value_mask, key_mask, attention_mask;
   bool return_attention_scores, use_causal_mask;
+  const char *training;
 } kd_group_query_attention_args;
 kd_out kd_group_query_attention_call(kd_group_query_attention_args args);
 #define kd_group_query_attention(query_, value_, head_dim_, num_query_heads_, ...)                           \
@@ -692,6 +701,7 @@ typedef struct kd_attention_args {
   const char *name, *more;
   kd_out mask[8];
   bool return_attention_scores, use_causal_mask;
+  const char *training;
 } kd_attention_args;
 kd_out kd_attention_call(kd_attention_args args);
 #define kd_attention(query_, ...)                                                                            \
@@ -707,6 +717,7 @@ typedef struct kd_additive_attention_args {
   const char *name, *more;
   kd_out mask[8];
   bool return_attention_scores, use_causal_mask;
+  const char *training;
 } kd_additive_attention_args;
 kd_out kd_additive_attention_call(kd_additive_attention_args args);
 #define kd_additive_attention(query_, ...)                                                                   \
@@ -724,6 +735,7 @@ typedef struct kd_batch_normalization_args {
   const char *beta_initializer, *gamma_initializer, *moving_mean_initializer, *moving_variance_initializer,
       *beta_regularizer, *gamma_regularizer, *beta_constraint, *gamma_constraint, *name, *more;
   kd_out mask;
+  const char *training;
 } kd_batch_normalization_args;
 kd_out kd_batch_normalization_call(kd_batch_normalization_args args);
 #define kd_batch_normalization(...)                                                                          \
@@ -783,7 +795,7 @@ typedef struct kd_spectral_normalization_args {
   kd_out x;
   const char *layer;
   int64_t power_iterations;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_spectral_normalization_args;
 kd_out kd_spectral_normalization_call(kd_spectral_normalization_args args);
 #define kd_spectral_normalization(x_, ...)                                                                   \
@@ -863,7 +875,7 @@ typedef struct kd_dropout_args {
   double rate;
   const char *noise_shape;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_dropout_args;
 kd_out kd_dropout_call(kd_dropout_args args);
 #define kd_dropout(x_, ...) kd_dropout_call(KD_ARGS(kd_dropout_args, .x = (x_), .rate = __VA_ARGS__))
@@ -873,7 +885,7 @@ typedef struct kd_spatial_dropout1d_args {
   kd_out x;
   double rate;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_spatial_dropout1d_args;
 kd_out kd_spatial_dropout1d_call(kd_spatial_dropout1d_args args);
 #define kd_spatial_dropout1d(x_, ...)                                                                        \
@@ -884,7 +896,7 @@ typedef struct kd_spatial_dropout2d_args {
   kd_out x;
   double rate;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_spatial_dropout2d_args;
 kd_out kd_spatial_dropout2d_call(kd_spatial_dropout2d_args args);
 #define kd_spatial_dropout2d(x_, ...)                                                                        \
@@ -895,7 +907,7 @@ typedef struct kd_spatial_dropout3d_args {
   kd_out x;
   double rate;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_spatial_dropout3d_args;
 kd_out kd_spatial_dropout3d_call(kd_spatial_dropout3d_args args);
 #define kd_spatial_dropout3d(x_, ...)                                                                        \
@@ -906,7 +918,7 @@ typedef struct kd_gaussian_dropout_args {
   kd_out x;
   double rate;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_gaussian_dropout_args;
 kd_out kd_gaussian_dropout_call(kd_gaussian_dropout_args args);
 #define kd_gaussian_dropout(x_, ...)                                                                         \
@@ -917,7 +929,7 @@ typedef struct kd_gaussian_noise_args {
   kd_out x;
   double stddev;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_gaussian_noise_args;
 kd_out kd_gaussian_noise_call(kd_gaussian_noise_args args);
 #define kd_gaussian_noise(x_, ...)                                                                           \
@@ -929,7 +941,7 @@ typedef struct kd_alpha_dropout_args {
   double rate;
   const char *noise_shape;
   int64_t seed;
-  const char *name, *more;
+  const char *name, *more, *training;
 } kd_alpha_dropout_args;
 kd_out kd_alpha_dropout_call(kd_alpha_dropout_args args);
 #define kd_alpha_dropout(x_, ...)                                                                            \

@@ -27,6 +27,8 @@ static const char *call_type_text(kd_call_type type) {
   case KD_CALL_FLAG:
   case KD_CALL_RESULT:
     return "true or false";
+  case KD_CALL_CHOICE:
+    return "true, false or none";
   case KD_CALL_INT:
     break;
   }
@@ -34,7 +36,8 @@ static const char *call_type_text(kd_call_type type) {
 }
 
 static void print_call_args(const kd_layer_kind *kind) {
-  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+  const kd_call_arg *arg;
+  for (int i = 0; (arg = kd_layer_call_arg(kind, i)); i++)
     printf("  call: %-22s %-34s %-18s %s\n", arg->name, call_type_text(arg->type),
            arg->type == KD_CALL_FLAG || arg->type == KD_CALL_RESULT ? "false" : "none", arg->help);
 }

@@ -23,6 +23,7 @@ typedef enum kd_call_type {
   KD_CALL_TENSOR,
   KD_CALL_TENSORS, /* several; build says how many */
   KD_CALL_FLAG,
+  KD_CALL_CHOICE, /* true, false, or none for what stands otherwise */
   KD_CALL_RESULT, /* a flag that gives the call one more output */
   KD_CALL_INT,
 } kd_call_type;
@@ -47,7 +48,8 @@ typedef struct kd_layer_kind {
                      kd_sym *outputs);
   kd_mask_rule mask;
   bool takes_any_float; /* inputs are not cast to the type of computation (Keras's autocast = False) */
-  const kd_call_arg *call_args; /* ends with a name NULL; NULL: none */
+  const kd_call_arg *call_args; /* ends with a name NULL; NULL: none; see kd_layer_call_arg */
+  bool takes_training; /* Keras's call has the argument training, which kd_build.training holds then */
   /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
    */
   int64_t (*table_rows)(const void *options);
@@ -71,7 +73,8 @@ struct kd_layer {
 struct kd_build {
   kd_graph *graph;
   kd_model *model;
-  bool training;              /* fit: dropout draws, batch norm uses batch statistics */
+  bool training;              /* of this call: dropout draws, batch norm uses batch statistics */
+  bool fits;                  /* this pass is one of fit: gradients are taken, statistics move */
   kd_sym rng;                 /* uint32 (4) tensor of the step */
   kd_layer *layer;            /* being built */
   const struct kd_call *call; /* being built: call arguments */
@@ -97,6 +100,8 @@ kd_sym kd_build_kernel(kd_build *build, const char *name, kd_shape shape, int64_
                        const kd_object *initializer, const kd_object *regularizer);
 /* Holds a weight to a constraint (kind NULL: none); returns the weight, also KD_NO_SYM. */
 kd_sym kd_build_constrain(kd_build *build, kd_sym weight, const kd_object *constraint);
+/* Call argument number `index` of a kind, NULL behind the last: those of its table, then training. */
+const kd_call_arg *kd_layer_call_arg(const kd_layer_kind *kind, int index);
 /* Number of outputs of a layer of that kind. */
 int kd_layer_outputs(const kd_layer_kind *kind, const void *options);
 /* Builds a layer inside the present one, as wrappers do (inner_layer.c): `inner` is an object of
@@ -109,11 +114,13 @@ kd_status kd_build_inner(kd_build *build, const char *part, const kd_object *inn
  * the rows of this pass; the trainer divides by the rows of the global batch. */
 void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows);
 /* Moving statistic: after the step, weight = momentum * weight + (1 - momentum) * (mean over all passes of
- * batch_value, weighted by rows). `weight` is the sym returned by kd_build_weight. */
+ * batch_value, weighted by rows). `weight` is the sym returned by kd_build_weight. Without effect in passes
+ * that do not fit: they change no weight. */
 void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum);
 
 /* Before each training step the weight becomes `value`, a function of weights alone; the step's graph sees
- * the new one as the weight. Once for a weight: a second call is an error of the graph. */
+ * the new one as the weight. Once for a weight: a second call is an error of the graph. Passes of fit only.
+ */
 void kd_build_prepared(kd_build *build, kd_sym weight, kd_sym value);
 /* What a stateful layer keeps from batch to batch: a tensor (rows of this pass, width), zeros before the
  * first batch. `name` is unique in the layer and stands under the present part. Gives what the batch before

@@ -46,7 +46,8 @@ static void *copy_array(kd_model *model, const void *array, int count, size_t si
 /* Outputs that the call asks for beside the layer's own. */
 static int results_asked(const kd_layer_kind *kind, const kd_call *call) {
   int count = 0;
-  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+  const kd_call_arg *arg;
+  for (int k = 0; (arg = kd_layer_call_arg(kind, k)); k++)
     for (int i = 0; arg->type == KD_CALL_RESULT && i < call->n_args; i++)
       count += !strcmp(arg->name, call->arg_names[i]) && call->arg_values[i]->type == KD_V_BOOL &&
                call->arg_values[i]->boolean;

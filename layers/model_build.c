@@ -45,11 +45,12 @@ static void record_shapes(kd_call *call, const kd_graph *graph, const kd_sym *ou
   }
 }
 
-/* One build with probe sizes into a scratch graph; errors of all layers go to diag. */
+/* One build with probe sizes into a scratch graph, first as fit and then as evaluation builds it; errors of
+ * all layers go to diag. */
 static void probe_model(kd_model *model, int probe, kd_diag *diag) {
   kd_graph *graph = kd_graph_create();
   kd_build_spec spec = {.batch = batch_of(model, probe),
-                        .training = true,
+                        .training = probe == 0,
                         .feed_shape = probe_shapes(model, graph->pool, probe)};
   kd_pass pass;
   kd_built built;

@@ -67,6 +67,7 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
   *pass = (kd_pass){.build = {.graph = graph,
                               .model = model,
                               .training = spec->training,
+                              .fits = spec->training,
                               .rng = built->rng,
                               .declare = declare,
                               .built = built}};
@@ -89,9 +90,9 @@ kd_status kd_pass_begin(kd_pass *pass, kd_model *model, kd_graph *graph, const k
 }
 
 static const kd_call_arg *find_arg(const kd_layer_kind *kind, const char *name) {
-  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
-    if (strcmp(arg->name, name) == 0) return arg;
-  return NULL;
+  const kd_call_arg *arg;
+  for (int i = 0; (arg = kd_layer_call_arg(kind, i)) && strcmp(arg->name, name) != 0;) i++;
+  return arg;
 }
 
 /* The position of the tensor that stands in place of the first input's mask; -1: none. */
@@ -104,7 +105,8 @@ static kd_status find_mask(const kd_build *build, int *at) {
 static kd_status unknown_arg(const kd_build *build, const char *name) {
   const kd_layer_kind *kind = build->layer->kind;
   const char *known = "";
-  for (const kd_call_arg *arg = kind->call_args; arg && arg->name; arg++)
+  const kd_call_arg *arg;
+  for (int i = 0; (arg = kd_layer_call_arg(kind, i)); i++)
     known = kd_pool_printf(build->graph->pool, "%s%s %s", known, *known ? "," : "; it takes", arg->name);
   return kd_fail(KD_ERR_USAGE, "has no call argument '%s'%s", kd_quoted(name), known);
 }
@@ -177,6 +179,15 @@ static kd_status build_typed(kd_build *build, int n_inputs, kd_sym *inputs, int 
   return status;
 }
 
+/* The call argument training holds for this call alone, with all that the layer builds inside. */
+static kd_status build_called(kd_build *build, int n_inputs, kd_sym *inputs, int n_outputs, kd_sym *outputs) {
+  bool before = build->training;
+  KD_TRY(kd_call_choice(build, "training", before, &build->training));
+  kd_status status = build_typed(build, n_inputs, inputs, n_outputs, outputs);
+  build->training = before;
+  return status;
+}
+
 /* Builds the layer; weights that it declares become its own. */
 static kd_status build_layer(kd_build *build, int n_inputs, kd_sym *inputs, int n_outputs, kd_sym *outputs) {
   kd_layer *layer = build->layer;
@@ -186,7 +197,7 @@ static kd_status build_layer(kd_build *build, int n_inputs, kd_sym *inputs, int 
   build->declare = declare;
   build->next_weight = 0;
   const char *scope = kd_graph_scope(build->graph, build->call->name);
-  kd_status status = build_typed(build, n_inputs, inputs, n_outputs, outputs);
+  kd_status status = build_called(build, n_inputs, inputs, n_outputs, outputs);
   if (status == KD_OK) status = check_outputs(build->graph, n_outputs, outputs);
   kd_graph_scope(build->graph, scope);
   build->declare = may_declare;

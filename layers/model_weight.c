@@ -76,6 +76,7 @@ void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows) {
 
 void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum) {
   kd_built *built = build->built;
+  if (!build->fits) return;
   built->moving = kd_pool_grow(build->graph->pool, built->moving, (size_t)built->n_moving,
                                &built->moving_capacity, sizeof *built->moving);
   int index = weight == KD_NO_SYM ? -1 : kd_sym_get(build->graph, weight)->index;

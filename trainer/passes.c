@@ -100,13 +100,26 @@ static kd_status run_empty(kd_replica *r, int64_t floats) {
   return give_zeros(r, floats);
 }
 
-kd_status kd_passes_start(kd_replica *r, const kd_step_data *data, int64_t step) {
+/* What all passes over a batch read. Random numbers depend on the step. */
+static kd_status start(kd_replica *r, const kd_step_data *data, uint32_t step_lo, uint32_t step_hi) {
   KD_TRY(kd_kept_check(r, data));
   r->given.rng[KD_RNG_SEED] = (uint32_t)r->spec.seed ^ (uint32_t)(r->spec.seed >> 32);
-  r->given.rng[KD_RNG_STEP_LO] = (uint32_t)step;
-  r->given.rng[KD_RNG_STEP_HI] = (uint32_t)((uint64_t)step >> 32);
+  r->given.rng[KD_RNG_STEP_LO] = step_lo;
+  r->given.rng[KD_RNG_STEP_HI] = step_hi;
   r->given.inv_rows = (float)(1.0 / (double)data->global_rows);
   return KD_OK;
+}
+
+kd_status kd_passes_start(kd_replica *r, const kd_step_data *data, int64_t step) {
+  r->trained = (uint32_t)step + 1;
+  r->tried = 0;
+  return start(r, data, (uint32_t)step, (uint32_t)((uint64_t)step >> 32));
+}
+
+/* Evaluation and prediction draw for layers that are called with training = true: other numbers than any
+ * step, others in each batch, and the same after a resume. */
+static kd_status start_trial(kd_replica *r, const kd_step_data *data) {
+  return start(r, data, r->tried++, r->trained | UINT32_C(1) << 31);
 }
 
 /* The rows of pass `pass`, counted from this rank's first row. */
@@ -244,7 +257,7 @@ kd_status kd_passes_enqueue(kd_replica *r, const kd_step_data *data) {
 }
 
 kd_status kd_replica_evaluate(kd_replica *r, const kd_step_data *data, const float **tail) {
-  KD_TRY(kd_passes_start(r, data, 0));
+  KD_TRY(start_trial(r, data));
   KD_TRY(run_passes(r, KD_MODE_EVALUATE, data));
   KD_TRY(kd_sums_finish_tail(r));
   if (r->on_device) KD_TRY(kd_device_sums_fetch_tail(r));
@@ -252,16 +265,52 @@ kd_status kd_replica_evaluate(kd_replica *r, const kd_step_data *data, const flo
   return KD_OK;
 }
 
-kd_status kd_replica_predict(kd_replica *r, const kd_step_data *data, const float **output) {
-  if (data->rows == 0) return KD_OK;
-  KD_TRY(kd_passes_start(r, data, 0));
-  kd_pass_plan *plan;
-  KD_TRY(run_rows(r, KD_MODE_PREDICT, data, 0, data->rows, &plan));
+/* --- predictions ------------------------------------------------------------------------------------- */
+
+/* Outputs of the rows [begin, end), where the plan leaves them. */
+static kd_status predict_rows(kd_replica *r, const kd_step_data *data, int64_t begin, int64_t end,
+                              kd_pass_plan **used) {
   kd_device *device = r->spec.device;
+  KD_TRY(run_rows(r, KD_MODE_PREDICT, data, begin, end, used));
+  const kd_pass_plan *plan = *used;
+  for (int o = 0; r->apart && o < r->spec.model->n_outputs; o++)
+    KD_TRY(device->backend->download(device, plan->read[o], plan->output[o], plan->output_bytes[o]));
+  return KD_OK;
+}
+
+/* Room for all rows of the batch, kept for the next ones. */
+static kd_status make_room(kd_replica *r, int o, size_t bytes) {
+  if (bytes <= r->predicted_bytes[o]) return KD_OK;
+  if (r->predicted[o]) kd_large_free(r->predicted[o], r->predicted_bytes[o]);
+  r->predicted[o] = NULL;
+  r->predicted_bytes[o] = 0;
+  KD_TRY(kd_large_alloc(bytes, (void **)&r->predicted[o]));
+  r->predicted_bytes[o] = bytes;
+  return KD_OK;
+}
+
+static kd_status collect(kd_replica *r, const kd_step_data *data, const kd_pass_plan *plan, int64_t begin) {
   for (int o = 0; o < r->spec.model->n_outputs; o++) {
-    if (r->apart)
-      KD_TRY(device->backend->download(device, plan->read[o], plan->output[o], plan->output_bytes[o]));
-    output[o] = plan->read[o];
+    size_t row_bytes = plan->output_bytes[o] / (size_t)plan->rows;
+    KD_TRY(make_room(r, o, (size_t)data->rows * row_bytes));
+    memcpy((char *)r->predicted[o] + (size_t)begin * row_bytes, plan->read[o], plan->output_bytes[o]);
   }
+  return KD_OK;
+}
+
+kd_status kd_replica_predict(kd_replica *r, const kd_step_data *data, const float **output) {
+  kd_pass_plan *plan = NULL;
+  KD_TRY(start_trial(r, data));
+  bool whole = false;
+  for (int pass = r->tree.begin; pass < pass_end(r, data) && !whole; pass++) {
+    int64_t begin, end;
+    pass_rows(r, data, pass, &begin, &end);
+    if (begin >= end) continue;
+    KD_TRY(predict_rows(r, data, begin, end, &plan));
+    whole = end - begin == data->rows;
+    if (!whole) KD_TRY(collect(r, data, plan, begin));
+  }
+  for (int o = 0; plan && o < r->spec.model->n_outputs; o++)
+    output[o] = whole ? plan->read[o] : r->predicted[o];
   return KD_OK;
 }

@@ -234,6 +234,8 @@ static kd_status start(kd_replica *r) {
   KD_TRY(connect_exchange(r));
   KD_TRY(kd_kept_create(r));
   if (r->dry) return KD_OK;
+  r->predicted = kd_pool_alloc(r->pool, (size_t)r->spec.model->n_outputs, sizeof *r->predicted);
+  r->predicted_bytes = kd_pool_alloc(r->pool, (size_t)r->spec.model->n_outputs, sizeof *r->predicted_bytes);
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
   KD_TRY(kd_loss_scale_upload(r));
@@ -283,6 +285,8 @@ void kd_replica_destroy(kd_replica *r) {
   if (r->inv_count) device->backend->free(device, r->inv_count, counts);
   if (r->slope) device->backend->free(device, r->slope, slope_floats(r) * sizeof(float));
   if (r->values) device->backend->free(device, r->values, sizeof *r->values);
+  for (int o = 0; r->predicted && o < r->spec.model->n_outputs; o++)
+    if (r->predicted[o]) kd_large_free(r->predicted[o], r->predicted_bytes[o]);
   kd_free(r->exchange_sums);
   kd_pool_destroy(r->pool);
   kd_free(r);

@@ -124,7 +124,7 @@ void kd_replica_signal(kd_replica *replica);
 kd_status kd_replica_finalize(kd_replica *replica);
 /* Forward only, with losses and metrics: the tail summed over all ranks. Collective. */
 kd_status kd_replica_evaluate(kd_replica *replica, const kd_step_data *data, const float **tail);
-/* Forward only: output[o] points to `rows` rows of output o. Local. */
+/* Forward only, in the passes of evaluation: output[o] points to `rows` rows of output o. Local. */
 kd_status kd_replica_predict(kd_replica *replica, const kd_step_data *data, const float **output);
 
 /* The penalty of all regularised weights. */

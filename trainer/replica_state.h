@@ -122,8 +122,11 @@ struct kd_replica {
   int64_t kept_first, kept_rows;
   bool scaled; /* the loss is multiplied by scale.scale */
   kd_loss_scale scale;
-  float signal;     /* this rank's wish to stop, summed with the tail */
-  uint64_t version; /* of the weights */
+  float signal;            /* this rank's wish to stop, summed with the tail */
+  uint64_t version;        /* of the weights */
+  uint32_t trained, tried; /* for random numbers: steps so far, and batches of other passes since the last */
+  float **predicted;       /* per output: rows of a batch that several passes predict; host */
+  size_t *predicted_bytes;
   uint64_t plan_hash;
   /* The pass that runs now, for the marks. */
   bool *bucket_ready;

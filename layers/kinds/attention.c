@@ -218,6 +218,7 @@ static const kd_call_arg call_args[] = {
       .build = function,                                                                                     \
       .mask = KD_MASK_OWN,                                                                                   \
       .call_args = call_args,                                                                                \
+      .takes_training = true,                                                                                \
   };
 LAYER(attention, "Attention", "dot-product attention; inputs: query, value, key (none: the value)",
       attention_table, attention_build)

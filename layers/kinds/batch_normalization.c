@@ -91,8 +91,11 @@ static kd_status batch_norm_build(kd_build *build, const kd_layer *layer, int n_
   const kd_shape *shape = kd_sym_shape(g, x);
   kd_shape channels = KD_SHAPE(shape->dim[shape->rank - 1]);
   batch_norm_weights weights = declare(build, o, channels.dim[0]);
+  bool by_batch = build->training && layer->trainable;
+  KD_CHECK(!by_batch || build->fits || !o->synchronized, KD_ERR_USAGE,
+           "synchronized statistics are summed in fit alone: training = true needs synchronized = false");
   kd_sym y;
-  if (!build->training || !layer->trainable)
+  if (!by_batch)
     y = normalise_by_moving(g, o, x, &weights);
   else if (build->input_mask[0] != KD_NO_SYM || o->synchronized)
     y = normalise_by_moments(build, o, x, &weights);
@@ -131,4 +134,5 @@ const kd_layer_kind kd_layer_batch_normalization = {
     .build = batch_norm_build,
     .mask = KD_MASK_PASS,
     .call_args = kd_call_mask,
+    .takes_training = true,
 };

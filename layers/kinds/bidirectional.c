@@ -148,4 +148,5 @@ const kd_layer_kind kd_layer_bidirectional = {
     .build = bidirectional_build,
     .mask = KD_MASK_OWN,
     .call_args = call_args,
+    .takes_training = true,
 };

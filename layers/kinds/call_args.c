@@ -5,6 +5,15 @@
 #include "layers/kinds/kinds.h"
 #include "layers/model.h"
 
+const kd_call_arg *kd_layer_call_arg(const kd_layer_kind *kind, int index) {
+  static const kd_call_arg training = {"training", KD_CALL_CHOICE,
+                                       "in training or not, whatever the pass is; none: as the pass"};
+  const kd_call_arg *arg = kind->call_args;
+  for (; arg && arg->name; arg++)
+    if (index-- == 0) return arg;
+  return kind->takes_training && index == 0 ? &training : NULL;
+}
+
 const kd_call_arg kd_call_mask[] = {KD_CALL_ROW_MASK, KD_CALL_ROW_END};
 
 /* NULL when the argument is not given or none. */
@@ -28,11 +37,15 @@ int kd_call_n_positional(const kd_build *build, int n_inputs) {
   return (int)count;
 }
 
-kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag) {
+kd_status kd_call_choice(const kd_build *build, const char *name, bool otherwise, bool *choice) {
   const kd_value *value = find(build, name);
   KD_CHECK(!value || value->type == KD_V_BOOL, KD_ERR_USAGE, "call argument %s must be true or false", name);
-  *flag = value && value->boolean;
+  *choice = value ? value->boolean : otherwise;
   return KD_OK;
+}
+
+kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag) {
+  return kd_call_choice(build, name, false, flag);
 }
 
 kd_status kd_call_int(const kd_build *build, const char *name, int64_t otherwise, int64_t *number) {

@@ -59,4 +59,5 @@ const kd_layer_kind kd_layer_dense = {
     .max_inputs = 1,
     .build = dense_build,
     .mask = KD_MASK_PASS,
+    .takes_training = true,
 };

@@ -153,6 +153,7 @@ static const kd_option spatial2d_table[] = {ROW_RATE, KD_ROW_DATA_FORMAT(dropout
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
       .mask = KD_MASK_PASS,                                                                                  \
+      .takes_training = true,                                                                                \
   };
 LAYER(dropout, "Dropout", "drops single numbers in training", dropout_table, dropout_build, check_noise)
 LAYER(alpha_dropout, "AlphaDropout", "drops numbers to selu's lower limit in training", alpha_table,

@@ -148,4 +148,5 @@ const kd_layer_kind kd_layer_einsum_dense = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = einsum_build,
+    .takes_training = true,
 };

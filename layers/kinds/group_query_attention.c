@@ -66,4 +66,5 @@ const kd_layer_kind kd_layer_group_query_attention = {
     .build = gqa_build,
     .mask = KD_MASK_OWN,
     .call_args = kd_heads_call_args,
+    .takes_training = true,
 };

@@ -104,6 +104,8 @@ extern const kd_call_arg kd_call_mask[]; /* mask alone */
 
 int kd_call_n_positional(const kd_build *build, int n_inputs); /* inputs that are no tensors of arguments */
 kd_status kd_call_flag(const kd_build *build, const char *name, bool *flag); /* false when it is not given */
+/* The choice of a call, or `otherwise` when it is none or not given. */
+kd_status kd_call_choice(const kd_build *build, const char *name, bool otherwise, bool *choice);
 kd_status kd_call_int(const kd_build *build, const char *name, int64_t otherwise, int64_t *number);
 /* Numbers of the inputs that the argument names, at most `room`; count 0 when it is not given or none. */
 kd_status kd_call_tensors(const kd_build *build, const char *name, int room, int *count, int *inputs);

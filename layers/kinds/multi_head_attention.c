@@ -132,4 +132,5 @@ const kd_layer_kind kd_layer_multi_head_attention = {
     .build = mha_build,
     .mask = KD_MASK_OWN,
     .call_args = kd_heads_call_args,
+    .takes_training = true,
 };

@@ -63,6 +63,7 @@ static const kd_option dropout_table[] = {
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
       .mask = KD_MASK_PASS,                                                                                  \
+      .takes_training = true,                                                                                \
   };
 LAYER(gaussian_noise, "GaussianNoise", "adds normal numbers in training", noise_table, noise_build)
 LAYER(gaussian_dropout, "GaussianDropout", "multiplies with normal numbers of mean 1 in training",

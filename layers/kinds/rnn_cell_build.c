@@ -87,7 +87,7 @@ kd_sym kd_cell_build(kd_build *build, const kd_cell_call *c, kd_sym *last_state)
   if (w.recurrent_bias != KD_NO_SYM) attr.flags |= KD_RNN_BIAS, inputs[n++] = w.recurrent_bias;
   if (c->state != KD_NO_SYM) attr.flags |= KD_RNN_STATE, inputs[n++] = c->state;
   if (c->mask != KD_NO_SYM) attr.flags |= KD_RNN_MASK, inputs[n++] = c->mask;
-  if (build->training) attr.flags |= KD_RNN_KEEP;
+  if (build->fits) attr.flags |= KD_RNN_KEEP;
   if (build->training && o->recurrent_dropout > 0) {
     attr.flags |= KD_RNN_DROP;
     inputs[n++] =

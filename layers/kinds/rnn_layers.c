@@ -138,6 +138,7 @@ static const kd_call_arg call_args[] = {
       .build = rnn_build,                                                                                    \
       .mask = KD_MASK_OWN,                                                                                   \
       .call_args = call_args,                                                                                \
+      .takes_training = true,                                                                                \
   };
 LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, kd_cell_check)
 LAYER(lstm, "LSTM", "long short-term memory over a sequence", lstm_table, cell_layer_options, kd_cell_check)

@@ -14,17 +14,19 @@ typedef struct spectral_options {
 /* keras.ops.normalize's default. */
 static const double EPSILON = 1e-7;
 
-/* The weight of the inner layer that Keras calls kernel or embeddings: its number, or -1. */
-static int find_kernel(const kd_build *build) {
+/* The number of one of the present layer's weights, or -1. */
+static int find_weight(const kd_build *build, const char *place) {
   const kd_layer *layer = build->layer;
-  const char *slash = build->part ? "/" : "", *part = build->part ? build->part : "";
-  for (int pass = 0; pass < 2; pass++) {
-    const char *name =
-        kd_pool_printf(build->graph->pool, "%s%slayer/%s", part, slash, pass ? "embeddings" : "kernel");
-    for (int i = 0; i < layer->n_weights; i++)
-      if (!strcmp(build->model->weights[layer->first_weight + i].name, name)) return layer->first_weight + i;
-  }
+  const char *name = build->part ? kd_pool_printf(build->graph->pool, "%s/%s", build->part, place) : place;
+  for (int i = 0; i < layer->n_weights; i++)
+    if (!strcmp(build->model->weights[layer->first_weight + i].name, name)) return layer->first_weight + i;
   return -1;
+}
+
+/* What Keras calls kernel or embeddings of the inner layer. */
+static int find_kernel(const kd_build *build) {
+  int number = find_weight(build, "layer/kernel");
+  return number >= 0 ? number : find_weight(build, "layer/embeddings");
 }
 
 /* One more step of the power iteration: v = u W^T and u = v W, each of length 1. Products are sums over axes,
@@ -36,18 +38,53 @@ static void iterate(kd_graph *g, kd_sym rows, kd_sym *u, kd_sym *v) {
   *u = kd_l2_normalize(g, *u, 0, NULL, EPSILON);
 }
 
-/* A kernel of zeros stays, and u with it. */
-static void prepare(kd_build *build, kd_sym kernel, kd_sym vector, int64_t iterations) {
-  kd_graph *g = build->graph;
-  const kd_shape shape = *kd_sym_shape(g, kernel);
+/* The weights as a training call leaves them. A kernel of zeros stays, and u with it. */
+static void normalise(kd_graph *g, int64_t iterations, kd_sym *kernel, kd_sym *vector) {
+  const kd_shape shape = *kd_sym_shape(g, *kernel);
   int64_t columns = shape.dim[shape.rank - 1];
-  kd_sym rows = kd_reshape(g, kernel, KD_SHAPE(kd_shape_span(&shape, 0, shape.rank - 1), columns));
-  kd_sym u = vector, v = KD_NO_SYM;
+  kd_sym rows = kd_reshape(g, *kernel, KD_SHAPE(kd_shape_span(&shape, 0, shape.rank - 1), columns));
+  kd_sym u = *vector, v = KD_NO_SYM;
   for (int64_t i = 0; i < iterations; i++) iterate(g, rows, &u, &v);
   kd_sym sigma = kd_reduce_all(g, KD_REDUCE_SUM, kd_mul(g, kd_mul(g, rows, v), u));
-  kd_sym some = kd_reduce_all(g, KD_REDUCE_MAX, kd_unary(g, KD_PW_ABS, kernel));
-  kd_build_prepared(build, kernel, kd_select(g, some, kd_div(g, kernel, sigma), kernel));
-  kd_build_prepared(build, vector, kd_select(g, some, u, vector));
+  kd_sym some = kd_reduce_all(g, KD_REDUCE_MAX, kd_unary(g, KD_PW_ABS, *kernel));
+  *kernel = kd_select(g, some, kd_div(g, *kernel, sigma), *kernel);
+  *vector = kd_select(g, some, u, *vector);
+}
+
+/* A weight of the layer by its number, before the layer asks for it. */
+static kd_sym weight_of(kd_build *build, int number) {
+  int next = build->next_weight;
+  build->next_weight = number - build->layer->first_weight;
+  kd_sym weight = kd_build_weight(build, "weight", build->model->weights[number].shape, NULL, NULL, false);
+  build->next_weight = next;
+  return weight;
+}
+
+/* A training call in a pass that changes no weight: the inner layer alone sees the new kernel. */
+static kd_status build_replaced(kd_build *build, const spectral_options *o, int n_inputs,
+                                const kd_sym *inputs, kd_sym *output) {
+  int number = find_kernel(build), last = find_weight(build, "vector_u");
+  kd_sym before = weight_of(build, number), kernel = before, vector = weight_of(build, last), mask;
+  normalise(build->graph, o->power_iterations, &kernel, &vector);
+  build->weight_sym[number] = kd_cast(build->graph, kernel, kd_sym_get(build->graph, before)->dtype);
+  kd_status status =
+      kd_build_inner(build, "layer", &o->layer, n_inputs, inputs, build->input_mask, output, &mask);
+  build->weight_sym[number] = before;
+  build->next_weight++; /* the vector */
+  return status;
+}
+
+/* The step changes the weights first, and then computes with the new ones. */
+static kd_status prepare(kd_build *build, int64_t iterations, int number, kd_sym vector, bool used) {
+  kd_sym old_kernel = build->weight_sym[number], kernel = old_kernel, old_vector = vector;
+  normalise(build->graph, iterations, &kernel, &vector);
+  kd_build_prepared(build, old_kernel, kernel);
+  kd_build_prepared(build, old_vector, vector);
+  KD_TRY(kd_graph_status(build->graph));
+  KD_CHECK(!used, KD_ERR_USAGE,
+           "changes %s before each step, so that no call with training = false can stand before this one",
+           build->model->weights[number].name);
+  return KD_OK;
 }
 
 static kd_status spectral_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
@@ -57,6 +94,10 @@ static kd_status spectral_build(kd_build *build, const kd_layer *layer, int n_in
   kd_sym mask;
   KD_CHECK(g->rows_per_sample <= 1, KD_ERR_USAGE,
            "SpectralNormalization within TimeDistributed is not available");
+  bool known = !build->declare && build->weight_sym;
+  if (known && build->training && !build->fits) return build_replaced(build, o, n_inputs, inputs, outputs);
+  int before = known ? find_kernel(build) : -1;
+  bool used = before >= 0 && build->weight_sym[before] != KD_NO_SYM;
   KD_TRY(kd_build_inner(build, "layer", &o->layer, n_inputs, inputs, build->input_mask, &outputs[0], &mask));
   int number = find_kernel(build);
   KD_CHECK(number >= 0, KD_ERR_USAGE,
@@ -71,8 +112,7 @@ static kd_status spectral_build(kd_build *build, const kd_layer *layer, int n_in
     build->model->weights[number].again = build->part ? kd_pool_strdup(build->model->pool, build->part) : "";
     return kd_graph_status(g);
   }
-  if (build->training && build->weight_sym)
-    prepare(build, build->weight_sym[number], vector, o->power_iterations);
+  if (build->training && known) KD_TRY(prepare(build, o->power_iterations, number, vector, used));
   return kd_graph_status(g);
 }
 
@@ -95,4 +135,5 @@ const kd_layer_kind kd_layer_spectral_normalization = {
     .min_inputs = 1,
     .max_inputs = 1,
     .build = spectral_build,
+    .takes_training = true,
 };

@@ -115,4 +115,5 @@ const kd_layer_kind kd_layer_time_distributed = {
     .build = time_distributed_build,
     .mask = KD_MASK_PASS,
     .call_args = kd_call_mask,
+    .takes_training = true,
 };

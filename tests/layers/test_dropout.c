@@ -12,11 +12,12 @@ typedef struct pass {
   float *y, *dx;
 } pass;
 
-/* One training pass over `rows` rows that begin at row `first` of the global batch; x is all 2. */
-static pass run(const char *text, kd_shape shape, int first, int step, compute_engine engine) {
-  kd_model *model = layer_model(text, 1, true, 1, &shape, NULL);
+/* One pass over `rows` rows that begin at row `first` of the global batch; x is all 2. */
+static pass run_in(bool training, const char *text, kd_shape shape, int first, int step,
+                   compute_engine engine) {
+  kd_model *model = layer_model_called(text, 1, true, 1, &shape, NULL, 0);
   kd_graph *g = kd_graph_create();
-  kd_build_spec spec = {.batch = shape.dim[0], .training = true};
+  kd_build_spec spec = {.batch = shape.dim[0], .training = training};
   kd_built built;
   assert_ok(kd_model_build(model, g, &spec, &built));
   kd_sym loss = kd_reduce_all(g, KD_REDUCE_SUM, built.output[0]), gradient;
@@ -36,6 +37,10 @@ static pass run(const char *text, kd_shape shape, int first, int step, compute_e
   kd_graph_destroy(g);
   kd_model_destroy(model);
   return (pass){results[0], results[1]};
+}
+
+static pass run(const char *text, kd_shape shape, int first, int step, compute_engine engine) {
+  return run_in(true, text, shape, first, step, engine);
 }
 
 static void release(pass p) {
@@ -94,11 +99,50 @@ static void check_shared_masks(compute_engine engine) {
   }
 }
 
+/* A pass that is none of training draws what one of training does where the call says training, and the
+ * other way round: so do layers within layers. */
+static void check_called(compute_engine engine) {
+  const struct {
+    const char *text;
+    kd_shape shape;
+  } layers[] = {
+      {"Dropout(0.5)", KD_SHAPE(8, 6)},
+      {"AlphaDropout(0.5)", KD_SHAPE(8, 6)},
+      {"GaussianDropout(0.5)", KD_SHAPE(8, 6)},
+      {"GaussianNoise(0.5)", KD_SHAPE(8, 6)},
+      {"SpatialDropout1D(0.5)", KD_SHAPE(8, 3, 6)},
+      {"SpatialDropout2D(0.5)", KD_SHAPE(8, 2, 3, 6)},
+      {"SpatialDropout3D(0.5)", KD_SHAPE(8, 2, 1, 3, 6)},
+      {"TimeDistributed(Dropout(0.5))", KD_SHAPE(8, 3, 6)},
+  };
+  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+    char yes[64], no[64], none[64];
+    kd_shape shape = layers[i].shape;
+    size_t bytes = (size_t)kd_shape_count(&shape) * sizeof(float);
+    snprintf(yes, sizeof yes, "%s(training=true)", layers[i].text);
+    snprintf(no, sizeof no, "%s(training=false)", layers[i].text);
+    snprintf(none, sizeof none, "%s(training=none)", layers[i].text);
+    pass training = run_in(true, layers[i].text, shape, 0, 1, engine);
+    pass called = run_in(false, yes, shape, 0, 1, engine), frozen = run_in(true, no, shape, 0, 1, engine);
+    pass as_fit = run_in(true, none, shape, 0, 1, engine), as_test = run_in(false, none, shape, 0, 1, engine);
+    assert_memory_equal(called.y, training.y, bytes);
+    assert_memory_equal(called.dx, training.dx, bytes);
+    assert_memory_equal(as_fit.y, training.y, bytes);
+    assert_memory_not_equal(called.y, called.y + bytes / 8 / sizeof(float), bytes / 8); /* rows differ */
+    for (size_t k = 0; k < bytes / sizeof(float); k++) {
+      assert_true(frozen.y[k] == 2 && frozen.dx[k] == 1);
+      assert_true(as_test.y[k] == 2);
+    }
+    release(training), release(called), release(frozen), release(as_fit), release(as_test);
+  }
+}
+
 static void test_reference(void **state) {
   (void)state;
   check_rate(COMPUTE_REFERENCE);
   check_split(COMPUTE_REFERENCE);
   check_shared_masks(COMPUTE_REFERENCE);
+  check_called(COMPUTE_REFERENCE);
 }
 
 static void test_plan(void **state) {
@@ -106,6 +150,7 @@ static void test_plan(void **state) {
   check_rate(COMPUTE_PLAN);
   check_split(COMPUTE_PLAN);
   check_shared_masks(COMPUTE_PLAN);
+  check_called(COMPUTE_PLAN);
 }
 
 static void test_all_dropped(void **state) {
@@ -118,6 +163,13 @@ static void test_all_dropped(void **state) {
 static void test_errors(void **state) {
   (void)state;
   kd_shape input = KD_SHAPE(2, 5);
+  assert_non_null(
+      strstr(layer_errors_called("Dropout(0.5)(training=1)", 1, &input, 0, 0), "must be true or false"));
+  assert_non_null(
+      strstr(layer_errors_called("ReLU()(training=true)", 1, &input, 0, 0), "no call argument 'training'"));
+  assert_non_null(
+      strstr(layer_errors_called("BatchNormalization(synchronized=true)(training=true)", 1, &input, 0, 0),
+             "needs synchronized = false"));
   assert_non_null(strstr(layer_errors("Dropout(1.5)", input), "rate"));
   assert_non_null(strstr(layer_errors("Dropout(0.5, noise_shape=(1, 5))", input), "must begin with none"));
   assert_non_null(strstr(layer_errors("Dropout(0.5, noise_shape=(none, 3))", input), "size 3 in axis 1"));

@@ -10,7 +10,7 @@
 #include "support/one_layer.h"
 #include "support/parity.h"
 
-static const char *const file_names[] = {"layers", "attention", "recurrent", "spectral"};
+static const char *const file_names[] = {"layers", "attention", "recurrent", "spectral", "called"};
 enum { COTANGENT = 1000 }; /* number of the first fed cotangent */
 #define LOOSE 0.05         /* of a half type, in parts of the norm */
 enum { N_FILES = sizeof file_names / sizeof file_names[0] };
@@ -142,9 +142,21 @@ static void want_gradients(pass *p, const golden_case *c) {
     want(p, grads[i] == KD_NO_SYM ? kd_full(g, expected[i]->shape, 0) : grads[i], expected[i]);
 }
 
+/* What no moving statistic changes is what it was in Keras too. */
+static void check_unmoved(const pass *p, const golden_case *c) {
+  const golden_array *after;
+  for (int w = 0; w < p->model->n_weights; w++) {
+    bool moves = false;
+    for (int i = 0; i < p->built.n_moving; i++) moves |= p->built.moving[i].weight == w;
+    if (moves || !(after = golden_find(c, "moved", p->model->weights[w].name))) continue;
+    assert_memory_equal(after->values, golden_at(c, "weight", w)->values, after->count * sizeof(float));
+  }
+}
+
 /* New moving statistics: momentum * old + (1 - momentum) * of the batch. */
 static void want_moving(pass *p, const golden_case *c) {
   kd_graph *g = p->graph;
+  check_unmoved(p, c);
   for (int i = 0; i < p->built.n_moving; i++) {
     const kd_moving *m = &p->built.moving[i];
     kd_sym kept = kd_scale(g, p->built.weight[m->weight], m->momentum);
@@ -382,8 +394,8 @@ static void test_options_are_used(void **state) {
     for (int row = 0; kind->options[row].name && strcmp(kind->name, "InputLayer"); row++)
       if (!tested_elsewhere(kind->options[row].name) && !given(kind, row, pool, diag))
         fail_msg("no golden case gives %s of %s", kind->options[row].name, kind->name);
-    const kd_call_arg *arg = ((const kd_layer_kind *)kind)->call_args;
-    for (; arg && arg->name; arg++)
+    const kd_call_arg *arg;
+    for (int k = 0; (arg = kd_layer_call_arg((const kd_layer_kind *)kind, k)); k++)
       if (!called_with(kind, arg->name, pool, diag))
         fail_msg("no golden case gives call argument %s of %s", arg->name, kind->name);
   }

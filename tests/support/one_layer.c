@@ -2,9 +2,8 @@
 
 #include "support/check.h"
 
-/* NULL after adding to diag. */
-static const kd_layer_kind *parse(kd_pool *pool, kd_diag *diag, const char *text, int line, void **options,
-                                  const kd_value **call) {
+const kd_layer_kind *layer_parse_called(kd_pool *pool, kd_diag *diag, const char *text, int line,
+                                        void **options, const kd_value **call) {
   kd_origin origin = {"case", line};
   const char *rest;
   const kd_value *value = kd_value_parse_first(pool, diag, origin, text, &rest);
@@ -31,7 +30,7 @@ static void fail_on(kd_diag *diag, const char *text) {
 const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options) {
   kd_diag *diag = kd_diag_create();
   const kd_value *call;
-  const kd_layer_kind *kind = parse(pool, diag, text, line, options, &call);
+  const kd_layer_kind *kind = layer_parse_called(pool, diag, text, line, options, &call);
   fail_on(diag, text);
   kd_diag_destroy(diag);
   return kind;
@@ -40,7 +39,7 @@ const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void
 static kd_tap add_masking(kd_model *model, kd_diag *diag, kd_tap x, const char *name) {
   void *options = NULL;
   const kd_value *call;
-  const kd_layer_kind *kind = parse(model->pool, diag, "Masking()", 0, &options, &call);
+  const kd_layer_kind *kind = layer_parse_called(model->pool, diag, "Masking()", 0, &options, &call);
   int layer = kd_model_add_layer(model, kind, name, options, true, (kd_origin){0});
   return (kd_tap){kd_model_add_call(model, layer, NULL, 1, &x, 0, NULL, NULL, (kd_origin){0}), 0};
 }
@@ -62,7 +61,7 @@ static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable
   }
   void *options = NULL;
   const kd_value *args = NULL;
-  const kd_layer_kind *kind = parse(model->pool, diag, text, line, &options, &args);
+  const kd_layer_kind *kind = layer_parse_called(model->pool, diag, text, line, &options, &args);
   if (kind) {
     const kd_value **values = kd_pool_alloc(model->pool, (size_t)args->count + 1, sizeof *values);
     for (int i = 0; i < args->count; i++) values[i] = &args->items[i];

@@ -7,6 +7,11 @@
 /* The kind that a value names, with its options filled in the pool; fails the test on errors. */
 const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options);
 
+/* The same of a text with call arguments in second brackets, which *call holds then; NULL after adding to
+ * diag. */
+const kd_layer_kind *layer_parse_called(kd_pool *pool, kd_diag *diag, const char *text, int line,
+                                        void **options, const kd_value **call);
+
 /* Inputs have the given shapes, which begin with the batch. The model is finished. */
 kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                       const kd_dtype *dtypes);

@@ -1,6 +1,7 @@
 #include "support/tiny.h"
 
 #include "device/base/rng.h"
+#include "support/one_layer.h"
 
 kd_value *tiny_value(tiny *t, const char *text) {
   kd_value *value = kd_value_parse(t->pool, t->diag, (kd_origin){"test", 1}, text, true);
@@ -9,18 +10,16 @@ kd_value *tiny_value(tiny *t, const char *text) {
 }
 
 static kd_tap add_layer(tiny *t, kd_tap from, const char *text, int number) {
-  kd_value *value = tiny_value(t, text);
-  const kd_layer_kind *kind = (const kd_layer_kind *)kd_family_find(&kd_layer_family, value->text);
-  if (!kind) fail_msg("no layer %s", value->text);
-  void *options = kd_pool_alloc(t->pool, 1, kind->base.options_size + 1);
-  const kd_value **values = kd_pool_alloc(t->pool, (size_t)value->count + 1, sizeof *values);
-  for (int i = 0; i < value->count; i++) values[i] = &value->items[i];
-  kd_options_fill(t->pool, t->diag, text, value->origin, &kind->base, value->count, value->keys, values,
-                  options);
+  kd_origin origin = {"test", 1};
+  const kd_value *args;
+  void *options;
+  const kd_layer_kind *kind = layer_parse_called(t->pool, t->diag, text, 1, &options, &args);
   assert_ok(kd_diag_status(t->diag));
+  const kd_value **values = kd_pool_alloc(t->pool, (size_t)args->count + 1, sizeof *values);
+  for (int i = 0; i < args->count; i++) values[i] = &args->items[i];
   const char *name = kd_pool_printf(t->pool, "layer%d", number);
-  int layer = kd_model_add_layer(t->model, kind, name, options, true, value->origin);
-  int call = kd_model_add_call(t->model, layer, name, 1, &from, 0, NULL, NULL, value->origin);
+  int layer = kd_model_add_layer(t->model, kind, name, options, true, origin);
+  int call = kd_model_add_call(t->model, layer, name, 1, &from, args->count, args->keys, values, origin);
   return (kd_tap){call, 0};
 }
 

@@ -20,7 +20,7 @@ typedef struct tiny {
 
 typedef struct tiny_spec {
   kd_shape input;            /* without the batch */
-  const char *const *layers; /* values as in [layers], ends with NULL */
+  const char *const *layers; /* as in [layers], also with call arguments; ends with NULL */
   const char *loss, *metrics, *optimizer;
   kd_dtype label_dtype;
   kd_shape label;
