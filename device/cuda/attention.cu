@@ -2,7 +2,7 @@
  * gradients of keys and values: its lanes take 32 steps of the other side at a time, then share the sums over
  * features. Every sum has an order that shapes alone decide. Running maxima as in Milakov and Gimelshein,
  * "Online normalizer calculation for softmax", 2018. */
-#include "device/attention.h"
+#include "device/cuda/attention.cuh"
 #include "device/cuda/philox.cuh"
 
 enum { LANE_FEATURES = 8, SLICE = LANE_FEATURES * KD_WARP }; /* features of one warp; more take more warps */
@@ -11,17 +11,6 @@ enum { LANE_FEATURES = 8, SLICE = LANE_FEATURES * KD_WARP }; /* features of one 
 static __device__ __forceinline__ const float *row_at(const float *x, int64_t b, int64_t steps, int64_t i,
                                                       int64_t heads, int64_t h, int64_t features) {
   return x + ((b * steps + i) * heads + h) * features;
-}
-
-static __device__ __forceinline__ bool sees(const kd_job_attention &a, int64_t b, int64_t h, int64_t i,
-                                            int64_t j) {
-  if (a.causal && j > i) return false;
-  if (a.window && (j > i ? j - i : i - j) >= a.window) return false;
-  for (int m = 0; m < a.n_masks; m++) {
-    const int64_t *stride = a.mask_stride[m];
-    if (a.mask[m][b * stride[0] + h * stride[1] + i * stride[2] + j * stride[3]] == 0) return false;
-  }
-  return true;
 }
 
 /* The factor that dropout gives a probability. */

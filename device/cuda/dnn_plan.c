@@ -217,10 +217,9 @@ kd_status kd_dnn_plan_find(kd_dnn_part device, kd_dnn_graph *graph, const kd_dnn
   char *key = make_key(device, graph, wish);
   kd_dnn_plan *p = find_shared(key);
   if (p) {
-    p->users++;
     kd_free(key);
     kd_dnn_graph_release(graph);
-    *plan = p;
+    *plan = kd_dnn_plan_share(p);
     return KD_OK;
   }
   p = kd_calloc(1, sizeof *p);
@@ -232,6 +231,11 @@ kd_status kd_dnn_plan_find(kd_dnn_part device, kd_dnn_graph *graph, const kd_dnn
   else
     free_plan(p);
   return status;
+}
+
+kd_dnn_plan *kd_dnn_plan_share(kd_dnn_plan *p) {
+  p->users++;
+  return p;
 }
 
 void kd_dnn_plan_release(kd_dnn_plan *p) {

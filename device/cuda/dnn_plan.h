@@ -28,7 +28,8 @@ void kd_dnn_forget(cudnnBackendDescriptor_t device);
  * one. KD_ERR_RUN when the library has none. */
 kd_status kd_dnn_plan_find(cudnnBackendDescriptor_t device, kd_dnn_graph *graph, const kd_dnn_wish *wish,
                            kd_dnn_plan **plan);
-void kd_dnn_plan_release(kd_dnn_plan *plan); /* NULL is allowed */
+kd_dnn_plan *kd_dnn_plan_share(kd_dnn_plan *plan); /* the same, to be released once more */
+void kd_dnn_plan_release(kd_dnn_plan *plan);       /* NULL is allowed */
 size_t kd_dnn_plan_workspace(const kd_dnn_plan *plan);
 bool kd_dnn_plan_compiles(const kd_dnn_plan *plan); /* made at run time rather than taken from the library */
 bool kd_dnn_plan_remembered(const kd_dnn_plan *plan); /* its choice came from the disk */

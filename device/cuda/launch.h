@@ -154,6 +154,26 @@ int kd_cuda_attention_start(const kd_job_attention *a, float *y, float *lse, voi
 int kd_cuda_attention_grad_start(const kd_job_attention *a, const float *y, const float *lse, const float *dy,
                                  float *dq, float *dk, float *dv, float *total, void *stream);
 
+/* --- attention_masks.cu: around attention by cuDNN, which takes no masks ---------------------------- */
+
+/* What is added to scores: (batch, heads, queries, keys) floats, `count` in all; sizes are 1 where masks
+ * broadcast. */
+typedef struct kd_job_bias {
+  int64_t batch, heads, queries, count;
+  float hidden; /* for keys that a mask hides, else 0 */
+} kd_job_bias;
+/* From masks that tell keys apart; the others hide whole queries. */
+int kd_cuda_attention_bias_start(const kd_job_attention *a, const kd_job_bias *size, float *y, void *stream);
+/* y and lse of queries that see no key. v, y of `type`; means: room for (b, groups, width) floats, NULL where
+ * y is 0 then. */
+int kd_cuda_attention_unseen_start(const kd_job_attention *a, kd_dtype type, const void *v, float *means,
+                                   void *y, float *lse, void *stream);
+/* y = lse, but `most` for queries that see no key. */
+int kd_cuda_attention_seen_start(int64_t count, const float *lse, float most, float *y, void *stream);
+/* dv += what comes from those queries. dy, dv of `type`; sums: room for (b, groups, width) floats. */
+int kd_cuda_attention_unseen_grad_start(const kd_job_attention *a, kd_dtype type, const float *lse,
+                                        const void *dy, float *sums, void *dv, void *stream);
+
 /* --- recurrent.cu: what is done to each unit of each row; products are made by the library ----------- */
 
 typedef struct kd_job_cell {

@@ -117,7 +117,7 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t stream) {
   return CUDNN_STATUS_SUCCESS;
 }
 size_t cudnnGetVersion() {
-  return 90000;
+  return 91900;
 }
 const char *cudnnGetErrorString(cudnnStatus_t) {
   return "emulated error";

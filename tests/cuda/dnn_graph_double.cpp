@@ -299,6 +299,7 @@ static void multiply(run &r, const dnn_part &operation) {
     split(c, i, at);
     memcpy(left, at, sizeof at);
     memcpy(right, at, sizeof at);
+    for (int d = 0; d < last - 1; d++) right[d] /= a.size[d] / b.size[d]; /* heads of a group read the same */
     double sum = 0;
     for (int64_t k = 0; k < a.size[last]; k++) {
       left[last] = right[last - 1] = k;
@@ -318,8 +319,7 @@ static void reduce(run &r, const dnn_part &operation) {
   for (int64_t i = 0; i < x.count(); i++) {
     int64_t at[AXES];
     split(x, i, at);
-    for (int d = 0; d < y.rank; d++)
-      if (y.size[d] == 1) at[d] = 0;
+    for (int d = 0; d < y.rank; d++) at[d] /= x.size[d] / y.size[d];
     float &value = y.values[(size_t)join(y, at)], given = x.values[(size_t)i];
     value = sum ? value + given : given > value ? given : value;
   }
@@ -342,7 +342,7 @@ static bool product_fits(const dnn_part &operation) {
   int last = c.rank - 1;
   bool fits = a.type == b.type && a.size[last] == b.size[last - 1] && a.size[last - 1] == c.size[last - 1] &&
               b.size[last] == c.size[last];
-  for (int d = 0; d < last - 1; d++) fits = fits && a.size[d] == c.size[d] && b.size[d] == c.size[d];
+  for (int d = 0; d < last - 1; d++) fits = fits && a.size[d] == c.size[d] && a.size[d] % b.size[d] == 0;
   return fits;
 }
 

@@ -129,20 +129,40 @@ static void test_no_convolutions(void **state) {
 typedef struct attention_case {
   kd_dtype dtype;
   bool gradient, causal, ordered;
-  int64_t features;
+  int64_t features, groups,
+      bias[3]; /* 12 heads, 512 steps; bias: samples, heads and queries that it tells apart */
   bool expected;
 } attention_case;
 
 static const attention_case attention_cases[] = {
-    {KD_BF16, false, false, true, 64, true}, {KD_BF16, false, true, true, 64, true},
-    {KD_BF16, true, false, true, 64, true},  {KD_BF16, true, true, true, 64, true},
-    {KD_BF16, true, true, false, 64, true},  {KD_F16, false, true, true, 128, true},
-    {KD_F16, true, true, true, 128, true},   {KD_F16, true, false, false, 64, true},
-    {KD_BF16, false, true, true, 36, false}, {KD_BF16, true, true, true, 36, false},
-    {KD_F32, true, false, true, 64, false},
+    {KD_BF16, false, false, true, 64, 12, {0}, true},
+    {KD_BF16, false, true, true, 64, 12, {0}, true},
+    {KD_BF16, true, false, true, 64, 12, {0}, true},
+    {KD_BF16, true, true, true, 64, 12, {0}, true},
+    {KD_BF16, true, true, false, 64, 12, {0}, true},
+    {KD_F16, false, true, true, 128, 12, {0}, true},
+    {KD_F16, true, true, true, 128, 12, {0}, true},
+    {KD_F16, true, false, false, 64, 12, {0}, true},
+    {KD_BF16, false, true, true, 36, 12, {0}, false},
+    {KD_BF16, true, true, true, 36, 12, {0}, false},
+    {KD_F32, true, false, true, 64, 12, {0}, false},
+    /* Masks of keys, of causal scores of all samples, of all scores. */
+    {KD_BF16, false, false, true, 64, 12, {16, 1, 1}, true},
+    {KD_BF16, true, false, true, 64, 12, {16, 1, 1}, true},
+    {KD_F16, true, true, false, 64, 12, {16, 1, 1}, true},
+    {KD_BF16, false, true, true, 64, 12, {1, 1, 512}, true},
+    {KD_BF16, true, true, true, 64, 12, {1, 1, 512}, true},
+    {KD_F16, false, false, true, 64, 12, {16, 12, 512}, true},
+    {KD_BF16, true, false, true, 64, 12, {16, 12, 512}, true},
+    /* Heads that share keys and values. */
+    {KD_BF16, false, true, true, 64, 4, {0}, true},
+    {KD_BF16, true, true, true, 64, 4, {0}, true},
+    {KD_F16, true, false, false, 64, 1, {0}, true},
+    {KD_BF16, false, false, true, 128, 4, {16, 1, 1}, true},
+    {KD_BF16, true, false, true, 128, 4, {16, 1, 1}, true},
 };
 
-static void check_attention(int d, cudnnBackendDescriptor_t device, const attention_case *c) {
+static kd_dnn_attention attention_of(const attention_case *c) {
   kd_dnn_attention a = {.dtype = c->dtype,
                         .gradient = c->gradient,
                         .causal = c->causal,
@@ -150,21 +170,52 @@ static void check_attention(int d, cudnnBackendDescriptor_t device, const attent
                         .queries = 512,
                         .keys = 512,
                         .heads = 12,
+                        .groups = c->groups,
                         .features = c->features,
                         .width = c->features,
+                        .row_heads = 12,
+                        .row_groups = c->groups,
                         .wish = {.ordered = c->ordered, .workspace = 1 << 30}};
+  for (int d = 0; c->bias[0] && d < 4; d++) a.bias[d] = d < 3 ? c->bias[d] : a.keys;
+  return a;
+}
+
+static void check_attention(int d, cudnnBackendDescriptor_t device, const attention_case *c) {
+  kd_dnn_attention a = attention_of(c);
   kd_dnn_plan *plan;
   bool wanted = c->expected && strcmp(devices[d].name, "T4") != 0;
   bool found = kd_dnn_attention_plan(device, &a, &plan) == KD_OK;
   if (found != wanted)
-    fail_msg("%s, attention in %s, %s, causal %d, ordered %d, heads of %d: %s", devices[d].name,
-             kd_dtype_name(c->dtype), c->gradient ? "gradient" : "forward", c->causal, c->ordered,
-             (int)c->features, found ? "a plan" : kd_status_text());
+    fail_msg("%s, attention %d in %s, %s, causal %d, ordered %d, heads of %d: %s", devices[d].name,
+             (int)(c - attention_cases), kd_dtype_name(c->dtype), c->gradient ? "gradient" : "forward",
+             c->causal, c->ordered, (int)c->features, found ? "a plan" : kd_status_text());
   if (!found) return;
   bool matrix = c->gradient && c->ordered; /* only then something is kept for each query and key */
   size_t scores = (size_t)(a.batch * a.heads * a.queries * a.keys) * kd_dtype_size(c->dtype);
   if ((kd_dnn_plan_workspace(plan) >= scores) != matrix || !kd_dnn_plan_compiles(plan))
-    fail_msg("%s: %zu bytes of workspace", devices[d].name, kd_dnn_plan_workspace(plan));
+    fail_msg("%s, attention %d: %zu bytes of workspace", devices[d].name, (int)(c - attention_cases),
+             kd_dnn_plan_workspace(plan));
+  kd_dnn_plan_release(plan);
+}
+
+/* Long sequences in pieces, which keep no more than their limit. */
+static void check_long(int d, cudnnBackendDescriptor_t device, int64_t steps, int64_t groups, bool masked) {
+  enum { PIECE = 256 << 20, MORE = 4096 /* beside the scores */ };
+  attention_case c = {KD_BF16, true, !masked, true, 64, groups, {0}, true};
+  kd_dnn_attention a = attention_of(&c);
+  kd_dnn_plan *plan;
+  int64_t batch, heads;
+  a.queries = a.keys = steps;
+  kd_dnn_attention_cut(&a, PIECE, &batch, &heads);
+  assert_int_equal(batch * a.batch, 16);
+  assert_int_equal(heads * a.heads, 12);
+  assert_int_equal(heads * a.groups, groups);
+  if (masked) memcpy(a.bias, (int64_t[]){a.batch, 1, 1, steps}, sizeof a.bias);
+  assert_ok(kd_dnn_attention_plan(device, &a, &plan));
+  size_t bytes = kd_dnn_plan_workspace(plan);
+  if (bytes > PIECE + MORE || bytes == 0)
+    fail_msg("%s, %d steps, pieces of %d x %d heads: %zu bytes of workspace", devices[d].name, (int)steps,
+             (int)a.batch, (int)a.heads, bytes);
   kd_dnn_plan_release(plan);
 }
 
@@ -176,6 +227,12 @@ static void test_attention(void **state) {
     assert_ok(kd_dnn_device(0, devices[d].json, &device));
     for (size_t i = 0; i < sizeof attention_cases / sizeof *attention_cases; i++)
       check_attention(d, device, &attention_cases[i]);
+    if (strcmp(devices[d].name, "T4") != 0) {
+      check_long(d, device, 2048, 12, true);
+      check_long(d, device, 4096, 12, false);
+      check_long(d, device, 4096, 4, true);
+      check_long(d, device, 8192, 12, false);
+    }
     kd_dnn_forget(device);
   }
 }

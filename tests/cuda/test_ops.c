@@ -3,6 +3,9 @@
  * written, and bits depend neither on alignment nor (emulated) on the order in which blocks and threads run.
  * Convolutions run by plans of cuDNN, then (emulated) by own loops, which take over where it has none. */
 #include "cuda/open_device.h"
+#ifndef KD_TEST_GPU
+#include "device/cuda/attention.h"
+#endif
 #include "support/op_case.h"
 
 enum { MOST_BYTES = 1 << 21 };
@@ -13,6 +16,8 @@ static int planned[KD_N_OPS];    /* runs by plans of cuDNN */
 static bool is_convolution(kd_op op) {
   return op == KD_OP_CONV || op == KD_OP_CONV_GRAD_DATA || op == KD_OP_CONV_GRAD_KERNEL;
 }
+
+static bool in_pieces; /* the last run */
 
 static size_t run_variant(op_run *run, const char *order, int offset, char *bits) {
   kd_device device = open_device();
@@ -25,6 +30,7 @@ static size_t run_variant(op_run *run, const char *order, int offset, char *bits
   for (int again = 0; again < 2; again++) op_run_once(run);
   op_run_compare(run, where);
   planned[run->what->op] += run->launch.note && strncmp(run->launch.note, "cuDNN", 5) == 0;
+  in_pieces = run->launch.note && strcmp(run->launch.note, "cuDNN, in pieces") == 0;
   for (int o = 0; o < run->node->n_outputs; o++) {
     size_t bytes = kd_tensor_bytes(&run->output[o]);
     assert_true(used + bytes <= MOST_BYTES);
@@ -101,6 +107,36 @@ static void test_half_types(void **state) {
 }
 
 #ifndef KD_TEST_GPU
+/* The same bits in one piece, in samples and in heads of one group. */
+static void check_pieces(const op_case *what, kd_dtype type, int *tried) {
+  static char whole[MOST_BYTES], parts[MOST_BYTES];
+  static const int64_t limits[] = {128 << 10, 1};
+  const int64_t usual = kd_attention_piece;
+  op_typed_case c;
+  op_run run;
+  if (!op_case_convert(what, type, &c)) return;
+  op_run_open(&run, &c.what, true);
+  size_t size = run_variant(&run, "forward", 0, whole);
+  assert_false(in_pieces);
+  for (int l = 0; l < 2; l++) {
+    kd_attention_piece = limits[l];
+    run_variant(&run, "forward", 0, parts);
+    tried[l] += in_pieces;
+    if (memcmp(whole, parts, size) != 0) fail_msg("%s: pieces differ from the whole", what->name);
+  }
+  kd_attention_piece = usual;
+  op_run_close(&run);
+}
+
+static void test_pieces(void **state) {
+  (void)state;
+  int tried[2] = {0};
+  for (int i = 0; i < n_op_cases; i++)
+    for (kd_dtype type = KD_BF16; type <= KD_F16; type++)
+      if (op_cases[i].op == KD_OP_ATTENTION_GRAD) check_pieces(&op_cases[i], type, tried);
+  assert_true(tried[0] > 4 && tried[1] > tried[0]);
+}
+
 static void test_without_plans(void **state) {
   (void)state;
   setenv("KD_EMULATE_DNN", "none", 1);
@@ -152,7 +188,7 @@ int main(void) {
   NEED_DEVICE();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_half_types),
 #ifndef KD_TEST_GPU
-                                     cmocka_unit_test(test_without_plans),
+                                     cmocka_unit_test(test_without_plans), cmocka_unit_test(test_pieces),
 #endif
                                      cmocka_unit_test(test_tf32)};
   return cmocka_run_group_tests(tests, NULL, NULL);

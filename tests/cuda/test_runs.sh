@@ -95,6 +95,17 @@ done
 close_to attention-cpu attention-cuda 1e-2
 expect 0 "plan of attention" 0 plan attention.ini distributed.device=cuda
 [ "$(grep -c 'attention.*{cuDNN' out)" = 2 ] || fail "attention is not cuDNN's: $(grep attention out)"
+
+# With padded steps, which are queries that see nothing too, and with heads that share keys; in one piece and any order of sums.
+sed 's/^embed = .*/embed = Embedding(20, 16, mask_zero=true)/; s/^sum = .*/grouped = GroupQueryAttention(8, 4, 2)(att, embed)\nsum = Add()(embed, grouped)/' attention.ini >padded.ini
+for device in cpu cuda; do
+  expect 0 "padded attention on $device" 0 fit padded.ini run.dir=runs/padded-$device --progress=none distributed.device=$device
+done
+expect 0 "padded attention in any order" 0 fit padded.ini run.dir=runs/padded-off --progress=none distributed.device=cuda distributed.determinism=off
+close_to padded-cpu padded-cuda 1e-2
+close_to padded-cpu padded-off 1e-2
+expect 0 "plan of padded attention" 0 plan padded.ini distributed.device=cuda
+[ "$(grep -c 'attention.*float32(16, 1, 1, 6).*{cuDNN' out)" = 4 ] || fail "padded attention is not cuDNN's: $(grep attention out)"
 close_to steps-bfloat16-cpu steps-bfloat16 2e-2
 for policy in mixed_bfloat16 bfloat16; do
   train 0 $policy-cpu 0 distributed.device=cpu train.dtype_policy=$policy

@@ -13,7 +13,8 @@ typedef enum op_data {
   DATA_IDS,      /* whole numbers 0 .. range-1 */
   DATA_SPECIAL,  /* infinities, NaN, zeros, subnormal, huge and small numbers; see op_data.c */
   DATA_RANDOM,   /* the words of a random state */
-  DATA_FORWARD,  /* the result of the forward primitive, the one before this in device/ops.def, on input 0 */
+  DATA_FORWARD,  /* what the forward primitive, the one before this in device/ops.def, makes of the other
+                    inputs */
 } op_data;
 
 typedef struct op_input {

@@ -8,20 +8,28 @@ enum { GUARD = 64, GUARD_BYTE = 0x5a };
 
 static kd_sym add_input(op_run *run, int which) {
   const op_input *input = &run->what->input[which];
-  kd_sym sym;
-  if (input->data == DATA_FORWARD)
-    sym = kd_append(run->graph, run->what->op - 1, run->what->attr, 1, (kd_sym[]){0}, NULL);
-  else if (input->data == DATA_RANDOM)
-    sym = kd_value_sym(run->graph, input->dtype, input->shape, which, "rng");
-  else
-    sym = kd_input(run->graph, input->dtype, input->shape, which, "x");
-  return sym;
+  if (input->data == DATA_RANDOM) return kd_value_sym(run->graph, input->dtype, input->shape, which, "rng");
+  return kd_input(run->graph, input->dtype, input->shape, which, "x");
+}
+
+/* The logarithms of attention come from q, k, v and what stands behind dy. */
+static kd_sym add_forward(op_run *run, const kd_sym *inputs) {
+  kd_sym from[KD_MAX_INPUTS], result[KD_MAX_OUTPUTS];
+  bool attention = run->what->op == KD_OP_ATTENTION_GRAD;
+  int n = 0;
+  for (int i = 0; i < run->what->n_inputs; i++)
+    if (attention ? i < KD_ATTENTION_FIXED || i >= KD_ATTENTION_GRAD_FIXED : i == 0) from[n++] = inputs[i];
+  kd_append(run->graph, run->what->op - 1, run->what->attr, n, from, result);
+  return result[attention];
 }
 
 void op_run_open(op_run *run, const op_case *what, bool expected) {
   *run = (op_run){.what = what, .graph = kd_graph_create()};
   kd_sym inputs[KD_MAX_INPUTS];
-  for (int i = 0; i < what->n_inputs; i++) inputs[i] = add_input(run, i);
+  for (int i = 0; i < what->n_inputs; i++)
+    if (what->input[i].data != DATA_FORWARD) inputs[i] = add_input(run, i);
+  for (int i = 0; i < what->n_inputs; i++)
+    if (what->input[i].data == DATA_FORWARD) inputs[i] = add_forward(run, inputs);
   kd_append(run->graph, what->op, what->attr, what->n_inputs, inputs, NULL);
   if (kd_graph_status(run->graph) != KD_OK) fail_msg("%s: %s", what->name, kd_status_text());
   run->values = kd_calloc((size_t)run->graph->n_syms, sizeof *run->values);

@@ -38,6 +38,12 @@ static double tolerance(kd_dtype type, double of_case) {
   return of_case > 0 ? 2 * unit + of_case : unit;
 }
 
+/* Masks of attention and logarithms of its sums are float32 always. */
+static bool is_number(kd_op op, int i) {
+  return (op == KD_OP_ATTENTION && i >= KD_ATTENTION_FIXED) ||
+         (op == KD_OP_ATTENTION_GRAD && (i == 4 || i >= KD_ATTENTION_GRAD_FIXED));
+}
+
 bool op_case_convert(const op_case *from, kd_dtype type, op_typed_case *c) {
   op_case *to = &c->what;
   op_input *inputs = c->input;
@@ -49,7 +55,7 @@ bool op_case_convert(const op_case *from, kd_dtype type, op_typed_case *c) {
   for (int i = 0; i < from->n_inputs; i++) {
     if (inputs[i].data == DATA_SPECIAL) return false;
     if (inputs[i].dtype != KD_F32) continue;
-    if (from->op == KD_OP_ATTENTION_GRAD && i == 4) continue; /* logarithms of sums come in float32 */
+    if (is_number(from->op, i)) continue;
     any = true;
     inputs[i].dtype = type;
   }
