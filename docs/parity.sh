@@ -87,6 +87,11 @@ Classes of Keras 3.15's losses, metrics, optimizers, schedules, regularizers, co
 Logs of each step and epoch and the weights at the end of `tests/golden/training/NAME.ini`, ten steps and more, against
 Keras's `fit`; in one pass, in passes of three rows, and in the micro-shards of `determinism = world`.
 
+Masks and metrics: a metric that is a mean counts the steps that the output's mask lets through, in training and evaluation, as
+Keras does on TensorFlow (on JAX the predictions of a training step have lost their masks when metrics see them, so that
+Keras's training logs there count padding too, and those of evaluation do not). Metrics of decisions (AUC, Precision, ...)
+count all steps, as Keras's.
+
 | run | difference |
 |---|---|
 TEXT

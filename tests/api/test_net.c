@@ -67,7 +67,7 @@ static void typed_calls(void **state) {
   kd_out state_of = kd_lstm(x, 4, .return_state = true);
   kd_out h = kd_net_result(state_of, 1), c = kd_net_result(state_of, 2);
   kd_out back = kd_lstm(x, 4, .return_sequences = true, .initial_state = {h, c}, .mask = steps);
-  kd_out gru = kd_gru(x, 4, .initial_state = {h});
+  kd_out gru = kd_gru(x, 4, .initial_state = {h}, .training = "false");
   kd_out placed = kd_position_embedding(back, 9, .start_index = 2);
   kd_out many = kd_multi_head_attention(placed, back, 2, 3, .key = x, .value_mask = steps,
                                         .return_attention_scores = true, .use_causal_mask = true);
@@ -82,7 +82,7 @@ static void typed_calls(void **state) {
   kd_net_output(kd_concatenate(kd_multiply(gru, h), kd_subtract(gru, c), kd_average(gru, h), flat));
   kd_net_output(sharp);
   line(net, "lstm_1 = LSTM(units=4, return_sequences=true)(x, initial_state=(lstm:1, lstm:2), mask=steps)\n");
-  line(net, "gru = GRU(units=4)(x, initial_state=lstm:1)\n");
+  line(net, "gru = GRU(units=4)(x, initial_state=lstm:1, training=false)\n");
   line(net, "PositionEmbedding(sequence_length=9)(lstm_1, start_index=2)\n");
   line(net,
        "multi_head_attention = MultiHeadAttention(num_heads=2, key_dim=3)(position_embedding, lstm_1, key=x, "

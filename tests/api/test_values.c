@@ -63,6 +63,39 @@ static void predictions(void **state) {
   kd_net_destroy(net);
 }
 
+/* One layer called in two ways, and dropout in predictions: other numbers in each call, the same in each run.
+ */
+static void predictions_in_training(void **state) {
+  (void)state;
+  static const char text[] = "[input point]\nshape = 3\n[layers]\n"
+                             "kept = BatchNormalization(epsilon=0.25)(point, training=false)\n"
+                             "own = share(kept)(point, training=true)\n"
+                             "drawn = Dropout(0.5)(point, training=true)\n"
+                             "[output kept]\n[output own]\n[output drawn]\n";
+  static float kept[2][ROWS][IN], own[2][ROWS][IN], drawn[2][2][ROWS][IN];
+  kd_data data = {.count = ROWS, .x = {{.data = points}}};
+  for (int run = 0; run < 2; run++) {
+    kd_net *net;
+    assert_ok(kd_net_from_ini(text, &net));
+    for (int call = 0; call < 2; call++)
+      assert_ok(kd_predict(net, &data, ROWS,
+                           (float *[]){&kept[run][0][0], &own[run][0][0], &drawn[run][call][0][0]}));
+    kd_net_destroy(net);
+  }
+  if (kd_world_rank() != 0) return;
+  assert_memory_equal(drawn[0], drawn[1], sizeof drawn[0]);
+  assert_memory_not_equal(drawn[0][0], drawn[0][1], sizeof drawn[0][0]);
+  for (int i = 0; i < IN; i++) {
+    double mean = 0;
+    for (int r = 0; r < ROWS; r++) {
+      mean += (double)own[0][r][i] / ROWS;
+      assert_true(fabs((double)kept[0][r][i] - (double)points[r][i] / sqrt(1.25)) < 1e-6);
+      assert_true(drawn[0][0][r][i] == 0 || drawn[0][0][r][i] == 2 * points[r][i]);
+    }
+    if (kd_world_size() == 1) assert_true(fabs(mean) < 1e-6);
+  }
+}
+
 static void losses(void **state) {
   (void)state;
   kd_net *net = linear();
@@ -167,6 +200,7 @@ static void functional(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(predictions, setup),
+    cmocka_unit_test(predictions_in_training),
     cmocka_unit_test(losses),
     cmocka_unit_test(files),
     cmocka_unit_test(functional),

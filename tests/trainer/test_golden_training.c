@@ -1,7 +1,7 @@
 // ctest: timeout=120
 /* Whole training runs against Keras's fit: logs after each step and each epoch, and the weights at the end
- * (tests/golden/make_training.py, make_sequences.py, make_policies.py, make_stored.py and the configurations
- * that they write). */
+ * (tests/golden/make_training.py, make_sequences.py, make_policies.py, make_stored.py, make_masked_metrics.py
+ * and the configurations that they write). */
 #include <math.h>
 
 #include "device/base/file.h"
@@ -11,7 +11,7 @@
 #include "support/golden.h"
 #include "support/parity.h"
 
-static golden_file *golden[4];
+static golden_file *golden[5];
 enum { N_FILES = sizeof golden / sizeof *golden };
 
 static int open_golden(void **state) {
@@ -20,6 +20,7 @@ static int open_golden(void **state) {
   golden[1] = golden_open("sequences");
   golden[2] = golden_open("policies");
   golden[3] = golden_open("stored");
+  golden[4] = golden_open("masked_metrics");
   return 0;
 }
 
