@@ -7,6 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
+os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import numpy as np
 
