@@ -96,3 +96,15 @@ bool kd_dnn_choice_find(const char *key, kd_dnn_choice *c) {
 void kd_dnn_choice_keep(const char *key, const kd_dnn_choice *c) {
   kd_disk_cache_keep("plan", key, c, FIXED + (size_t)c->n_knobs * sizeof *c->knob);
 }
+
+bool kd_dnn_none_find(const char *key) {
+  char *data;
+  size_t bytes;
+  bool found = kd_disk_cache_find("none", key, 0, &data, &bytes);
+  if (found) kd_free(data);
+  return found;
+}
+
+void kd_dnn_none_keep(const char *key) {
+  kd_disk_cache_keep("none", key, "", 0);
+}

@@ -1,5 +1,6 @@
 #include "device/cuda/dnn_plan.h"
 
+#include <nvrtc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct kd_dnn_plan {
   kd_dnn_part plan;
   int64_t workspace;
   bool compiles, remembered;
+  bool doubtful; /* a configuration failed for another reason than that it cannot be */
 };
 
 static kd_dnn_plan *plans;
@@ -63,6 +65,12 @@ static bool fits(const kd_dnn_plan *p, kd_dnn_part config, bool *compiles) {
   return good && keeps(&p->wish, notes, n);
 }
 
+/* For what it is, not for what happens to be missing. */
+static bool is_refusal(cudnnStatus_t status) {
+  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED &&
+         status != CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING;
+}
+
 /* The plan of a configuration, when its workspace stays below the limit. */
 static bool try_config(kd_dnn_plan *p, kd_dnn_part device, kd_dnn_part config) {
   int64_t count = 0, bytes = 0;
@@ -73,7 +81,11 @@ static bool try_config(kd_dnn_plan *p, kd_dnn_part device, kd_dnn_part config) {
                                        CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config) == CUDNN_STATUS_SUCCESS;
   good = good && cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP,
                                           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &device) == CUDNN_STATUS_SUCCESS;
-  good = good && cudnnBackendFinalize(plan) == CUDNN_STATUS_SUCCESS;
+  if (good) {
+    cudnnStatus_t status = cudnnBackendFinalize(plan);
+    good = status == CUDNN_STATUS_SUCCESS;
+    p->doubtful = p->doubtful || (!good && !is_refusal(status));
+  }
   good = good && cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
                                           &count, &bytes) == CUDNN_STATUS_SUCCESS;
   if (good && bytes <= p->wish.workspace) {
@@ -140,7 +152,7 @@ static kd_status search(kd_dnn_plan *p, kd_dnn_part device) {
     for (int64_t i = 0; i < made; i++) (void)cudnnBackendDestroyDescriptor(config[i]);
     KD_TRY(status);
   }
-  KD_CHECK(p->plan, KD_ERR_RUN, "cuDNN has no plan of this precision for this graph");
+  if (!p->plan && !p->doubtful) kd_dnn_none_keep(p->key);
   return KD_OK;
 }
 
@@ -164,20 +176,24 @@ void kd_dnn_forget(kd_dnn_part device) {
   if (device) (void)cudnnBackendDestroyDescriptor(device);
 }
 
-/* What a choice depends on; released with kd_free. */
+/* What a choice depends on; released with kd_free. Without a driver, or a compiler, there are fewer engines,
+ * and the library does not say so. */
 static char *make_key(kd_dnn_part device, const kd_dnn_graph *graph, const kd_dnn_wish *wish) {
   int64_t length = 0, got = 0;
+  int driver = 0, major = 0, minor = 0;
+  (void)cudaDriverGetVersion(&driver);
+  (void)nvrtcVersion(&major, &minor);
   if (cudnnBackendGetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &length,
                                NULL) != CUDNN_STATUS_SUCCESS ||
       length < 0)
     length = 0;
-  size_t room = (size_t)length + graph->text_bytes + 128;
+  size_t room = (size_t)length + graph->text_bytes + 256;
   char *key = kd_calloc(room, 1), *text = kd_calloc((size_t)length + 1, 1);
   (void)cudnnBackendGetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, length,
                                  &got, text);
-  (void)snprintf(key, room, "cuDNN %zu\n%s\nordered %d exact %d workspace %lld\n%.*s", cudnnGetVersion(),
-                 text, wish->ordered, wish->exact, (long long)wish->workspace, (int)graph->text_bytes,
-                 graph->text);
+  (void)snprintf(key, room, "cuDNN %zu, driver %d, NVRTC %d.%d\n%s\nordered %d exact %d workspace %lld\n%.*s",
+                 cudnnGetVersion(), driver, major, minor, text, wish->ordered, wish->exact,
+                 (long long)wish->workspace, (int)graph->text_bytes, graph->text);
   kd_free(text);
   return key;
 }
@@ -199,7 +215,8 @@ static kd_dnn_plan *find_shared(const char *key) {
 
 static kd_status make_plan(kd_dnn_part device, kd_dnn_plan *p) {
   recall(p, device);
-  if (!p->plan) KD_TRY(search(p, device));
+  if (!p->plan && !kd_dnn_none_find(p->key)) KD_TRY(search(p, device));
+  KD_CHECK(p->plan, KD_ERR_RUN, "cuDNN has no plan of this precision for this graph");
   p->users = 1;
   p->next = plans;
   plans = p;

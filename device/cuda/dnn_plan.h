@@ -4,7 +4,8 @@
  * that a machine without a GPU can tell what another would run. The first configuration of the library's own
  * ranking is taken that keeps the precision that is asked for, has a fixed order of sums where that is asked
  * for, and needs no more workspace than is allowed; configurations that compile at run time only when
- * no other is left. Choices are kept on disk (disk_cache.h) by version, device, wishes and graph. */
+ * no other is left. Choices, and that there is none,
+ * are kept on disk (disk_cache.h) by versions, device, wishes and graph. */
 #ifndef KD_CUDA_DNN_PLAN_H
 #define KD_CUDA_DNN_PLAN_H
 
@@ -60,5 +61,8 @@ bool kd_dnn_choice_read(kd_dnn_part config, kd_dnn_choice *choice);
 kd_dnn_part kd_dnn_choice_config(kd_dnn_part graph, kd_dnn_part device, const kd_dnn_choice *choice);
 bool kd_dnn_choice_find(const char *key, kd_dnn_choice *choice);
 void kd_dnn_choice_keep(const char *key, const kd_dnn_choice *choice);
+/* That the library has no plan. */
+bool kd_dnn_none_find(const char *key);
+void kd_dnn_none_keep(const char *key);
 
 #endif

@@ -2,9 +2,12 @@
 /* Choices of plans on disk: found again with the same result, and ignored when a file is damaged, of another
  * graph, device or wish, or names what the library does not know or what breaks the wish. */
 #include <dirent.h>
+#include <inttypes.h>
+#include <unistd.h>
 
 #include "cuda/devices.h"
 #include "device/base/file.h"
+#include "device/base/hash.h"
 #include "device/cuda/disk_cache.h"
 #include "device/cuda/dnn_conv.h"
 #include "support/check.h"
@@ -47,19 +50,23 @@ static void open_cache(kd_pool *pool, const char *name) {
   assert_ok(kd_dnn_device(0, devices[0].json, &device));
 }
 
-/* The only file of the cache, which holds one choice. In the pool. */
-static const char *find_file(kd_pool *pool) {
+/* The only file of the cache with this ending. In the pool. */
+static const char *find_kind(kd_pool *pool, const char *ending) {
   const char *where = kd_path_join(pool, folder, "kdist/cuda"), *found = NULL;
   DIR *list = opendir(where);
   assert_non_null(list);
   for (struct dirent *entry; (entry = readdir(list));)
-    if (strstr(entry->d_name, ".plan")) {
+    if (strstr(entry->d_name, ending)) {
       assert_null(found);
       found = kd_path_join(pool, where, kd_pool_strdup(pool, entry->d_name));
     }
   closedir(list);
   assert_non_null(found);
   return found;
+}
+
+static const char *find_file(kd_pool *pool) {
+  return find_kind(pool, ".plan");
 }
 
 static void write_file(const char *path, const char *data, size_t bytes) {
@@ -191,13 +198,48 @@ static void test_forged(void **state) {
   kd_pool_destroy(pool);
 }
 
+static bool has_plan(const kd_dnn_conv *spec) {
+  kd_dnn_plan *plan;
+  kd_status status = kd_dnn_conv_plan(device, spec, &plan);
+  assert_true(status == KD_OK || status == KD_ERR_RUN);
+  if (status == KD_OK) kd_dnn_plan_release(plan);
+  return status == KD_OK;
+}
+
+/* That there is no plan is kept too, and believed where the file is whole and of this graph. */
+static void test_none(void **state) {
+  (void)state;
+  kd_pool *pool = kd_pool_create();
+  kd_dnn_conv spec = spec_of(64), without = spec_of(64);
+  without.pass = KD_DNN_KERNEL;
+  without.types = (kd_product_types){KD_BF16, KD_F32};
+  open_cache(pool, "none");
+  for (int i = 0; i < 2; i++) assert_false(has_plan(&without));
+  assert_non_null(find_kind(pool, ".none"));
+  assert_true(has_plan(&spec));
+  const char *key = key_in(pool, find_file(pool));
+  assert_int_equal(unlink(find_file(pool)), 0);
+  kd_dnn_none_keep(key);
+  assert_false(has_plan(&spec));
+  assert_false(has_plan(&without));
+  const char *path = kd_pool_printf(pool, "%s/kdist/cuda/%016" PRIx64 ".none", folder, kd_hash_text(key, 0));
+  size_t bytes;
+  char *data;
+  assert_ok(kd_file_read(pool, path, 1 << 20, &data, &bytes));
+  data[bytes / 2] ^= 4;
+  write_file(path, data, bytes);
+  assert_true(has_plan(&spec));
+  kd_dnn_forget(device);
+  kd_pool_destroy(pool);
+}
+
 /* A folder that cannot be: everything works, nothing is remembered. */
 static void test_no_folder(void **state) {
   (void)state;
   kd_pool *pool = kd_pool_create();
   size_t workspace;
   kd_dnn_conv spec = spec_of(64);
-  open_cache(pool, "none");
+  open_cache(pool, "nowhere");
   setenv("XDG_CACHE_HOME", "/proc/none", 1);
   for (int i = 0; i < 2; i++) assert_false(remembers(&spec, &workspace));
   kd_dnn_forget(device);
@@ -206,7 +248,7 @@ static void test_no_folder(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_found_again), cmocka_unit_test(test_shared),
-                                     cmocka_unit_test(test_damaged), cmocka_unit_test(test_forged),
-                                     cmocka_unit_test(test_no_folder)};
+                                     cmocka_unit_test(test_damaged),     cmocka_unit_test(test_forged),
+                                     cmocka_unit_test(test_none),        cmocka_unit_test(test_no_folder)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
