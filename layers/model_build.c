@@ -1,4 +1,6 @@
 /* Checking a model (kd_model_finish) and appending it to a graph (kd_model_build). */
+#include <string.h>
+
 #include "layers/model_pass.h"
 
 /* Two sizes for each variable axis: what differs between two builds depends on it. They are large and odd, so
@@ -45,12 +47,12 @@ static void record_shapes(kd_call *call, const kd_graph *graph, const kd_sym *ou
   }
 }
 
-/* One build with probe sizes into a scratch graph, first as fit and then as evaluation builds it; errors of
- * all layers go to diag. */
-static void probe_model(kd_model *model, int probe, kd_diag *diag) {
+/* One build with probe sizes into a scratch graph, as fit or as evaluation does it; errors of all layers go
+ * to diag. */
+static void probe_model(kd_model *model, int probe, bool training, kd_diag *diag) {
   kd_graph *graph = kd_graph_create();
   kd_build_spec spec = {.batch = batch_of(model, probe),
-                        .training = probe == 0,
+                        .training = training,
                         .feed_shape = probe_shapes(model, graph->pool, probe)};
   kd_pass pass;
   kd_built built;
@@ -70,6 +72,14 @@ static void probe_model(kd_model *model, int probe, kd_diag *diag) {
   kd_graph_destroy(graph);
 }
 
+/* Where calls say what they are, passes of evaluation may be wrong where those of fit are not. */
+static bool calls_choose(const kd_model *model) {
+  for (int i = 0; i < model->n_calls; i++)
+    for (int k = 0; k < model->calls[i]->n_args; k++)
+      if (!strcmp(model->calls[i]->arg_names[k], "training")) return true;
+  return false;
+}
+
 kd_status kd_model_finish(kd_model *model, kd_diag *diag) {
   size_t before = diag->count;
   if (model->n_inputs == 0) kd_diag_error(diag, (kd_origin){0}, "model %s has no inputs", model->name);
@@ -79,7 +89,8 @@ kd_status kd_model_finish(kd_model *model, kd_diag *diag) {
       kd_diag_error(diag, (kd_origin){0}, "input %s: batch_size = %lld, but another input has %lld",
                     model->inputs[i].name, (long long)model->inputs[i].batch_size,
                     (long long)kd_model_batch_size(model));
-  for (int probe = 0; probe < 2 && diag->count == before; probe++) probe_model(model, probe, diag);
+  for (int probe = 0; probe < 2 && diag->count == before; probe++) probe_model(model, probe, true, diag);
+  if (diag->count == before && calls_choose(model)) probe_model(model, 1, false, diag);
   KD_TRY(kd_diag_status(diag));
   model->finished = true;
   return KD_OK;

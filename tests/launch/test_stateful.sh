@@ -139,4 +139,9 @@ INI
   has err "twice.ini:7: layer twice"
   grep -q "called more than once\|called once only" err || fail "$layer: $(head -n 3 err)"
 done
+sed 's/^once = .*/once = SpectralNormalization(Dense(3))(x, training=false)/' twice.ini >before.ini
+expect 2 "a call before the one that changes the kernel" 0 summary before.ini
+has err "before.ini:7: layer twice (SpectralNormalization): changes layer/kernel before each step, so that no call with training"
+sed 's/^twice = .*/twice = share(once)(narrow, training=false)/; s/^once = .*/once = SpectralNormalization(Dense(3))/' twice.ini >behind.ini
+"$KDIST" summary behind.ini >out 2>err || fail "a call without training behind the one that changes the kernel: $(cat err)"
 finish
