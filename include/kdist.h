@@ -241,7 +241,8 @@ kd_status kd_fit_call(kd_fit_args args);
  * batch_size 0: the configuration's, else 32. Errors as kd_fit. Collective. */
 kd_status kd_evaluate(kd_net *net, const kd_data *data, int64_t batch_size);
 /* The model's outputs for all samples, in order; labels are not needed. outputs[o]: float32, room for all
- * samples of output o (kd_net_output_shape), or NULL; written on rank 0, other ranks may give NULL.
+ * samples of output o (kd_net_output_shape), or NULL; written on rank 0, other ranks may give NULL. Layers
+ * called with training=true draw other numbers in each call (Dropout), the same in each run of the program.
  * KD_ERR_USAGE also when an output has an open shape. Collective. */
 kd_status kd_predict(kd_net *net, const kd_data *data, int64_t batch_size, float *const *outputs);
 /* One step on all samples of `batch` (the whole batch, the same on all ranks); kd_metric gives its loss and
