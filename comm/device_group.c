@@ -10,14 +10,23 @@
 
 enum { TAG_FAILED = 2 }; /* beside the messages of control.c */
 
+/* Sums end in the order in which they were started, some steps later. */
+typedef struct started_sum {
+  int64_t step;
+  int bucket;
+} started_sum;
+
 struct kd_device_group {
   kd_comm *comm;
   kd_device *device;
   const kd_device_sums *sums;
   kd_watch watch;
-  int bucket, n_buckets; /* bucket: what the watch is for */
-  bool over;             /* it has failed, and said so */
-  void *shared;          /* memory of the host's ranks, by which one speaks when several fail together */
+  int64_t watched; /* the sum that the watch is for */
+  int n_buckets;
+  started_sum *log; /* by number, in turn */
+  int64_t log_room, n_started;
+  bool over;    /* it has failed, and said so */
+  void *shared; /* memory of the host's ranks, by which one speaks when several fail together */
 };
 
 kd_status kd_device_group_check(const kd_device *device) {
@@ -94,7 +103,7 @@ static kd_status take_failures(kd_comm *comm, bool own) {
 
 static kd_status await_connection(kd_device_group *g) {
   kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
-  for (int state;;) {
+  for (int64_t state;;) {
     KD_TRY(g->sums->poll(g->device, &state));
     if (state != KD_SUMS_CONNECTING || failure_told(g->comm)) return KD_OK;
     KD_CHECK(kd_watch_pause(&g->watch), KD_ERR_RUN,
@@ -122,12 +131,18 @@ static kd_status connect(kd_device_group *g) {
 
 /* --- waiting --- */
 
+/* The first sum that has not ended; NULL: all have. */
+static const started_sum *first_open(const kd_device_group *g, int64_t ended) {
+  return ended < g->n_started ? &g->log[ended % g->log_room] : NULL;
+}
+
 /* Which rank is missing is known to none of those that wait: all of them answer, or one is late. */
-static kd_status call_roll(kd_device_group *g) {
+static kd_status call_roll(kd_device_group *g, const started_sum *sum) {
   kd_comm *comm = g->comm;
   double waited = g->watch.limit, timeout = comm->hidden->timeout;
   char what[64];
-  snprintf(what, sizeof what, "the sum of bucket %d of %d", g->bucket, g->n_buckets);
+  snprintf(what, sizeof what, "the sum of bucket %d of %d", sum->bucket, g->n_buckets);
+  kd_comm_set_step(comm, sum->step);
   comm->hidden->timeout = waited / 2;
   kd_status status = kd_comm_barrier(comm);
   comm->hidden->timeout = timeout;
@@ -135,42 +150,56 @@ static kd_status call_roll(kd_device_group *g) {
   return kd_fail(KD_ERR_RUN,
                  "%s by %s at step %lld did not end within %.3g s, although all ranks are there; "
                  "NCCL_DEBUG=INFO tells what it waits for, a longer limit is [distributed] timeout",
-                 what, g->sums->describe(), (long long)atomic_load(&comm->hidden->step), waited);
+                 what, g->sums->describe(), (long long)sum->step, waited);
 }
 
-static kd_status failed(kd_device_group *g, kd_status status, int bucket) {
-  long long step = atomic_load(&g->comm->hidden->step);
+/* sum: the one that cannot end; NULL: all have, so the host's own step is all that is known. */
+static kd_status failed(kd_device_group *g, kd_status status, const started_sum *sum) {
   if (g->over) return status;
   g->over = true;
   g->sums->abort(g->device);
-  if (bucket < 0) return kd_fail_context(status, "step %lld", step);
-  return kd_fail_context(status, "step %lld, bucket %d of %d", step, bucket, g->n_buckets);
+  if (!sum) return kd_fail_context(status, "step %lld", (long long)atomic_load(&g->comm->hidden->step));
+  return kd_fail_context(status, "step %lld, bucket %d of %d", (long long)sum->step, sum->bucket,
+                         g->n_buckets);
 }
 
 /* Only sums depend on other ranks: other work of the device has no limit. */
 static kd_status keep_waiting(void *context, bool first) {
   kd_device_group *g = context;
-  int bucket, rounds = first ? 0 : g->watch.rounds;
-  kd_status status = g->sums->poll(g->device, &bucket);
-  if (status != KD_OK) return failed(g, status, bucket);
-  if (first || bucket < 0 || bucket != g->bucket) kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
+  int rounds = first ? 0 : g->watch.rounds;
+  int64_t ended;
+  kd_status status = g->sums->poll(g->device, &ended);
+  const started_sum *sum = first_open(g, ended);
+  if (status != KD_OK) return failed(g, status, sum);
+  if (first || !sum || ended != g->watched) kd_watch_start(&g->watch, g->comm, KD_WAIT_DIRECT, NULL);
   g->watch.rounds = rounds;
-  g->bucket = bucket;
+  g->watched = ended;
   if (kd_watch_pause(&g->watch)) return KD_OK;
-  status = call_roll(g);
+  status = call_roll(g, sum);
   g->over = true;
   g->sums->abort(g->device);
   return status;
 }
 
+static kd_status write_down(kd_device_group *g, int bucket) {
+  int64_t ended;
+  kd_status status = g->sums->poll(g->device, &ended);
+  if (status != KD_OK) return failed(g, status, first_open(g, ended));
+  KD_CHECK(g->n_started - ended < g->log_room, KD_ERR_INTERNAL, "more sums on their way than were announced");
+  g->log[g->n_started++ % g->log_room] =
+      (started_sum){.step = atomic_load(&g->comm->hidden->step), .bucket = bucket};
+  return KD_OK;
+}
+
 kd_status kd_device_group_start(kd_device_group *g, int bucket, int64_t begin, int64_t end) {
-  kd_status status = g->sums->start(g->device, bucket, begin, end);
-  return status == KD_OK ? KD_OK : failed(g, status, bucket);
+  KD_TRY(write_down(g, bucket));
+  kd_status status = g->sums->start(g->device, begin, end);
+  return status == KD_OK ? KD_OK : failed(g, status, first_open(g, g->n_started - 1));
 }
 
 kd_status kd_device_group_join(kd_device_group *g) {
   kd_status status = g->sums->join(g->device);
-  return status == KD_OK ? KD_OK : failed(g, status, KD_SUMS_IDLE);
+  return status == KD_OK ? KD_OK : failed(g, status, NULL);
 }
 
 /* --- the group --- */
@@ -210,13 +239,18 @@ void kd_device_group_close(kd_device_group *g) {
     g->device->patience_context = NULL;
   }
   if (g->shared) kd_comm_free_reduce(g->comm, g->shared);
+  kd_free(g->log);
   kd_free(g);
 }
 
-kd_status kd_device_group_alloc(kd_device_group *g, const kd_sums_spec *spec, void **memory) {
-  uint64_t hash = kd_hash(spec, sizeof *spec, 0);
-  KD_TRY(kd_comm_agree(g->comm, "memory of gradients", hash));
-  g->n_buckets = spec->n_buckets;
+kd_status kd_device_group_alloc(kd_device_group *g, const kd_sums_spec *spec, int n_buckets, int n_steps,
+                                void **memory) {
+  int64_t numbers[] = {(int64_t)spec->bytes, spec->stride, spec->most, spec->n_leaves, n_buckets, n_steps};
+  KD_TRY(kd_comm_agree(g->comm, "memory of gradients", kd_hash(numbers, sizeof numbers, 0)));
+  g->n_buckets = n_buckets;
+  g->n_started = 0;
+  g->log_room = (int64_t)n_steps * (n_buckets + 1);
+  g->log = kd_realloc(g->log, (size_t)g->log_room, sizeof *g->log);
   return kd_comm_all_ok(g->comm, g->sums->alloc(g->device, spec, memory));
 }
 

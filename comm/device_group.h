@@ -16,18 +16,20 @@ kd_status kd_device_group_check(const kd_device *device);
 /* All ranks decide alike. *group is NULL where the host is to sum: with NEVER; with AUTO on one rank, when
  * two ranks share a device, and when a rank's device or library refuses, which rank 0 logs with the reason.
  * ALWAYS makes a group of one rank too, and turns a refusal into KD_ERR_USAGE or KD_ERR_RUN with the reason,
- * on all ranks. From now on waits for the device end as waits for ranks do: with the name of a late rank, the
- * step and the bucket, or with what the library says of a rank that is gone (KD_ERR_RUN; then the job is to
+ * on all ranks. From now on waits for the device end as waits for ranks do: with the name of a late rank, and
+ * step and bucket of the first sum that has not ended, or with what the library says of a rank that is gone (KD_ERR_RUN; then the job is to
  * be ended with kd_comm_fail). Collective. */
 kd_status kd_device_group_open(kd_comm *comm, kd_device *device, kd_group_wish wish, kd_device_group **group);
 /* NULL is allowed (on all ranks). Collective. */
 void kd_device_group_close(kd_device_group *group);
 
-/* Memory of the group's device for what is summed, zeroed; one at a time. The spec of all ranks is compared.
- * Collective, as all that follow. */
-kd_status kd_device_group_alloc(kd_device_group *group, const kd_sums_spec *spec, void **memory);
+/* Memory of the group's device for what is summed, zeroed; one at a time. n_buckets: of a step, n_steps: that
+ * may be on their way at a time. The numbers of all ranks are compared. Collective, as all that follow. */
+kd_status kd_device_group_alloc(kd_device_group *group, const kd_sums_spec *spec, int n_buckets, int n_steps,
+                                void **memory);
 void kd_device_group_free(kd_device_group *group);
-/* See kd_device_sums; neither waits for another rank. A failure ends the group. */
+/* See kd_device_sums; neither waits for another rank. A failure ends the group. start: of the step that
+ * kd_comm_set_step named last; beside its buckets, a step may sum one range more. */
 kd_status kd_device_group_start(kd_device_group *group, int bucket, int64_t begin, int64_t end);
 kd_status kd_device_group_join(kd_device_group *group);
 /* "NCCL 2.28.9" */

@@ -77,31 +77,12 @@ static kd_status nccl_connect(kd_device *device, const char id[KD_SUMS_ID], int 
 
 /* --- how it stands --- */
 
-static kd_status landed(kd_nccl *nccl, int bucket, bool *done) {
-  *done = nccl->flight[bucket] == KD_NCCL_LANDED;
-  if (nccl->flight[bucket] != KD_NCCL_FLYING) return KD_OK;
-  int error = (int)cudaEventQuery(nccl->summed[bucket]);
-  if (error == cudaErrorNotReady) {
-    (void)cudaGetLastError(); /* the next launch is not to see it */
-    return KD_OK;
-  }
-  KD_CUDA(error, "sums over ranks");
-  nccl->flight[bucket] = KD_NCCL_LANDED;
-  *done = true;
-  return KD_OK;
-}
-
-static kd_status nccl_poll(kd_device *device, int *bucket) {
+static kd_status nccl_poll(kd_device *device, int64_t *ended) {
   kd_nccl *nccl = kd_cuda_of(device)->nccl;
   ncclResult_t state = ncclSuccess, error = nccl->library->CommGetAsyncError(nccl->comm, &state);
-  *bucket = KD_SUMS_IDLE;
-  for (int k = 0; k < nccl->spec.n_buckets && *bucket == KD_SUMS_IDLE; k++) {
-    bool done;
-    KD_TRY(landed(nccl, k, &done));
-    if (!done) *bucket = k;
-  }
+  *ended = nccl->ended ? *nccl->ended : 0;
   if (error == ncclSuccess && state == ncclInProgress) {
-    if (!nccl->connected) *bucket = KD_SUMS_CONNECTING;
+    if (!nccl->connected) *ended = KD_SUMS_CONNECTING;
     return KD_OK;
   }
   const char *what = nccl->connected ? "a sum over ranks" : "connecting the ranks";

@@ -52,9 +52,7 @@ typedef struct kd_nccl {
   kd_sums_spec spec;
   float *memory; /* of the sums, then of what other ranks send */
   void *registered;
-  /* By bucket. */
-  cudaEvent_t *summed;
-  enum kd_nccl_flight { KD_NCCL_LANDED, KD_NCCL_STARTING, KD_NCCL_FLYING } * flight;
+  volatile int64_t *ended; /* pinned memory of the host, where the device counts sums */
   /* n_leaves > 0: the tree. */
   int *n_partials;  /* by rank */
   float **received; /* by rank: its partial sums of this rank's lane, `share` floats apart */
@@ -70,7 +68,7 @@ kd_status kd_nccl_settle(kd_device *device, ncclResult_t result, const char *wha
 
 /* nccl_sums.c; see kd_device_sums. */
 kd_status kd_nccl_alloc(kd_device *device, const kd_sums_spec *spec, void **memory);
-kd_status kd_nccl_start(kd_device *device, int bucket, int64_t begin, int64_t end);
+kd_status kd_nccl_start(kd_device *device, int64_t begin, int64_t end);
 kd_status kd_nccl_join(kd_device *device);
 void kd_nccl_free(kd_device *device);
 

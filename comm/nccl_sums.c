@@ -65,12 +65,11 @@ static kd_status make_memory(kd_device *device, size_t bytes) {
   return kd_nccl_settle(device, result, "registering memory");
 }
 
-static kd_status make_buckets(kd_nccl *nccl) {
-  size_t n = (size_t)nccl->spec.n_buckets;
-  nccl->flight = kd_pool_alloc(nccl->pool, n, sizeof *nccl->flight);
-  nccl->summed = kd_pool_alloc(nccl->pool, n, sizeof *nccl->summed);
-  for (size_t k = 0; k < n; k++)
-    KD_CUDA(cudaEventCreateWithFlags(&nccl->summed[k], cudaEventDisableTiming), "an event");
+static kd_status make_counter(kd_nccl *nccl) {
+  void *memory;
+  KD_CUDA(cudaMallocHost(&memory, sizeof *nccl->ended), "pinned memory");
+  nccl->ended = memory;
+  *nccl->ended = 0;
   return KD_OK;
 }
 
@@ -78,7 +77,7 @@ kd_status kd_nccl_alloc(kd_device *device, const kd_sums_spec *spec, void **memo
   kd_nccl *nccl = kd_cuda_of(device)->nccl;
   nccl->pool = kd_pool_create();
   nccl->spec = *spec;
-  KD_TRY(make_buckets(nccl));
+  KD_TRY(make_counter(nccl));
   int *owner = kd_pool_alloc(nccl->pool, (size_t)spec->n_leaves + 1, sizeof *owner);
   size_t own = (spec->bytes + KD_ALIGNMENT - 1) / KD_ALIGNMENT * KD_ALIGNMENT, others = 0;
   if (spec->n_leaves) {
@@ -100,11 +99,10 @@ kd_status kd_nccl_alloc(kd_device *device, const kd_sums_spec *spec, void **memo
 void kd_nccl_free(kd_device *device) {
   kd_nccl *nccl = kd_cuda_of(device)->nccl;
   if (!nccl || !nccl->pool) return;
-  for (int k = 0; nccl->summed && k < nccl->spec.n_buckets; k++)
-    if (nccl->summed[k]) (void)cudaEventDestroy(nccl->summed[k]);
   if (nccl->joins) (void)cudaFree(nccl->joins);
   if (nccl->registered && !nccl->aborted) (void)nccl->library->CommDeregister(nccl->comm, nccl->registered);
   if (nccl->memory) (void)nccl->library->MemFree(nccl->memory);
+  if (nccl->ended) (void)cudaFreeHost((void *)(uintptr_t)nccl->ended);
   kd_pool_destroy(nccl->pool);
   *nccl = (kd_nccl){.library = nccl->library,
                     .comm = nccl->comm,
@@ -189,16 +187,15 @@ static kd_status sum_by_library(kd_device *device, bucket b) {
   return kd_nccl_settle(device, result, "a sum over ranks");
 }
 
-kd_status kd_nccl_start(kd_device *device, int number, int64_t begin, int64_t end) {
+/* The device itself counts: the host can look without a call, also for sums that are part of a record. */
+kd_status kd_nccl_start(kd_device *device, int64_t begin, int64_t end) {
   kd_cuda *cuda = kd_cuda_of(device);
   kd_nccl *nccl = cuda->nccl;
   bucket b = {begin, end};
   KD_CUDA(cudaEventRecord(nccl->reached, cuda->stream), "sums over ranks");
   KD_CUDA(cudaStreamWaitEvent(nccl->stream, nccl->reached, 0), "sums over ranks");
-  nccl->flight[number] = KD_NCCL_STARTING;
   KD_TRY(nccl->spec.n_leaves ? sum_along_tree(device, b) : sum_by_library(device, b));
-  KD_CUDA(cudaEventRecord(nccl->summed[number], nccl->stream), "sums over ranks");
-  nccl->flight[number] = KD_NCCL_FLYING;
+  KD_CUDA(kd_cuda_count_start((int64_t *)(uintptr_t)nccl->ended, nccl->stream), "sums over ranks");
   return KD_OK;
 }
 

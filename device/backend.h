@@ -10,8 +10,7 @@
 enum {
   KD_SUMS_ID = 128,  /* bytes that name a group of ranks */
   KD_SUMS_SEAT = 32, /* text that tells the devices of a host apart */
-  KD_SUMS_IDLE = -1,
-  KD_SUMS_CONNECTING = -2,
+  KD_SUMS_CONNECTING = -1,
 };
 
 /* What is summed: as kd_reduce_spec of comm/reducer.h, with n_leaves = 0 in the order of the library. */
@@ -20,7 +19,6 @@ typedef struct kd_sums_spec {
   int64_t stride; /* floats between partial sums */
   int64_t most;   /* floats of the largest bucket */
   int n_leaves;   /* V: partial sums of comm/tree.h, joined along the tree */
-  int n_buckets;
 } kd_sums_spec;
 
 typedef struct kd_device_sums {
@@ -29,15 +27,15 @@ typedef struct kd_device_sums {
   kd_status (*ready)(kd_device *device, char seat[KD_SUMS_SEAT]);
   kd_status (*identify)(kd_device *device, char id[KD_SUMS_ID]); /* rank 0: a name for the group */
   kd_status (*connect)(kd_device *device, const char id[KD_SUMS_ID], int rank, int size); /* begins to */
-  /* The first bucket that is not summed, KD_SUMS_IDLE or KD_SUMS_CONNECTING; or an error that has come to
-   * light. Costs little. */
-  kd_status (*poll)(kd_device *device, int *bucket);
+  /* How many sums have ended since alloc, in the order in which they were started, or KD_SUMS_CONNECTING; or
+   * (with the same number) an error that has come to light. Costs little. */
+  kd_status (*poll)(kd_device *device, int64_t *ended);
   /* Memory of the device for what is summed, zeroed; one at a time. */
   kd_status (*alloc)(kd_device *device, const kd_sums_spec *spec, void **memory);
   void (*free)(kd_device *device); /* also what alloc left unfinished, or nothing */
   /* Floats [begin, end) of each partial sum are complete behind the launches until now: they are summed
    * beside those that follow; the sum stands in partial sum 0 of every rank. */
-  kd_status (*start)(kd_device *device, int bucket, int64_t begin, int64_t end);
+  kd_status (*start)(kd_device *device, int64_t begin, int64_t end);
   kd_status (*join)(kd_device *device); /* the launches that follow come behind all sums */
   void (*abort)(kd_device *device);     /* sums in flight end without a result; only close may follow */
   void (*close)(kd_device *device);     /* also when never connected */

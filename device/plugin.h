@@ -8,7 +8,7 @@
 #include "device/backend.h"
 
 /* Raised by one when kd_backend, kd_device, kd_launch, kd_kernel, an attribute or ops.def changes. */
-enum { KD_PLUGIN_ABI = 3 };
+enum { KD_PLUGIN_ABI = 4 };
 
 /* The only symbol of the plug-in. */
 #define KD_PLUGIN_ENTRY "kd_cuda_entry"

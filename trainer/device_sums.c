@@ -17,13 +17,12 @@ static kd_status alloc_group(kd_replica *r) {
   kd_sums_spec spec = {.bytes = r->reduce_bytes,
                        .stride = r->n_reduce,
                        .most = r->tail_floats,
-                       .n_leaves = r->spec.determinism == KD_DETERMINISM_WORLD ? r->spec.micro_shards : 0,
-                       .n_buckets = r->buckets.count > 0 ? r->buckets.count : 1};
+                       .n_leaves = r->spec.determinism == KD_DETERMINISM_WORLD ? r->spec.micro_shards : 0};
   for (int k = 0; k < r->buckets.count; k++) {
     int64_t floats = r->buckets.end[k] - r->buckets.begin[k];
     if (floats > spec.most) spec.most = floats;
   }
-  return kd_device_group_alloc(r->group, &spec, (void **)&r->sum);
+  return kd_device_group_alloc(r->group, &spec, r->buckets.count, 1 + KD_STEPS_AHEAD, (void **)&r->sum);
 }
 
 kd_status kd_device_sums_alloc(kd_replica *r) {

@@ -321,6 +321,8 @@ kd_status kd_passes_get(kd_replica *r, kd_mode mode, int64_t rows, kd_pass_plan 
     *found = plan;
     return KD_OK;
   }
+  /* What a plan asks of the device waits for sums without a limit of time. */
+  if (r->group && !r->dry) KD_TRY(r->spec.device->backend->finish(r->spec.device));
   const kd_model *model = r->spec.model;
   size_t fields = (size_t)(model->n_inputs + 2 * model->n_outputs), outputs = (size_t)model->n_outputs,
          kept = (size_t)model->n_kept + 1;

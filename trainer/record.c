@@ -21,6 +21,7 @@ static void forget(kd_replica *r, kd_repeated *work) {
 /* Kernels may take their copies of the weights for renewed by work that was recorded and then dropped: the
  * version tells them otherwise. */
 static kd_status record(kd_replica *r, kd_repeated *work, kd_status (*enqueue)(void *), void *context) {
+  KD_TRY(r->spec.device->backend->finish(r->spec.device)); /* no rank waits for a device while others talk */
   kd_status status = kd_device_record(r->spec.device, enqueue, context, &work->recorded);
   int64_t all = status == KD_OK;
   if (status != KD_OK) kd_log(KD_LOG_INFO, "launches are not recorded: %s", kd_status_text());

@@ -110,8 +110,8 @@ typedef struct kd_step_result {
 
 /* Steps whose results were not read. Before the next kd_replica_step they must be at most kd_replica_ahead: 0
  * where memory is the host's, else KD_STEPS_AHEAD, but 0 when whether a step accumulates depends on the
- * results of the one before, and in a group, so that a sum that does not end is found in its step. All ranks
- * read at the same steps. */
+ * results of the one before, and in a group whose ranks exchange statistics in mid-pass. The same on all
+ * ranks, and all read at the same steps. */
 enum { KD_STEPS_AHEAD = 2 };
 int kd_replica_pending(const kd_replica *replica);
 int kd_replica_ahead(const kd_replica *replica);

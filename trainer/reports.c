@@ -62,8 +62,8 @@ int kd_replica_pending(const kd_replica *r) {
 }
 
 int kd_replica_ahead(const kd_replica *r) {
-  bool depends = r->guarded && r->spec.optimizer->accumulation > 1;
-  return r->apart && !r->group && !depends ? KD_STEPS_AHEAD : 0;
+  bool depends = r->guarded && r->spec.optimizer->accumulation > 1, talks = r->group && r->exchanges;
+  return r->apart && !depends && !talks ? KD_STEPS_AHEAD : 0;
 }
 
 kd_status kd_replica_result(kd_replica *r, kd_step_result *result) {

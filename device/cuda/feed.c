@@ -16,7 +16,8 @@ static void slot_close(kd_cuda_feed_slot *slot) {
   *slot = (kd_cuda_feed_slot){0};
 }
 
-static kd_status slot_open(kd_cuda_feed_slot *slot, size_t bytes) {
+static kd_status slot_open(kd_device *device, kd_cuda_feed_slot *slot, size_t bytes) {
+  KD_TRY(kd_cuda_wait_stream(device, kd_cuda_of(device)->stream, "earlier work")); /* freeing memory waits */
   slot_close(slot);
   KD_CUDA(cudaEventCreateWithFlags(&slot->copied, cudaEventDisableTiming), "an event");
   KD_CUDA(cudaEventCreateWithFlags(&slot->taken, cudaEventDisableTiming), "an event");
@@ -36,7 +37,7 @@ static kd_status next_slot(kd_device *device, int number, size_t bytes, kd_cuda_
   }
   kd_cuda_feed *feed = &cuda->feeds[number];
   kd_cuda_feed_slot *slot = *found = &feed->slot[feed->next++ % KD_FEED_SLOTS];
-  if (slot->bytes < bytes) return slot_open(slot, bytes);
+  if (slot->bytes < bytes) return slot_open(device, slot, bytes);
   return kd_cuda_wait_event(device, slot->copied, "an earlier upload");
 }
 

@@ -38,6 +38,9 @@ int kd_cuda_convert_start(kd_dtype from_type, kd_dtype to_type, kd_dtype roundin
 /* to += from */
 int kd_cuda_add_start(float *to, const float *from, int64_t count, void *stream);
 
+/* *number += 1, as memory of the host, pinned. In the order of one stream. */
+int kd_cuda_count_start(int64_t *number, void *stream);
+
 /* The fixed tree over partial sums, as a stack machine (comm/tree.h): push an input, add one to the top, or
  * (input NULL) add the top to what is below. `inputs` and their array are device memory. */
 enum { KD_JOIN_DEPTH = 14 };

@@ -9,6 +9,14 @@ int kd_cuda_add_start(float *to, const float *from, int64_t count, void *stream)
   return count ? kd_start(add, kd_blocks(count), dim3(KD_BLOCK), stream, count, to, from) : 0;
 }
 
+static __global__ void count_one(volatile int64_t *number) {
+  *number = *number + 1;
+}
+
+int kd_cuda_count_start(int64_t *number, void *stream) {
+  return kd_start(count_one, dim3(1), dim3(1), stream, number);
+}
+
 static __global__ void join(const kd_job_join *joins, int n_joins, int64_t offset, int64_t count, float *to) {
   KD_EACH(i, count) {
     float stack[KD_JOIN_DEPTH];

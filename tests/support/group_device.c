@@ -19,6 +19,7 @@ typedef struct started {
 
 static struct {
   int rank, size, polls, n_started;
+  int64_t n_summed;
   kd_sums_spec spec;
   float *memory;
   started started[MOST_BUCKETS];
@@ -87,11 +88,11 @@ static void sum(const started *s) {
   kd_free(all);
 }
 
-static kd_status sums_start(kd_device *device, int bucket, int64_t begin, int64_t end) {
+static kd_status sums_start(kd_device *device, int64_t begin, int64_t end) {
   (void)device;
-  assert_true(g.memory && bucket >= 0 && bucket < g.spec.n_buckets && g.n_started < MOST_BUCKETS);
+  assert_true(g.memory && g.n_started < MOST_BUCKETS);
   assert_true(begin >= 0 && end - begin <= g.spec.most);
-  note("start %d [%lld, %lld)\n", bucket, begin, end);
+  note("start %d [%lld, %lld)\n", g.n_started, begin, end);
   started *s = &g.started[g.n_started++];
   *s = (started){begin, end, kd_calloc((size_t)(partials() * (end - begin)) + 1, sizeof(float))};
   copy_out(begin, end, s->before);
@@ -105,6 +106,7 @@ static kd_status sums_join(kd_device *device) {
     sum(&g.started[i]);
     kd_free(g.started[i].before);
   }
+  g.n_summed += g.n_started;
   g.n_started = 0;
   return KD_OK;
 }
@@ -134,12 +136,12 @@ static kd_status sums_connect(kd_device *device, const char id[KD_SUMS_ID], int 
 }
 
 /* A rank that fails leaves the others waiting. */
-static kd_status sums_poll(kd_device *device, int *bucket) {
+static kd_status sums_poll(kd_device *device, int64_t *ended) {
   (void)device;
-  *bucket = g.n_started ? 0 : KD_SUMS_IDLE;
+  *ended = g.n_summed;
   if (g.polls > POLLS) return KD_OK;
   g.polls += group_device_plans.unconnected < 0 || group_device_plans.unconnected == g.rank;
-  *bucket = KD_SUMS_CONNECTING;
+  *ended = KD_SUMS_CONNECTING;
   if (g.polls > POLLS && group_device_plans.unconnected != g.rank) note("connected\n", 0, 0, 0);
   KD_CHECK(g.polls <= POLLS || group_device_plans.unconnected != g.rank, KD_ERR_RUN, "no way to the others");
   return KD_OK;
@@ -150,6 +152,7 @@ static kd_status sums_alloc(kd_device *device, const kd_sums_spec *spec, void **
   g.spec = *spec;
   KD_TRY(kd_large_alloc(spec->bytes, memory));
   g.memory = *memory;
+  g.n_summed = 0;
   return KD_OK;
 }
 
