@@ -17,8 +17,8 @@ kd_status kd_device_group_check(const kd_device *device);
  * two ranks share a device, and when a rank's device or library refuses, which rank 0 logs with the reason.
  * ALWAYS makes a group of one rank too, and turns a refusal into KD_ERR_USAGE or KD_ERR_RUN with the reason,
  * on all ranks. From now on waits for the device end as waits for ranks do: with the name of a late rank, and
- * step and bucket of the first sum that has not ended, or with what the library says of a rank that is gone (KD_ERR_RUN; then the job is to
- * be ended with kd_comm_fail). Collective. */
+ * step and bucket of the first sum that has not ended, or with what the library says of a rank that is gone
+ * (KD_ERR_RUN; then the job is to be ended with kd_comm_fail). Collective. */
 kd_status kd_device_group_open(kd_comm *comm, kd_device *device, kd_group_wish wish, kd_device_group **group);
 /* NULL is allowed (on all ranks). Collective. */
 void kd_device_group_close(kd_device_group *group);
