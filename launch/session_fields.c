@@ -96,10 +96,8 @@ static void want_labels(const kd_session *s, kd_wanted *w, int o) {
   w->dtype[w->n] = KD_F32;
   const kd_loss_kind *kind = loss_kind(s, o);
   if (kind && (kind->sparse_labels || kind->label_shape)) w->dtype[w->n] = KD_I32;
-  if (kind && kind->sparse_labels) {
-    w->classes[w->n] = shape->dim[shape->rank - 1];
-    w->shape[w->n].rank--;
-  }
+  if (kind && (kind->sparse_labels || kind->label_classes)) w->classes[w->n] = shape->dim[shape->rank - 1];
+  if (kind && kind->sparse_labels) w->shape[w->n].rank--;
   if (kind && kind->label_shape) w->shape[w->n] = *kind->label_shape;
   feed(w, s->model->n_inputs + o, w->n++);
 }

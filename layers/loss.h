@@ -50,6 +50,7 @@ typedef struct kd_loss_kind {
   bool sparse_labels; /* y_true holds class indices: checked against [0, classes) */
   /* Shape of one label, -1: any length; NULL: the prediction's, or that without the last axis (sparse). */
   const kd_shape *label_shape;
+  bool label_classes; /* labels of label_shape are class numbers: checked against [0, classes) */
   /* Values of one row; NULL: one for each position of all axes but the batch and the last. */
   int64_t (*values_per_row)(const void *options, const kd_shape *y_pred);
   const kd_whole_loss *whole; /* NULL: always a sum over rows */

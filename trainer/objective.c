@@ -57,14 +57,38 @@ static bool check_class_weights(kd_diag *diag, const kd_model *model, int number
                                 const kd_output_loss *output) {
   if (goal->n_class_weights == 0) return true;
   char text[KD_SHAPE_TEXT];
-  bool one_class = loss_kind(output)->sparse_labels ? kd_shape_count(&goal->label_sample) == 1
-                                                    : goal->label_sample.rank <= 1;
+  bool one_class = loss_kind(output)->sparse_labels
+                       ? kd_shape_count(&goal->label_sample) == 1
+                       : goal->label_sample.rank <= 1 && !loss_kind(output)->label_classes;
   if (!one_class)
     kd_diag_error(diag, goal->origin,
                   "output %s: class_weight needs one class for each sample, but labels have shape %s; give "
                   "weights of samples",
                   model->outputs[number].name, kd_shape_text(&goal->label_sample, text));
   return one_class;
+}
+
+/* A loss of all steps together has no use for what is said of each. */
+static bool check_steps(kd_diag *diag, const kd_model *model, int number, const kd_output_goal *goal,
+                        const kd_output_loss *output) {
+  if (!loss_kind(output)->values_per_row || output->values_per_row > 1 || output->prediction.rank < 3)
+    return true;
+  const char *name = output->loss.kind->name, *at = model->outputs[number].name;
+  kd_tap tap = model->outputs[number].tap;
+  bool masked = model->calls[tap.call]->output_masked[tap.output];
+  if (masked)
+    kd_diag_error(
+        diag, goal->origin,
+        "output %s: %s is one number of all steps of a sample and knows no masks of steps; drop the mask "
+        "before",
+        at, name);
+  if (goal->weight_sample.rank > 0)
+    kd_diag_error(
+        diag, goal->origin,
+        "output %s: %s is one number of all steps of a sample, so steps cannot have weights; give one "
+        "weight for each sample",
+        at, name);
+  return !masked && goal->weight_sample.rank == 0;
 }
 
 static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int number,
@@ -101,8 +125,9 @@ static bool make_loss(kd_pool *pool, kd_diag *diag, const kd_model *model, int n
   output->values_per_row = loss_kind(output)->values_per_row
                                ? loss_kind(output)->values_per_row(output->loss.options, &output->prediction)
                                : kd_loss_values_per_row(&truth, prediction, sparse);
-  if (sparse) output->classes = prediction->dim[prediction->rank - 1];
+  if (sparse || loss_kind(output)->label_classes) output->classes = prediction->dim[prediction->rank - 1];
   return check_class_weights(diag, model, number, goal, output) &&
+         check_steps(diag, model, number, goal, output) &&
          make_whole(diag, model, number, goal, rows, output);
 }
 

@@ -93,6 +93,19 @@ int kd_cuda_xent_grad_start(int ignore, const float *x, kd_dtype label_type, con
                             const float *most, const float *sum, const float *dloss, int64_t rows, int64_t n,
                             float *dx, void *stream);
 
+/* --- ctc.cu ---------------------------------------------------------------------------------------- */
+
+typedef struct kd_job_ctc {
+  int64_t batch, steps, classes, labels;
+  const float *logs;
+  kd_dtype label_type;
+  const void *label;
+  double *states; /* workspace: kd_cuda_ctc_doubles */
+} kd_job_ctc;
+int64_t kd_cuda_ctc_doubles(const kd_job_ctc *ctc, bool grad);
+int kd_cuda_ctc_start(const kd_job_ctc *ctc, float *loss, void *stream);
+int kd_cuda_ctc_grad_start(const kd_job_ctc *ctc, const float *dloss, float *dlogs, void *stream);
+
 /* --- norm.cu --------------------------------------------------------------------------------------- */
 
 /* workspace: kd_cuda_norm_floats floats. */

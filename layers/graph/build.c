@@ -122,3 +122,7 @@ kd_sym kd_attention(kd_graph *g, kd_sym q, kd_sym k, kd_sym v, const kd_sym *mas
 kd_sym kd_sparse_xent(kd_graph *g, kd_sym logits, kd_sym labels, int ignore) {
   return kd_append(g, KD_OP_SPARSE_XENT, &(kd_xent_attr){ignore}, 2, (kd_sym[]){logits, labels}, NULL);
 }
+
+kd_sym kd_ctc(kd_graph *g, kd_sym log_probabilities, kd_sym labels) {
+  return kd_append(g, KD_OP_CTC, &(kd_none_attr){0}, 2, (kd_sym[]){log_probabilities, labels}, NULL);
+}

@@ -165,6 +165,7 @@ kd_sym kd_softmax(kd_graph *g, kd_sym x, bool log); /* last axis */
 kd_sym kd_attention(kd_graph *g, kd_sym q, kd_sym k, kd_sym v, const kd_sym *masks, kd_sym rng,
                     const kd_attention_attr *attr);
 kd_sym kd_sparse_xent(kd_graph *g, kd_sym logits, kd_sym labels, int ignore);
+kd_sym kd_ctc(kd_graph *g, kd_sym log_probabilities, kd_sym labels);
 
 /* The type of the gradient of a tensor: its own; of a weight, and of a weight that was only moved, float32
  * whatever the weight is stored in, since passes and ranks add it up. */

@@ -4,9 +4,9 @@
 #include "layers/kinds/loss_table.h"
 
 extern const kd_loss_kind kd_loss_bce, kd_loss_binary_focal, kd_loss_cce, kd_loss_categorical_focal,
-    kd_loss_categorical_generalized, kd_loss_categorical_hinge, kd_loss_circle, kd_loss_cosine, kd_loss_dice,
-    kd_loss_hinge, kd_loss_huber, kd_loss_kld, kd_loss_log_cosh, kd_loss_mae, kd_loss_mape, kd_loss_mse,
-    kd_loss_msle, kd_loss_poisson, kd_loss_scce, kd_loss_squared_hinge, kd_loss_tversky;
+    kd_loss_categorical_generalized, kd_loss_categorical_hinge, kd_loss_circle, kd_loss_cosine, kd_loss_ctc,
+    kd_loss_dice, kd_loss_hinge, kd_loss_huber, kd_loss_kld, kd_loss_log_cosh, kd_loss_mae, kd_loss_mape,
+    kd_loss_mse, kd_loss_msle, kd_loss_poisson, kd_loss_scce, kd_loss_squared_hinge, kd_loss_tversky;
 
 static const kd_kind *const kinds[] = {&kd_loss_bce.base,
                                        &kd_loss_binary_focal.base,
@@ -16,6 +16,7 @@ static const kd_kind *const kinds[] = {&kd_loss_bce.base,
                                        &kd_loss_categorical_hinge.base,
                                        &kd_loss_circle.base,
                                        &kd_loss_cosine.base,
+                                       &kd_loss_ctc.base,
                                        &kd_loss_dice.base,
                                        &kd_loss_hinge.base,
                                        &kd_loss_huber.base,

@@ -28,6 +28,18 @@ LOGITS = {
 }
 
 
+def in_float64(function):
+    """Keras's CTC computes in float32 whatever it is given; here its type of results is float64."""
+    def run(p):
+        backend, kept = keras.src.backend, keras.src.backend.result_type
+        backend.result_type = lambda *types: "float64"
+        try:
+            return function(p)
+        finally:
+            backend.result_type = kept
+    return run
+
+
 def uses_logits(name, activation, options):
     return LOGITS.get(name) == activation and not options.get("from_logits")
 
@@ -41,7 +53,10 @@ def loss(name, options, x, y, activation="linear", dtype="float32", floatx="floa
         activate = ACTIVATIONS[activation]
     function = getattr(keras.losses, name)(**given)
     labels = np.asarray(y, "int32" if name.startswith("Sparse") or name in NUMBERS else floatx)
-    value, gradient = jax.value_and_grad(lambda p: function(labels, activate(p)))(np.float32(x).astype(floatx))
+    evaluate = lambda p: function(labels, activate(p))
+    if name == "CTC":
+        evaluate = in_float64(evaluate)
+    value, gradient = jax.value_and_grad(evaluate)(np.float32(x).astype(floatx))
     keras.config.set_floatx("float64")
     writer.case("loss %s %s" % (activation, call(name, options)))
     writer.array("x", "x", x)
@@ -418,5 +433,18 @@ for rows, features, n in [(9, 4, 3), (6, 3, 2), (12, 8, 5)]:
 for reduction in REDUCTIONS:
     loss("Circle", {"reduction": reduction, "gamma": 5.0}, directions(7, 3), [0, 1, 1, 0, 2, 0, 1], dtype="int32")
     loss("Circle", {"reduction": reduction, "gamma": 5.0}, normal(4, 3), [[3], [3], [1], [3]], dtype="int32")
+
+# Sequences of labels. Zeros are padding behind labels; Keras counts labels that are not 0, wherever a 0 stands.
+SPELLED = [[1, 2, 3, 0, 0], [4, 4, 4, 0, 0], [2, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 3, 3, 1, 2], [2, 0, 3, 0, 1], [0, 2, 2, 0, 3]]
+for steps in [1, 2, 4, 7, 40]:
+    for dtype in ["int32", "uint8", "float32"]:
+        loss("CTC", {}, normal(7, steps, 5), SPELLED, dtype=dtype)
+for activation in ["softmax", "sigmoid"]:
+    loss("CTC", {}, normal(7, 12, 5) * 3, SPELLED, activation, "int32")
+loss("CTC", {}, normal(7, 12, 5) * 60, SPELLED, dtype="int32")
+loss("CTC", {}, normal(3, 150, 30), classes(29, 3, 40) + 1, dtype="int32")
+loss("CTC", {}, normal(1, 9, 2), [[1]], dtype="int32")
+for reduction in REDUCTIONS:
+    loss("CTC", {"reduction": reduction}, normal(7, 9, 5), SPELLED, dtype="int32")
 
 writer.save("losses")

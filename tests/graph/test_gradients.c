@@ -176,6 +176,9 @@ static void test_softmax(void **state) {
            kd_sparse_xent(g, X(4, 3), trial_integers(t, KD_SHAPE(4), 0, 3), INT32_MIN));
   GRADIENT("sparse cross-entropy, ignored",
            kd_sparse_xent(g, X(2, 3, 3), trial_integers(t, KD_SHAPE(2, 3), 0, 3), 1));
+  GRADIENT("CTC", kd_ctc(g, X(4, 6, 3), trial_integers(t, KD_SHAPE(4, 3), 0, 3)));
+  GRADIENT("CTC, more labels than steps", kd_ctc(g, X(2, 2, 4), trial_integers(t, KD_SHAPE(2, 5), 0, 4)));
+  GRADIENT("CTC, no labels", kd_ctc(g, X(2, 3, 3), trial_integers(t, KD_SHAPE(2, 2), 0, 1)));
 }
 
 /* Masks hide some keys of all queries, and all keys of some. */
