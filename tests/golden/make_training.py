@@ -12,8 +12,8 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 import keras
-from keras import layers, losses, metrics, optimizers, regularizers
-from training_run import classes, normal, one_hot, positive, run, writer
+from keras import constraints, layers, losses, metrics, optimizers, regularizers
+from training_run import classes, normal, one_hot, positive, random, run, writer
 
 
 def model_of(inputs, outputs):
@@ -479,5 +479,109 @@ for name, options in (("averaged", dict(ema_momentum=0.8)), ("averaged_often", d
         SMALL_INPUT, SMALL_LABEL,
         dict(optimizer=optimizers.SGD(0.05, momentum=0.9, use_ema=True, **options), loss="mse"), valid=8, epochs=5,
         batch_size=6)
+
+# --- sequences of labels without times: CTC ---
+
+
+def spelled(n):
+    labels = classes(4, n, 3) + 1
+    for row in labels:
+        row[random.randint(1, 4):] = 0
+    return labels
+
+
+def make():
+    x = keras.Input((9, 4), name="x")
+    h = layers.Conv1D(6, 3, padding="same", activation="tanh", name="c")(x)
+    return model_of(x, layers.Dense(5, name="y")(h))
+
+
+run("ctc", """
+[input x]
+shape = 9, 4
+[layers]
+c = Conv1D(6, 3, padding=same, activation=tanh)
+y = Dense(5)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = Adam(learning_rate=0.01)
+loss = CTC
+""", make, {"x": (lambda n: normal(n, 9, 4), "float32")}, {"y": (spelled, "int32")},
+    dict(optimizer=optimizers.Adam(0.01), loss="ctc"), valid=7)
+
+# --- Adafactor, whose moments of kernels are rows and columns; constraints; a loss of the whole batch ---
+
+
+def make():
+    x = keras.Input((6, 6, 3), name="x")
+    h = layers.Conv2D(4, 3, padding="same", activation="relu", name="c1")(x)
+    h = layers.Conv2D(5, (2, 3), strides=2, activation="tanh", name="c2")(h)
+    return model_of(x, layers.Dense(2, name="y")(layers.Flatten(name="f")(h)))
+
+
+run("adafactor", """
+[input x]
+shape = 6, 6, 3
+[layers]
+c1 = Conv2D(4, 3, padding=same, activation=relu)
+c2 = Conv2D(5, (2, 3), strides=2, activation=tanh)
+f = Flatten()
+y = Dense(2)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = Adafactor(learning_rate=0.02)
+loss = mse
+""", make, {"x": (lambda n: normal(n, 6, 6, 3), "float32")}, {"y": (lambda n: normal(n, 2), "float32")},
+    dict(optimizer=optimizers.Adafactor(0.02), loss="mse"), valid=5)
+
+
+def make():
+    x = keras.Input((6, 3), name="x")
+    h = layers.Conv1D(4, 2, kernel_constraint=constraints.UnitNorm(axis=(0, 1)), bias_constraint="non_neg", name="c")(x)
+    h = layers.Dense(5, activation="tanh", kernel_constraint=constraints.MaxNorm(0.7), name="d")(layers.Flatten(name="f")(h))
+    return model_of(x, layers.Dense(2, kernel_constraint=constraints.MinMaxNorm(0.4, 0.9, rate=0.5), name="y")(h))
+
+
+run("constrained", """
+[input x]
+shape = 6, 3
+[layers]
+c = Conv1D(4, 2, kernel_constraint=UnitNorm(axis=(0, 1)), bias_constraint=NonNeg())
+f = Flatten()
+d = Dense(5, tanh, kernel_constraint=MaxNorm(0.7))
+y = Dense(2, kernel_constraint=MinMaxNorm(0.4, 0.9, rate=0.5))
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = Adam(learning_rate=0.02)
+loss = mse
+""", make, {"x": (lambda n: normal(n, 6, 3), "float32")}, {"y": (lambda n: normal(n, 2), "float32")},
+    dict(optimizer=optimizers.Adam(0.02), loss="mse"), valid=5)
+
+
+def make():
+    x = keras.Input((5, 4), name="x")
+    return model_of(x, layers.Dense(2, activation="sigmoid", name="y")(layers.Dense(6, activation="tanh", name="d")(x)))
+
+
+run("dice", """
+[input x]
+shape = 5, 4
+[layers]
+d = Dense(6, tanh)
+y = Dense(2, sigmoid)
+[train]
+epochs = 4
+batch_size = 8
+shuffle = false
+optimizer = SGD(learning_rate=0.5, momentum=0.9)
+loss = Dice
+""", make, {"x": (lambda n: normal(n, 5, 4), "float32")}, {"y": (lambda n: classes(2, n, 5, 2), "float32")},
+    dict(optimizer=optimizers.SGD(0.5, momentum=0.9), loss=losses.Dice()), rows=24, valid=8)
 
 writer.save("training")
