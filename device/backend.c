@@ -1,5 +1,8 @@
 #include "device/backend.h"
 
+#include <string.h>
+
+#include "device/base/file.h"
 #include "device/base/log.h"
 #include "device/base/memory.h"
 #include "device/base/text.h"
@@ -44,6 +47,26 @@ kd_status kd_device_open(const char *backend, int ordinal, int threads, bool rep
   KD_CHECK(kd_streq(backend, "auto"), KD_ERR_USAGE, "device '%s' is not known; there are: auto, cpu, cuda",
            kd_quoted(backend));
   return cuda_is_there() ? open_cuda(device, ordinal) : open_cpu(device, 0);
+}
+
+static kd_status describe(const char *name, kd_device *device) {
+  enum { MOST_BYTES = 64 << 10 };
+  const kd_plugin *plugin;
+  char *text = NULL;
+  size_t bytes, length = strlen(name);
+  KD_TRY(kd_cuda_plugin(&plugin));
+  kd_pool *pool = kd_pool_create();
+  bool is_file = length > 5 && kd_streq(name + length - 5, ".json");
+  kd_status status = is_file ? kd_file_read(pool, name, MOST_BYTES, &text, &bytes) : KD_OK;
+  if (status == KD_OK) status = plugin->describe(device, name, text);
+  kd_pool_destroy(pool);
+  return status;
+}
+
+kd_status kd_device_describe(const char *name, bool reproducible, kd_device *device) {
+  *device = (kd_device){.reproducible = reproducible};
+  kd_status status = describe(name, device);
+  return status == KD_OK ? KD_OK : kd_fail_context(status, "--device %s", kd_quoted(name));
 }
 
 kd_status kd_device_use_tf32(kd_device *device) {

@@ -123,6 +123,9 @@ extern const kd_backend kd_cpu_backend;
  * plug-in opens (device/plugin.h), else cpu. ordinal: of the CPU 0; CUDA devices are dealt out by it in turn,
  * so several ranks may share one. threads: 0 = all cores this process may use. */
 kd_status kd_device_open(const char *backend, int ordinal, int threads, bool reproducible, kd_device *device);
+/* A CUDA device that is not here, for which plans can be prepared, never run: a name that the plug-in knows,
+ * or a file *.json with what cuDNN says of a device. KD_ERR_USAGE names the option. Close it as any other. */
+kd_status kd_device_describe(const char *name, bool reproducible, kd_device *device);
 /* Products and convolutions of float32 that are prepared from now on may round factors to TF32 (10 bits of
  * mantissa). KD_ERR_USAGE when the device does not know TF32. */
 kd_status kd_device_use_tf32(kd_device *device);

@@ -21,8 +21,11 @@ typedef struct kd_plugin_host {
 
 typedef struct kd_plugin {
   int abi;
-  const char *version;                        /* KDIST_VERSION of its build */
-  const kd_backend *backend;                  /* "cuda" */
+  const char *version;       /* KDIST_VERSION of its build */
+  const kd_backend *backend; /* "cuda" */
+  /* A device that is not here, to prepare launches for: of that name, or by the text of a file (NULL: none).
+   */
+  kd_status (*describe)(kd_device *device, const char *name, const char *json);
   void (*libraries)(char *text, size_t size); /* versions of the libraries in use, for `kdist info` */
 } kd_plugin;
 typedef const kd_plugin *(*kd_plugin_entry)(const kd_plugin_host *host); /* the host stays */

@@ -15,7 +15,9 @@ kd_status kd_session_open_device(kd_session *s) {
   static const char *const devices[] = {"auto", "cpu", "cuda"};
   const char *device = devices[s->config->run.distributed.device];
   int ordinal = strcmp(device, "cpu") == 0 ? 0 : s->comm->local_rank;
-  kd_status status = kd_device_open(device, ordinal, kd_session_threads(s), reproducible, &s->device);
+  kd_status status = s->described
+                         ? kd_device_describe(s->described, reproducible, &s->device)
+                         : kd_device_open(device, ordinal, kd_session_threads(s), reproducible, &s->device);
   s->device_open = status == KD_OK;
   if (status == KD_OK && s->config->run.train.tf32) status = kd_device_use_tf32(&s->device);
   KD_TRY(kd_comm_all_ok(s->comm, status));

@@ -49,6 +49,7 @@ typedef struct kd_session {
   kd_model *model;
   kd_device device;
   bool device_open;
+  const char *described;      /* kd_session_measure: a device that is not here; NULL: the configuration's */
   kd_device_group *group;     /* the devices of all ranks sum among themselves; NULL: they do not */
   bool group_asked;           /* the ranks have decided about it */
   const kd_data_maker *maker; /* NULL: none */

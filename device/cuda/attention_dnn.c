@@ -85,7 +85,7 @@ static void take_places(fast *f, kd_launch *launch, const kd_job_attention *a) {
   const kd_dnn_attention *p = &f->piece;
   size_t element = kd_dtype_size(p->dtype), number = sizeof(float);
   size_t rows = (size_t)(p->batch * p->heads * p->queries), keys = (size_t)(p->batch * p->heads * p->keys);
-  (void)take(launch, kd_dnn_plan_workspace(f->call->plan));
+  (void)take(launch, f->call->plan ? kd_dnn_plan_workspace(f->call->plan) : (size_t)kd_dnn_attention_kept(p));
   if (p->gradient) f->at.total = take(launch, rows * number);
   if (kd_dnn_attention_adds(p)) f->sums_bytes = rows * (size_t)p->features * number;
   f->at.sums = take(launch, f->sums_bytes);
@@ -97,6 +97,13 @@ static void take_places(fast *f, kd_launch *launch, const kd_job_attention *a) {
   if (!f->masked) return;
   if (p->gradient) f->at.lse = take(launch, (size_t)(a->batch * a->heads * a->queries) * number);
   f->at.unseen = take(launch, (size_t)(a->batch * a->groups * a->width) * number);
+}
+
+/* NULL without a driver, where a device that is not here is taken to have one from sm_80 on. */
+static kd_status find_plan(const kd_cuda *cuda, const kd_dnn_attention *piece, kd_dnn_plan **plan) {
+  *plan = NULL;
+  if (cuda->undriven && cuda->capability >= 80) return KD_OK;
+  return kd_dnn_attention_plan(cuda->dnn_device, piece, plan);
 }
 
 kd_status kd_attention_dnn_prepare(kd_launch *launch) {
@@ -123,12 +130,14 @@ kd_status kd_attention_dnn_prepare(kd_launch *launch) {
   kd_dnn_attention_cut(&f->piece, kd_attention_piece, &f->batch_pieces, &f->head_pieces);
   add_bias(f, &a);
   kd_dnn_plan *plan;
-  KD_TRY(kd_dnn_attention_plan(kd_cuda_of(launch->device)->dnn_device, &f->piece, &plan));
+  KD_TRY(find_plan(kd_cuda_of(launch->device), &f->piece, &plan));
   int64_t pieces = f->batch_pieces * f->head_pieces;
   f->call = kd_calloc((size_t)pieces, sizeof *f->call);
-  for (int64_t i = 0; i < pieces; i++) f->call[i].plan = i ? kd_dnn_plan_share(plan) : plan;
+  for (int64_t i = 0; i < pieces; i++) f->call[i].plan = i && plan ? kd_dnn_plan_share(plan) : plan;
   take_places(f, launch, &a);
-  launch->note = pieces > 1 ? "cuDNN, in pieces" : "cuDNN, no matrix of scores";
+  launch->note = !plan        ? "cuDNN, not planned without a driver"
+                 : pieces > 1 ? "cuDNN, in pieces"
+                              : "cuDNN, no matrix of scores";
   return KD_OK;
 }
 

@@ -45,6 +45,8 @@ typedef struct kd_cuda {
   size_t n_feeds;
   cudaEvent_t read[KD_READS];
   struct kd_cuda_module *modules;
+  double described;     /* its memory, of a device that is not here (described.c); 0: it is */
+  bool undriven;        /* and there is no driver, which cuDNN hands code to that it compiles */
   struct kd_nccl *nccl; /* comm/nccl.c; NULL: no sums over ranks */
   char text[256];
 } kd_cuda;
@@ -74,6 +76,9 @@ kd_status kd_cuda_check_index(const kd_tensor *ids);
 /* cuda.c */
 extern const kd_backend kd_cuda_backend;
 void kd_cuda_libraries(char *text, size_t size);
+
+/* described.c: the device of that name, or the one in the text of a file. */
+kd_status kd_cuda_describe(kd_device *device, const char *name, const char *json);
 
 /* feed.c */
 kd_status kd_cuda_feed_start(kd_device *device, int number, void *to, const void *host, size_t bytes);

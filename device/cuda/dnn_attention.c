@@ -206,11 +206,15 @@ static int64_t tiles(int64_t steps) {
   return (steps + KD_DNN_TILE - 1) / KD_DNN_TILE * KD_DNN_TILE;
 }
 
+int64_t kd_dnn_attention_kept(const kd_dnn_attention *a) {
+  if (!a->gradient || kd_dnn_attention_adds(a)) return 0;
+  return a->batch * a->heads * tiles(a->queries) * tiles(a->keys) * (int64_t)kd_dtype_size(a->dtype);
+}
+
 void kd_dnn_attention_cut(kd_dnn_attention *a, int64_t most, int64_t *batch, int64_t *heads) {
   *batch = *heads = 1;
-  if (!a->gradient || kd_dnn_attention_adds(a)) return;
-  int64_t head = tiles(a->queries) * tiles(a->keys) * (int64_t)kd_dtype_size(a->dtype);
-  int64_t group = head * (a->heads / a->groups), sample = head * a->heads;
+  int64_t sample = kd_dnn_attention_kept(a) / a->batch, group = sample / a->groups;
+  if (sample == 0) return;
   *batch = parts_of(a->batch, most / sample);
   if (sample > most) *heads = parts_of(a->groups, most / group);
   a->batch /= *batch;

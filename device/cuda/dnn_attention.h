@@ -16,6 +16,9 @@ typedef struct kd_dnn_attention {
   kd_dnn_wish wish;
 } kd_dnn_attention;
 
+/* Bytes that a plan keeps for its scores, at most, by what plans of the library were seen to take. */
+int64_t kd_dnn_attention_kept(const kd_dnn_attention *attention);
+
 enum { KD_DNN_TILE = 128 }; /* scores that are kept are kept in tiles of so many rows and columns */
 
 /* Where a number is kept for each score: makes `attention` one of `batch` x `heads` equal pieces that keep at

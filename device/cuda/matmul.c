@@ -114,7 +114,9 @@ static kd_status matmul_prepare(kd_launch *launch) {
   KD_TRY(check_types(launch));
   matmul *m = kd_calloc(1, sizeof *m);
   launch->handle = m;
-  launch->note = launch->device->tf32 ? "cuBLASLt, TF32 allowed" : "cuBLASLt";
+  launch->note = kd_cuda_of(launch->device)->described > 0 ? "cuBLASLt, not planned without a GPU"
+                 : launch->device->tf32                    ? "cuBLASLt, TF32 allowed"
+                                                           : "cuBLASLt";
   batch_axes axes = find_axes(launch);
   kd_product_spec spec = spec_of(launch, &axes);
   m->apart = needs_sums(launch);

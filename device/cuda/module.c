@@ -91,6 +91,10 @@ static kd_status find_or_make(kd_cuda *cuda, const char *text, module **found) {
       return KD_OK;
     }
   KD_TRY(find_code(text, cuda->capability, &code, &bytes));
+  if (cuda->described > 0) {
+    kd_free(code);
+    return KD_OK;
+  }
   kd_status status = load(cuda, text, code, found);
   kd_free(code);
   return status;
@@ -99,7 +103,9 @@ static kd_status find_or_make(kd_cuda *cuda, const char *text, module **found) {
 kd_status kd_module_kernel(kd_cuda *cuda, const char *text, const char *name, const void **kernel) {
   module *m = NULL;
   cudaKernel_t found;
+  *kernel = NULL;
   KD_TRY(find_or_make(cuda, text, &m));
+  if (!m) return KD_OK; /* compiled for a device that is not here */
   KD_CUDA(cudaLibraryGetKernel(&found, m->library, name), "a generated kernel");
   *kernel = found;
   return KD_OK;

@@ -8,6 +8,7 @@ static const kd_plugin plugin = {
     .abi = KD_PLUGIN_ABI,
     .version = KDIST_VERSION,
     .backend = &kd_cuda_backend,
+    .describe = kd_cuda_describe,
     .libraries = kd_cuda_libraries,
 };
 

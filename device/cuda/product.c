@@ -119,7 +119,7 @@ kd_status kd_product_make(kd_cuda *cuda, const kd_product_spec *spec, kd_product
   *workspace = 0;
   p->spec = *spec;
   if (p->spec.batch < 1) p->spec.batch = 1;
-  if (spec->m == 0 || spec->n == 0 || spec->k == 0) return KD_OK;
+  if (spec->m == 0 || spec->n == 0 || spec->k == 0 || cuda->described > 0) return KD_OK;
   kd_status status = make_layouts(p);
   if (status == KD_OK) status = set_operation(p);
   if (status == KD_OK) status = choose(p, cuda->blas);

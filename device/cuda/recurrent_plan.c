@@ -44,7 +44,8 @@ void kd_recurrent_finish(kd_recurrent *r, kd_launch *launch) {
   size_t grain = GRAIN_FLOATS * sizeof(float);
   r->product_bytes = (r->product_bytes + grain - 1) / grain * grain;
   launch->workspace_bytes = r->product_bytes + (size_t)r->floats * sizeof(float);
-  launch->note = "cuBLASLt and cell kernels";
+  launch->note = r->cuda->described > 0 ? "cuBLASLt, not planned without a GPU, and cell kernels"
+                                        : "cuBLASLt and cell kernels";
 }
 
 void kd_recurrent_release(kd_launch *launch) {

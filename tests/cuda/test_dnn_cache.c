@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "cuda/devices.h"
 #include "device/base/file.h"
 #include "device/base/hash.h"
+#include "device/cuda/devices.h"
 #include "device/cuda/disk_cache.h"
 #include "device/cuda/dnn_conv.h"
 #include "support/check.h"

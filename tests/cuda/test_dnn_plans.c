@@ -4,7 +4,7 @@
  * library rather than compiled. Attention is compiled at run time, which needs a driver: with
  * KD_TEST_MOCK_DRIVER one is there (test_dnn_attention.sh). Where kdist counts on there being no plan, there
  * is none. */
-#include "cuda/devices.h"
+#include "device/cuda/devices.h"
 #include "device/cuda/dnn_attention.h"
 #include "device/cuda/dnn_conv.h"
 #include "support/check.h"
@@ -74,7 +74,7 @@ static bool has_plan(cudnnBackendDescriptor_t device, const kd_dnn_conv *spec, s
 
 /* sm_75 has no bfloat16. */
 static bool multiplies(int d, kd_dtype dtype) {
-  return dtype != KD_BF16 || strcmp(devices[d].name, "T4") != 0;
+  return dtype != KD_BF16 || strcmp(devices[d].name, "t4") != 0;
 }
 
 /* All passes of all shapes; the largest workspace. */
@@ -183,7 +183,7 @@ static kd_dnn_attention attention_of(const attention_case *c) {
 static void check_attention(int d, cudnnBackendDescriptor_t device, const attention_case *c) {
   kd_dnn_attention a = attention_of(c);
   kd_dnn_plan *plan;
-  bool wanted = c->expected && strcmp(devices[d].name, "T4") != 0;
+  bool wanted = c->expected && strcmp(devices[d].name, "t4") != 0;
   bool found = kd_dnn_attention_plan(device, &a, &plan) == KD_OK;
   if (found != wanted)
     fail_msg("%s, attention %d in %s, %s, causal %d, ordered %d, heads of %d: %s", devices[d].name,
@@ -227,7 +227,7 @@ static void test_attention(void **state) {
     assert_ok(kd_dnn_device(0, devices[d].json, &device));
     for (size_t i = 0; i < sizeof attention_cases / sizeof *attention_cases; i++)
       check_attention(d, device, &attention_cases[i]);
-    if (strcmp(devices[d].name, "T4") != 0) {
+    if (strcmp(devices[d].name, "t4") != 0) {
       check_long(d, device, 2048, 12, true);
       check_long(d, device, 4096, 12, false);
       check_long(d, device, 4096, 4, true);

@@ -1,6 +1,7 @@
-/* Descriptions of GPUs as cuDNN takes them, so that plans can be made where there is none. */
-#ifndef KD_TEST_CUDA_DEVICES_H
-#define KD_TEST_CUDA_DEVICES_H
+/* Descriptions of GPUs as cuDNN takes them, so that plans can be made where there is none. Made from data
+ * sheets and one machine; a GPU's own is what cuDNN says of it. */
+#ifndef KD_CUDA_DEVICES_H
+#define KD_CUDA_DEVICES_H
 
 #define DEVICE(name, capability, processors, shared, shared_most, per_processor, threads, clock,             \
                memory_clock, cache, bytes)                                                                   \
@@ -16,12 +17,12 @@
 static const struct {
   const char *name, *json;
 } devices[] = {
-    {"H200",
+    {"h200",
      DEVICE("NVIDIA H200", 900, 132, 49152, 232448, 32, 2048, 1980000, 3201000, 62914560, 150000000000)},
-    {"A100", DEVICE("NVIDIA A100-SXM4-80GB", 800, 108, 49152, 166912, 32, 2048, 1410000, 1593000, 41943040,
+    {"a100", DEVICE("NVIDIA A100-SXM4-80GB", 800, 108, 49152, 166912, 32, 2048, 1410000, 1593000, 41943040,
                     85000000000)},
-    {"A10", DEVICE("NVIDIA A10", 860, 72, 49152, 101376, 16, 1536, 1695000, 6251000, 6291456, 24000000000)},
-    {"T4", DEVICE("Tesla T4", 750, 40, 49152, 65536, 16, 1024, 1590000, 5001000, 4194304, 16000000000)},
+    {"a10", DEVICE("NVIDIA A10", 860, 72, 49152, 101376, 16, 1536, 1695000, 6251000, 6291456, 24000000000)},
+    {"t4", DEVICE("Tesla T4", 750, 40, 49152, 65536, 16, 1024, 1590000, 5001000, 4194304, 16000000000)},
 };
 
 #endif
