@@ -29,7 +29,7 @@ typedef struct kd_attention_attr {
                           + i) * tk + j of sample r / rows, see UNIFORM in pointwise.h */
   int causal;          /* 1 or 0 */
   int window;          /* 0: none */
-  int n_masks;         /* float32 (b or 1, h or 1, tq or 1, tk or 1), at most KD_ATTENTION_MASKS */
+  int n_masks;         /* float32, or as q (b or 1, h or 1, tq or 1, tk or 1), at most KD_ATTENTION_MASKS */
   kd_unseen unseen;
 } kd_attention_attr;
 

@@ -9,6 +9,7 @@
 static void add_mask(kd_job_attention *a, int m, const kd_tensor *mask) {
   int64_t next = 1;
   a->mask[m] = mask->data;
+  a->mask_type[m] = mask->dtype;
   for (int d = 3; d >= 0; d--) {
     a->mask_stride[m][d] = mask->shape.dim[d] > 1 ? next : 0;
     next *= mask->shape.dim[d];

@@ -8,7 +8,7 @@
 static __device__ __forceinline__ float mask_at(const kd_job_attention &a, int m, int64_t b, int64_t h,
                                                 int64_t i, int64_t j) {
   const int64_t *stride = a.mask_stride[m];
-  return a.mask[m][b * stride[0] + h * stride[1] + i * stride[2] + j * stride[3]];
+  return kd_load(a.mask_type[m], a.mask[m], b * stride[0] + h * stride[1] + i * stride[2] + j * stride[3]);
 }
 
 static __device__ __forceinline__ bool sees(const kd_job_attention &a, int64_t b, int64_t h, int64_t i,

@@ -35,14 +35,13 @@ typedef struct fast {
 
 /* --- what is asked for ----------------------------------------------------------------------------- */
 
-/* Whether all operands are of the same 16 bits, but lse and masks, which are float32. */
+/* Whether all operands are of the same 16 bits, but lse, which is float32, and masks, which are of any type.
+ */
 static bool has_halves(const kd_launch *launch) {
-  const kd_attention_attr *attr = launch->attr;
   kd_dtype dtype = launch->input[0].dtype;
   bool gradient = launch->op == KD_OP_ATTENTION_GRAD, same = kd_dtype_is_half(dtype);
   int fixed = gradient ? KD_ATTENTION_GRAD_FIXED : KD_ATTENTION_FIXED;
-  for (int i = 0; i < fixed + attr->n_masks; i++)
-    same = same && launch->input[i].dtype == (i == 4 || i >= fixed ? KD_F32 : dtype);
+  for (int i = 0; i < fixed; i++) same = same && launch->input[i].dtype == (i == 4 ? KD_F32 : dtype);
   for (int o = 0; o < launch->n_outputs; o++)
     same = same && launch->output[o].dtype == (!gradient && o == 1 ? KD_F32 : dtype);
   return same;
@@ -129,6 +128,8 @@ kd_status kd_attention_dnn_prepare(kd_launch *launch) {
                          .wish = {.ordered = launch->device->reproducible, .workspace = MOST_WORKSPACE}};
   kd_dnn_attention_cut(&f->piece, kd_attention_piece, &f->batch_pieces, &f->head_pieces);
   add_bias(f, &a);
+  KD_CHECK(f->bias.count <= MOST_WORKSPACE / (int64_t)sizeof(float), KD_ERR_RUN,
+           "masks that tell apart too many scores to be written down together");
   kd_dnn_plan *plan;
   KD_TRY(find_plan(kd_cuda_of(launch->device), &f->piece, &plan));
   int64_t pieces = f->batch_pieces * f->head_pieces;

@@ -161,7 +161,9 @@ typedef struct kd_job_attention {
   unsigned node;
   int rows_per_sample, causal, window, unseen, n_masks;
   int64_t batch, queries, keys, heads, groups, features, width;
-  const float *q, *k, *v, *mask[KD_CUDA_MASKS];
+  const float *q, *k, *v;
+  const void *mask[KD_CUDA_MASKS];
+  kd_dtype mask_type[KD_CUDA_MASKS];
   int64_t mask_stride[KD_CUDA_MASKS][4]; /* of row, head, query, key; 0 where the mask broadcasts */
   const uint32_t *rng;
 } kd_job_attention;

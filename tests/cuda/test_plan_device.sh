@@ -43,6 +43,32 @@ if whole_mock_driver whole; then
   [ "$(grep -c 'attention.*{cuDNN, no matrix of scores' out)" = 2 ] || fail "attention with a driver: $(grep attention out)"
 fi
 
+# Long sequences, whose gradient is cut in pieces; with a mask for each score, which is too much for larger batches.
+cat >long.ini <<'INI'
+[input x]
+shape = 4096, 64
+[input m]
+shape = 4096, 4096
+[layers]
+att = MultiHeadAttention(12, 8)(x, x, attention_mask=m)
+out = Dense(1)(att)
+[data]
+format = synthetic
+samples = 32
+[train]
+optimizer = SGD(0.1)
+loss = MeanSquaredError()
+dtype_policy = mixed_bfloat16
+INI
+long() { # ROWS NOTE
+  LD_LIBRARY_PATH=$work/whole expect 0 "$1 long rows" 0 plan long.ini --device h200 train.batch_size=$1
+  grep 'attention_grad' out | grep -q "$2" || fail "$1 long rows: $(grep attention_grad out)"
+}
+if [ -d whole ]; then
+  long 16 '{cuDNN, in pieces}'
+  long 20 '{running sums}'
+fi
+
 # refuses TEXT NAME: one message.
 refuses() {
   expect 2 "device $2" 0 plan model.ini --device "$2" && has err "--device $2: " && has err "$1"

@@ -96,8 +96,10 @@ close_to attention-cpu attention-cuda 1e-2
 expect 0 "plan of attention" 0 plan attention.ini distributed.device=cuda
 [ "$(grep -c 'attention.*{cuDNN' out)" = 2 ] || fail "attention is not cuDNN's: $(grep attention out)"
 
-# With padded steps, which are queries that see nothing too, and with heads that share keys; in one piece and any order of sums.
-sed 's/^embed = .*/embed = Embedding(20, 16, mask_zero=true)/; s/^sum = .*/grouped = GroupQueryAttention(8, 4, 2)(att, embed)\nsum = Add()(embed, grouped)/' attention.ini >padded.ini
+# With padded steps, which are queries that see nothing too, and with heads that share keys and take a mask of scores;
+# also with sums in any order.
+sed 's/^embed = .*/embed = Embedding(20, 16, mask_zero=true)(ids)/; s/^sum = .*/grouped = GroupQueryAttention(8, 4, 2)(att, embed, attention_mask=seen)\nsum = Add()(embed, grouped)/' attention.ini >padded.ini
+printf '[input seen]\nshape = 6, 6\ndtype = uint8\n' >>padded.ini
 for device in cpu cuda; do
   expect 0 "padded attention on $device" 0 fit padded.ini run.dir=runs/padded-$device --progress=none distributed.device=$device
 done

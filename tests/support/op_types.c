@@ -38,10 +38,11 @@ static double tolerance(kd_dtype type, double of_case) {
   return of_case > 0 ? 2 * unit + of_case : unit;
 }
 
-/* Masks of attention and logarithms of its sums are float32 always. */
+/* Logarithms of attention's sums are float32 always; its masks are made by layers in float32, and given in
+ * the type of the rest: here the first, and the others. */
 static bool is_number(kd_op op, int i) {
-  return (op == KD_OP_ATTENTION && i >= KD_ATTENTION_FIXED) ||
-         (op == KD_OP_ATTENTION_GRAD && (i == 4 || i >= KD_ATTENTION_GRAD_FIXED));
+  return (op == KD_OP_ATTENTION && i == KD_ATTENTION_FIXED) ||
+         (op == KD_OP_ATTENTION_GRAD && (i == 4 || i == KD_ATTENTION_GRAD_FIXED));
 }
 
 bool op_case_convert(const op_case *from, kd_dtype type, op_typed_case *c) {
