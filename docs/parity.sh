@@ -76,7 +76,6 @@ Classes of Keras 3.15's losses, metrics, optimizers, schedules, regularizers, co
 
 | class | why |
 |---|---|
-| OrthogonalRegularizer | open |
 | MultiOptimizer, OptimizerMap | open: an update has one rule; Muon and exclude_layers cover the usual pair |
 | STFT | open: start values of STFTSpectrogram, a layer that is not here |
 | Loss, Metric, MeanMetricWrapper, Optimizer, Regularizer, Constraint, Initializer, LearningRateSchedule | bases of classes written in Python |

@@ -24,7 +24,10 @@ static kd_sym declare_weight(kd_build *build, const char *name, kd_shape shape, 
   if (regularizer) weight->regularizer = *regularizer;
   layer->n_weights++;
   build->next_weight++;
-  return kd_weight_sym(build->graph, weight->dtype, shape, index, weight->path);
+  kd_sym sym = kd_weight_sym(build->graph, weight->dtype, shape, index, weight->path);
+  if (weight->regularizer.kind) /* tells now what does not fit; the update builds its own */
+    (void)kd_penalty(build->graph, &weight->regularizer, kd_cast(build->graph, sym, KD_F32));
+  return sym;
 }
 
 kd_sym kd_build_weight(kd_build *build, const char *name, kd_shape shape, const kd_object *initializer,

@@ -26,7 +26,13 @@ const char *kd_layer_shape(const kd_graph *graph, kd_sym x, char buffer[KD_SHAPE
 }
 
 void kd_build_activity(kd_build *build, const kd_object *regularizer, kd_sym output) {
-  if (regularizer->kind) kd_build_add_loss(build, kd_penalty(build->graph, regularizer, output));
+  const kd_regularizer_kind *kind = (const kd_regularizer_kind *)regularizer->kind;
+  if (!kind) return;
+  if (kind->whole)
+    kd_graph_fail(build->graph, "activity_regularizer: %s relates all rows of a batch; it is for weights",
+                  kind->base.name);
+  else
+    kd_build_add_loss(build, kd_penalty(build->graph, regularizer, output));
 }
 
 kd_status kd_layer_axis(const kd_graph *graph, kd_sym x, int64_t axis, int *result) {

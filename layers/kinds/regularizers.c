@@ -1,5 +1,7 @@
-/* Regularizers (keras/src/regularizers/regularizers.py): l1 * sum|x| + l2 * sum(x^2), without a half. */
+/* Regularizers (keras/src/regularizers/regularizers.py): l1 * sum|x| + l2 * sum(x^2), without a half, and the
+ * mean of |cosine| over all pairs of rows or columns. */
 #include "layers/kinds/kinds.h"
+#include "layers/kinds/loss_table.h"
 
 typedef struct l1l2_options {
   double l1, l2;
@@ -16,6 +18,36 @@ static kd_sym l1l2_penalty(kd_graph *g, const void *options, kd_sym x) {
   return total == KD_NO_SYM ? kd_const(g, 0) : total;
 }
 
+typedef struct orthogonal_options {
+  double factor;
+  int mode;
+} orthogonal_options;
+
+enum { ROWS, COLUMNS };
+
+static kd_sym orthogonal_penalty(kd_graph *g, const void *options, kd_sym x) {
+  const orthogonal_options *o = options;
+  const kd_shape shape = *kd_sym_shape(g, x);
+  char text[KD_SHAPE_TEXT];
+  if (shape.rank != 2)
+    return kd_graph_fail(g, "OrthogonalRegularizer is for matrices, not for a weight of shape %s",
+                         kd_shape_text(&shape, text));
+  bool rows = o->mode == ROWS;
+  int axis = rows ? 1 : 0;
+  int64_t n = shape.dim[1 - axis];
+  if (n == 1) /* Keras divides zero by no pairs */
+    return kd_graph_fail(g, "OrthogonalRegularizer compares %s, but a weight of shape %s has one",
+                         rows ? "rows" : "columns", kd_shape_text(&shape, text));
+  kd_sym squares = kd_reduce(g, KD_REDUCE_SUM, kd_unary(g, KD_PW_SQUARE, x), 1, &axis, true);
+  kd_sym inverse = kd_min(g, kd_unary(g, KD_PW_RSQRT, squares), kd_const(g, 1 / KD_KERAS_EPSILON));
+  kd_sym unit = kd_mul(g, x, inverse);
+  kd_sym cosines = kd_matmul(g, unit, unit, !rows, rows);
+  kd_shape all = KD_SHAPE(n, n);
+  kd_sym same = kd_binary(g, KD_PW_EQ, kd_iota(g, all, 0), kd_iota(g, all, 1));
+  kd_sym pairs = kd_select(g, same, kd_const(g, 0), kd_unary(g, KD_PW_ABS, cosines));
+  return kd_scale(g, kd_reduce_all(g, KD_REDUCE_SUM, pairs), o->factor / ((double)n * ((double)n - 1)));
+}
+
 kd_sym kd_penalty(kd_graph *graph, const kd_object *regularizer, kd_sym x) {
   const kd_regularizer_kind *kind = (const kd_regularizer_kind *)regularizer->kind;
   return kind->penalty(graph, regularizer->options, x);
@@ -27,26 +59,38 @@ static const kd_option l1_options[] = {ROW_L1("0.01"), KD_ROW_END};
 static const kd_option l2_options[] = {ROW_L2("0.01"), KD_ROW_END};
 static const kd_option both_options[] = {ROW_L1("0.0"), ROW_L2("0.0"), KD_ROW_END};
 
-static const kd_regularizer_kind l1 = {{.name = "L1",
-                                        .aliases = "l1",
-                                        .help = "l1 * sum|x|",
-                                        .options = l1_options,
-                                        .options_size = sizeof(l1l2_options)},
-                                       l1l2_penalty};
-static const kd_regularizer_kind l2 = {{.name = "L2",
-                                        .aliases = "l2",
-                                        .help = "l2 * sum(x^2)",
-                                        .options = l2_options,
-                                        .options_size = sizeof(l1l2_options)},
-                                       l1l2_penalty};
-static const kd_regularizer_kind l1l2 = {{.name = "L1L2",
-                                          .aliases = "l1_l2|l1l2",
-                                          .help = "l1 * sum|x| + l2 * sum(x^2)",
-                                          .options = both_options,
-                                          .options_size = sizeof(l1l2_options)},
-                                         l1l2_penalty};
+static const kd_regularizer_kind l1 = {.base = {.name = "L1",
+                                                .aliases = "l1",
+                                                .help = "l1 * sum|x|",
+                                                .options = l1_options,
+                                                .options_size = sizeof(l1l2_options)},
+                                       .penalty = l1l2_penalty};
+static const kd_regularizer_kind l2 = {.base = {.name = "L2",
+                                                .aliases = "l2",
+                                                .help = "l2 * sum(x^2)",
+                                                .options = l2_options,
+                                                .options_size = sizeof(l1l2_options)},
+                                       .penalty = l1l2_penalty};
+static const kd_regularizer_kind l1l2 = {.base = {.name = "L1L2",
+                                                  .aliases = "l1_l2|l1l2",
+                                                  .help = "l1 * sum|x| + l2 * sum(x^2)",
+                                                  .options = both_options,
+                                                  .options_size = sizeof(l1l2_options)},
+                                         .penalty = l1l2_penalty};
 
-static const kd_kind *const kinds[] = {&l1.base, &l1l2.base, &l2.base};
+static const kd_option orthogonal_table[] = {
+    KD_ROW_FLOAT(orthogonal_options, factor, "0.01", 0, 1e30, "factor of the mean over pairs"),
+    KD_ROW_CHOICE(orthogonal_options, mode, "rows", "rows|columns", "what is to be orthogonal"), KD_ROW_END};
+static const kd_regularizer_kind orthogonal = {
+    .base = {.name = "OrthogonalRegularizer",
+             .aliases = "orthogonal_regularizer",
+             .help = "factor * mean |cosine| of pairs of rows or columns",
+             .options = orthogonal_table,
+             .options_size = sizeof(orthogonal_options)},
+    .penalty = orthogonal_penalty,
+    .whole = true};
+
+static const kd_kind *const kinds[] = {&l1.base, &l1l2.base, &l2.base, &orthogonal.base};
 const kd_family kd_regularizer_family = {"regularizer", kinds, sizeof kinds / sizeof *kinds};
 
 /* The layer that only adds a penalty of its input to the loss. */

@@ -397,9 +397,15 @@ def orders():
         f.write("\n".join(lines) + "\n")
 
 
+def orthogonality():
+    for mode in ("rows", "columns"):
+        case("Dense", (4, 6), 3, kernel_regularizer=Call("OrthogonalRegularizer", factor=0.3, mode=mode))
+    case("Embedding", (5,), 3, 2, ids=3, embeddings_regularizer=Call("OrthogonalRegularizer"))
+
+
 if __name__ == "__main__":
     for group in (dense, activations, activation_layers, moving_layers, random_layers, convolutions, pooling,
-                  normalisation, merging, embedding, volumes, adaptive, reversible):
+                  normalisation, merging, embedding, volumes, adaptive, reversible, orthogonality):
         group()
     out.finish("layers")
     orders()
