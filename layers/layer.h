@@ -148,7 +148,8 @@ typedef struct kd_regularizer_kind {
   kd_kind base;
   /* The penalty of x as a scalar (Keras: l1 * sum|x| + l2 * sum(x^2)). */
   kd_sym (*penalty)(kd_graph *graph, const void *options, kd_sym x);
-  bool whole; /* no sum over rows: for weights, not for outputs, whose rows are spread over passes and ranks */
+  bool
+      whole; /* no sum over rows: for weights, not for outputs, whose rows are spread over passes and ranks */
 } kd_regularizer_kind;
 extern const kd_family kd_regularizer_family;
 kd_sym kd_penalty(kd_graph *graph, const kd_object *regularizer, kd_sym x);
