@@ -16,6 +16,11 @@ typedef struct started_sum {
   int bucket;
 } started_sum;
 
+struct kd_group_record {
+  void *recorded; /* by the device */
+  int n_sums, *bucket;
+};
+
 struct kd_device_group {
   kd_comm *comm;
   kd_device *device;
@@ -168,6 +173,7 @@ static kd_status keep_waiting(void *context, bool first) {
   kd_device_group *g = context;
   int rounds = first ? 0 : g->watch.rounds;
   int64_t ended;
+  if (g->over) return KD_ERR_RUN;
   kd_status status = g->sums->poll(g->device, &ended);
   const started_sum *sum = first_open(g, ended);
   if (status != KD_OK) return failed(g, status, sum);
@@ -179,6 +185,11 @@ static kd_status keep_waiting(void *context, bool first) {
   g->over = true;
   g->sums->abort(g->device);
   return status;
+}
+
+/* What cannot be recorded may yet be possible. */
+static kd_status refused(kd_device_group *g, kd_status status, const started_sum *sum) {
+  return g->device->recording ? status : failed(g, status, sum);
 }
 
 static kd_status write_down(kd_device_group *g, int bucket) {
@@ -194,12 +205,55 @@ static kd_status write_down(kd_device_group *g, int bucket) {
 kd_status kd_device_group_start(kd_device_group *g, int bucket, int64_t begin, int64_t end) {
   KD_TRY(write_down(g, bucket));
   kd_status status = g->sums->start(g->device, begin, end);
-  return status == KD_OK ? KD_OK : failed(g, status, first_open(g, g->n_started - 1));
+  return status == KD_OK ? KD_OK : refused(g, status, first_open(g, g->n_started - 1));
 }
 
 kd_status kd_device_group_join(kd_device_group *g) {
   kd_status status = g->sums->join(g->device);
-  return status == KD_OK ? KD_OK : failed(g, status, NULL);
+  return status == KD_OK ? KD_OK : refused(g, status, NULL);
+}
+
+/* --- records --- */
+
+/* What was written down meanwhile has not begun: it does with each replay. */
+static kd_group_record *take_back(kd_device_group *g, int64_t n_before) {
+  kd_group_record *record = kd_calloc(1, sizeof *record);
+  record->n_sums = (int)(g->n_started - n_before);
+  record->bucket = kd_calloc((size_t)record->n_sums + 1, sizeof *record->bucket);
+  for (int i = 0; i < record->n_sums; i++) record->bucket[i] = g->log[(n_before + i) % g->log_room].bucket;
+  g->n_started = n_before;
+  return record;
+}
+
+kd_status kd_device_group_record(kd_device_group *g, kd_status (*enqueue)(void *context), void *context,
+                                 kd_group_record **record) {
+  int64_t n_before = g->n_started;
+  void *recorded;
+  *record = NULL;
+  kd_status status = kd_device_record(g->device, enqueue, context, &recorded);
+  kd_group_record *made = take_back(g, n_before);
+  made->recorded = recorded;
+  if (status == KD_OK)
+    *record = made;
+  else
+    kd_device_group_forget(g, made);
+  return status;
+}
+
+kd_status kd_device_group_replay(kd_device_group *g, const kd_group_record *record) {
+  for (int i = 0; i < record->n_sums; i++) KD_TRY(write_down(g, record->bucket[i]));
+  return g->device->backend->replay(g->device, record->recorded);
+}
+
+void kd_device_group_forget(kd_device_group *g, kd_group_record *record) {
+  if (!record) return;
+  if (record->recorded) g->device->backend->forget(g->device, record->recorded);
+  kd_free(record->bucket);
+  kd_free(record);
+}
+
+bool kd_device_group_over(const kd_device_group *g) {
+  return g->over;
 }
 
 /* --- the group --- */

@@ -32,6 +32,15 @@ void kd_device_group_free(kd_device_group *group);
  * kd_comm_set_step named last; beside its buckets, a step may sum one range more. */
 kd_status kd_device_group_start(kd_device_group *group, int bucket, int64_t begin, int64_t end);
 kd_status kd_device_group_join(kd_device_group *group);
+/* Launches with sums among them, as kd_device_record has them without: nothing runs until a replay. All ranks
+ * must be able to, at the same time and with the same sums. After a failure *record is NULL, and the group
+ * goes on unless it is over. */
+typedef struct kd_group_record kd_group_record;
+kd_status kd_device_group_record(kd_device_group *group, kd_status (*enqueue)(void *context), void *context,
+                                 kd_group_record **record);
+kd_status kd_device_group_replay(kd_device_group *group, const kd_group_record *record);
+void kd_device_group_forget(kd_device_group *group, kd_group_record *record); /* local; NULL is allowed */
+bool kd_device_group_over(const kd_device_group *group);                      /* ended by a failure. Local */
 /* "NCCL 2.28.9" */
 const char *kd_device_group_describe(const kd_device_group *group);
 

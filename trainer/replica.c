@@ -175,7 +175,8 @@ static bool is_whole(const kd_replica *r) {
   bool one_pass = !r->own_leaf && r->tree.end - r->tree.begin == 1, kept = r->spec.model->n_kept > 0;
   const kd_objective *objective = r->spec.objective;
   if (objective && objective->n_tail > objective->n_logged) return false; /* the host computes slopes */
-  return r->on_device && !r->group && one_pass && !kept;
+  bool talks = r->exchanges && r->spec.comm->size > 1;
+  return r->on_device && !talks && one_pass && !kept;
 }
 
 static kd_status lay_out(kd_replica *r) {

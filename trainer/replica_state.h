@@ -57,7 +57,8 @@ typedef struct kd_repeated {
   int64_t rows;
   bool last;
   int n_runs;
-  void *recorded; /* NULL: not yet */
+  void *recorded;             /* NULL: not yet, */
+  kd_group_record *with_sums; /* or here, in a group */
   struct kd_repeated *next;
 } kd_repeated;
 

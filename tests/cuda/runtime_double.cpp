@@ -115,6 +115,9 @@ emulated_counts emulate_counts() {
 extern "C" void kd_emulated_enqueue(void *stream, int (*work)(void *), void *data) {
   enqueue(stream, [=] { return work(data) != 0; });
 }
+extern "C" int kd_emulated_recording(void) {
+  return recording != NULL;
+}
 extern "C" void kd_emulated_note(const char *text) {
   note(text);
 }
@@ -291,18 +294,19 @@ cudaError_t cudaEventDestroy(cudaEvent_t e) {
 
 /* --- recorded work --------------------------------------------------------------------------------- */
 
-/* KD_EMULATE_RECORD: "late" refuses at the end, anything else at the start. */
+/* KD_EMULATE_RECORD: "late" refuses at the end where there is work, anything else at the start. */
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const char *refuse = getenv("KD_EMULATE_RECORD");
-  if (refuse && strcmp(refuse, "late")) return cudaErrorStreamCaptureUnsupported;
+  if (refuse && strcmp(refuse, "late") != 0) return cudaErrorStreamCaptureUnsupported;
   recording = new work_list;
   recorded_stream = stream;
   recorded_streams = {stream};
   unjoined.clear();
-  record_broken = refuse != NULL;
+  record_broken = false;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
+  record_broken |= !recording->empty() && getenv("KD_EMULATE_RECORD");
   bool broken = record_broken || !unjoined.empty();
   *graph = NULL;
   if (broken)
@@ -312,6 +316,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
   recording = NULL;
   if (broken) return record_broken ? cudaErrorStreamCaptureInvalidated : cudaErrorStreamCaptureUnjoined;
   counts.records++;
+  note("record");
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *ready, cudaGraph_t graph, unsigned long long) {
@@ -320,6 +325,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *ready, cudaGraph_t graph, unsi
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t ready, cudaStream_t stream) {
   counts.replays++;
+  note("replay");
   for (auto &work : *(work_list *)ready) enqueue(stream, work);
   return cudaSuccess;
 }

@@ -79,10 +79,32 @@ ends() {
   one_error "$text" "$1"
   for message in "$@"; do has err "$message"; done
 }
-# Three calls a step: number 20 is the last bucket of step 6.
-KD_NCCL_LOST=1:20 ends 'a lost connection' '[rank 1 @' 'NCCL 2.28.9: a sum over ranks: remote process exited' '] step '
-KD_NCCL_SILENT=1:20 ends 'a device that hangs' 'the sum of bucket 2 of 3 by NCCL 2.28.9 at step 6' 'although all ranks are there'
-KD_NCCL_STOP=1:20 ends 'a rank that is stopped' 'the sum of bucket 2 of 3 did not end' 'rank 1 @' 'is late' 'at step 6'
-KD_NCCL_KILL=1:20 kdist 2 fit plain.ini run.dir=runs/t --overwrite --progress=none train.epochs=50 >out 2>err && fail 'a killed rank: went on'
-has err 'signal 9'
+# Three calls a step: number 20 is the last bucket of step 6, which is launched by itself, or part of a record; the host is ahead.
+for record in off on; do
+  export KDIST_CUDA_RECORD=$record
+  KD_NCCL_LOST=1:20 ends "a lost connection, record $record" '[rank 1 @' 'NCCL 2.28.9: a sum over ranks: remote process exited' '] step '
+  KD_NCCL_SILENT=1:20 ends "a device that hangs, record $record" 'the sum of bucket 2 of 3 by NCCL 2.28.9 at step 6' \
+    'although all ranks are there'
+  KD_NCCL_STOP=1:20 ends "a rank that is stopped, record $record" 'the sum of bucket 2 of 3 did not end' 'rank 1 @' 'is late' 'at step 6'
+  KD_NCCL_KILL=1:20 kdist 2 fit plain.ini run.dir=runs/t --overwrite --progress=none train.epochs=50 >out 2>err &&
+    fail "a killed rank, record $record: went on"
+  has err 'signal 9'
+done
+
+# A rank whose library refuses to be recorded, at once or behind other sums: all go on without, with the same weights.
+fit 0 'recorded' 2 run.dir=runs/recorded
+grep -q 'not recorded' err && fail 'recorded: a refusal'
+for call in 0 2; do
+  KD_NCCL_RECORD=1:$call fit 0 "call $call is not recorded" 2
+  has err 'launches are not recorded: another rank cannot'
+  same runs/recorded/log.csv runs/t/log.csv "call $call is not recorded"
+done
+
+# A signal to one rank in step 7 of an epoch of 16: step 10 tells the others, its result is read two steps later, and all stop there.
+stopped=(data.samples=256 callbacks.backup='BackupAndRestore(backup_dir=backup)')
+fit 0 'not stopped' 2 run.dir=runs/whole "${stopped[@]}"
+KD_NCCL_SIGNAL=1:20 fit 75 'a signal to one rank' 2 "${stopped[@]}"
+one_error 'a signal to one rank' 'stopped by a signal after step 12 of epoch 1'
+expect 0 'going on' 2 fit plain.ini run.dir=runs/t --resume --progress=none "${stopped[@]}"
+same runs/whole/model.weights.h5 runs/t/model.weights.h5 'going on'
 finish

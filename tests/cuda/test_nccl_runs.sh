@@ -82,6 +82,7 @@ same_order() {
   got=$(grep -c -e "$4" $1.0.order)
   [ "$got" = "$3" ] || fail "$1: '$4' comes $got times, not $3"
 }
+export KDIST_CUDA_RECORD=off
 order equal train.batch_size=15 data.samples=60
 same_order equal all 12 all-reduce # 4 steps of 3 buckets
 same_order equal all 1 'connect 3, Ring Simple 0'
@@ -98,4 +99,20 @@ NCCL_ALGO=Tree order chosen train.batch_size=15 data.samples=60
 same_order chosen all 1 'connect 3, Tree Simple 0'
 order off train.batch_size=15 data.samples=60 distributed.determinism=off
 same_order off all 1 'connect 3, - - -'
+unset KDIST_CUDA_RECORD
+
+# The same of steps that are recorded, by all ranks in the same step: sums come twice plainly, once in the record, then by replays.
+order graph train.batch_size=15 data.samples=120
+same_order graph all 9 all-reduce
+same_order graph all 6 replay # of 8 steps
+order graph-world train.batch_size=15 data.samples=120 distributed.determinism=world distributed.micro_shards=3
+same_order graph-world all 36 send
+same_order graph-world all 6 replay
+order graph-uneven train.batch_size=7 train.epochs=3
+same_order graph-uneven order 18 all-reduce # two records: the last of 5 steps has 2 rows, none for rank 2
+same_order graph-uneven order 11 replay
+# A rank with two micro-shards makes two passes: only the updates are recorded.
+order graph-uneven-world train.batch_size=7 train.epochs=3 distributed.determinism=world distributed.micro_shards=4
+same_order graph-uneven-world order 180 send
+same_order graph-uneven-world order 13 replay
 finish

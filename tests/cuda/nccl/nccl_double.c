@@ -4,7 +4,8 @@
  * is refused.
  *
  * KD_NCCL_VERSION=21903, KD_NCCL_INIT=never, KD_NCCL_INIT=fail:RANK, KD_NCCL_LOST=RANK:N (that rank hears of
- * a lost connection after N calls), KD_NCCL_SILENT=RANK:N (its calls from number N on never begin). */
+ * a lost connection after N calls), KD_NCCL_SILENT=RANK:N (its calls from number N on never begin),
+ * KD_NCCL_RECORD=RANK:N (its call number N while launches are recorded is refused). */
 #include <dlfcn.h>
 #include <nccl.h>
 #include <signal.h>
@@ -42,7 +43,7 @@ struct ncclComm {
   int rank, size, in_progress;
   bool connected, aborted;
   const char *memory; /* registered */
-  long started, done, sent[MOST_RANKS], received[MOST_RANKS];
+  long started, done, recorded, sent[MOST_RANKS], received[MOST_RANKS];
 };
 
 static char last_error[96];
@@ -51,6 +52,7 @@ static int depth;
 
 /* --- the emulated device --- */
 
+/* In the plug-in, or in a test that is linked with it. */
 static void *plug_in(const char *name) {
   void *library = dlopen(getenv("KDIST_CUDA_PLUGIN"), RTLD_NOW | RTLD_NOLOAD);
   void *found = library ? dlsym(library, name) : NULL;
@@ -68,6 +70,12 @@ static void note(const char *text) {
   void (*function)(const char *);
   *(void **)&function = plug_in("kd_emulated_note");
   function(text);
+}
+
+static bool recording(void) {
+  int (*function)(void);
+  *(void **)&function = plug_in("kd_emulated_recording");
+  return function() != 0;
 }
 
 /* --- settings --- */
@@ -153,6 +161,8 @@ static int work(void *data) {
     return 0;
   if (!b->begun && setting("KD_NCCL_STOP", comm->rank, &call_number) && comm->started == call_number)
     raise(SIGSTOP);
+  if (!b->begun && setting("KD_NCCL_SIGNAL", comm->rank, &call_number) && comm->started == call_number)
+    raise(SIGUSR1);
   if (!b->begun && setting("KD_NCCL_KILL", comm->rank, &call_number) && comm->started == call_number)
     raise(SIGKILL);
   if (!b->begun) begin(b);
@@ -181,6 +191,11 @@ static ncclResult_t add(ncclComm_t comm, call c, cudaStream_t stream) {
   static const char *const names[] = {"all-reduce", "send", "receive"};
   if (comm->in_progress) {
     snprintf(last_error, sizeof last_error, "a call before the last one was under way");
+    return ncclInvalidUsage;
+  }
+  long refused, number = recording() ? comm->recorded++ : -1;
+  if (setting("KD_NCCL_RECORD", comm->rank, &refused) && number == refused) {
+    snprintf(last_error, sizeof last_error, "this cannot be captured");
     return ncclInvalidUsage;
   }
   const char *place = (const char *)(c.kind == RECEIVE ? c.to : c.from);
