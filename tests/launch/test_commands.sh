@@ -54,7 +54,7 @@ types() {
 check_and_summary() {
   for n in 0 2; do
     expect 0 check $n check a.ini
-    once out "67"
+    once out "  parameters  67, of which 67 are trained"
     has out "3 per epoch"
     [ -s err ] && { fail "check writes to stderr"; cat err; }
     expect 0 summary $n summary a.ini
