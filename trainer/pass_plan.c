@@ -296,8 +296,8 @@ static kd_status compile(kd_replica *r, kd_pass_plan *plan, pass_graph *p) {
                        .on_mark = kd_passes_on_mark,
                        .mark_context = r,
                        .recompute = r->spec.recompute,
-                       .repeats = !recorded_by_step(r, plan->mode) && !r->group &&
-                                  !(r->exchanges && r->spec.comm->size > 1),
+                       .repeats =
+                           !recorded_by_step(r, plan->mode) && !(r->exchanges && r->spec.comm->size > 1),
                        .dry = r->dry};
   return kd_plan_compile(&spec, &plan->plan);
 }

@@ -48,6 +48,13 @@ static kd_status feed_rows(kd_replica *r, const kd_pass_plan *plan, const kd_ste
   return kd_kept_load(r, plan, begin);
 }
 
+/* Sums of a group set out from the last pass while it goes on; what other passes write is added here alone.
+ */
+static kd_status run_plan(kd_replica *r, const kd_pass_plan *plan) {
+  bool sums = r->group && plan->mode == KD_MODE_TRAIN && r->last_pass;
+  return sums ? kd_plan_run_marked(plan->plan, r->version) : kd_plan_run(plan->plan, r->version);
+}
+
 static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data, int64_t begin, int64_t end,
                           kd_pass_plan **used) {
   kd_pass_plan *plan;
@@ -55,7 +62,7 @@ static kd_status run_rows(kd_replica *r, kd_mode mode, const kd_step_data *data,
   KD_TRY(feed_rows(r, plan, data, begin, end));
   if (used) *used = plan;
   r->in_pass = true;
-  kd_status status = kd_plan_run(plan->plan, r->version);
+  kd_status status = run_plan(r, plan);
   r->in_pass = false;
   if (status == KD_OK) status = kd_kept_store(r, plan, begin);
   if (status == KD_OK && r->exchanges && mode == KD_MODE_TRAIN) status = kd_passes_on_mark(r, 0);

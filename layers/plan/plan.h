@@ -54,6 +54,8 @@ void kd_plan_destroy(kd_plan *plan);
 /* Runs all launches. weights_version: any number that changes when weights do; kernels' own copies of weights
  * are renewed when it differs from the last run's. */
 kd_status kd_plan_run(kd_plan *plan, uint64_t weights_version);
+/* The same launch by launch, also where the device could repeat them: marks fire among the launches. */
+kd_status kd_plan_run_marked(kd_plan *plan, uint64_t weights_version);
 
 /* The launches of one op in the order in which they run: sizes receives the elements of the first output of
  * at most `room` of them. Returns how many there are. */

@@ -48,18 +48,30 @@ static kd_status enqueue(void *context) {
   return KD_OK;
 }
 
-/* A device that refuses goes on launch by launch. */
-static void record(kd_plan *plan) {
-  if (kd_device_record(plan->device, enqueue, plan, &plan->recorded) == KD_OK) return;
+/* A device that refuses goes on launch by launch. What a record asks of it may wait without a limit of time,
+ * so it is waited for before. */
+static kd_status record(kd_plan *plan) {
+  KD_TRY(plan->device->backend->finish(plan->device));
+  if (kd_device_record(plan->device, enqueue, plan, &plan->recorded) == KD_OK) return KD_OK;
   kd_log(KD_LOG_INFO, "launches are not recorded: %s", kd_status_text());
   plan->repeats = false;
+  return KD_OK;
+}
+
+static kd_status begin(kd_plan *plan, uint64_t weights_version) {
+  KD_CHECK(!plan->dry, KD_ERR_INTERNAL, "plan: a dry plan cannot run");
+  return plan->fresh && plan->weights_version == weights_version ? KD_OK : refresh(plan, weights_version);
+}
+
+kd_status kd_plan_run_marked(kd_plan *plan, uint64_t weights_version) {
+  KD_TRY(begin(plan, weights_version));
+  return run_launches(plan);
 }
 
 kd_status kd_plan_run(kd_plan *plan, uint64_t weights_version) {
   int next = 0;
-  KD_CHECK(!plan->dry, KD_ERR_INTERNAL, "plan: a dry plan cannot run");
-  if (!plan->fresh || plan->weights_version != weights_version) KD_TRY(refresh(plan, weights_version));
-  if (plan->repeats && !plan->recorded && plan->n_runs++ == KD_PLAIN_RUNS) record(plan);
+  KD_TRY(begin(plan, weights_version));
+  if (plan->repeats && !plan->recorded && plan->n_runs++ == KD_PLAIN_RUNS) KD_TRY(record(plan));
   if (!plan->recorded) return run_launches(plan);
   KD_TRY(plan->device->backend->replay(plan->device, plan->recorded));
   return fire(plan, &next, plan->n_launches);

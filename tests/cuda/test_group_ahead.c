@@ -121,6 +121,11 @@ static void same(const outcome *a, const outcome *b) {
   assert_int_equal(a->scale.skipped, b->scale.skipped);
 }
 
+/* A rank that has several passes records them by itself. */
+static bool one_pass(int number) {
+  return cases[number].order != SHARDS && cases[number].micro_batch == 0;
+}
+
 static void same_bits(void **state) {
   (void)state;
   static outcome recorded, other;
@@ -137,10 +142,11 @@ static void same_bits(void **state) {
     same(&recorded, &other);
     static const char *const refusals[] = {"refuse", "late"};
     for (int k = 0; k < 2; k++) { /* the last rank alone */
-      if (all_ranks->rank == all_ranks->size - 1) setenv("KD_EMULATE_RECORD", refusals[k], 1);
+      bool refuses = all_ranks->rank == all_ranks->size - 1;
+      if (refuses) setenv("KD_EMULATE_RECORD", refusals[k], 1);
       train(i, KD_STEPS_AHEAD, &others, &other);
       unsetenv("KD_EMULATE_RECORD");
-      assert_int_equal(others, 0);
+      if (refuses || one_pass(i)) assert_int_equal(others, 0);
       same(&recorded, &other);
     }
   }
@@ -152,7 +158,7 @@ static void nothing_waits(void **state) {
   (void)state;
   for (int i = 0; i < N_CASES; i++) {
     tiny t;
-    if (cases[i].order == SHARDS || cases[i].micro_batch > 0) continue;
+    if (!one_pass(i)) continue;
     float tail[TAIL];
     start(&t, i);
     int step = 0;
