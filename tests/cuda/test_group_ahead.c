@@ -28,15 +28,18 @@ static const struct {
   kd_policy policy;
   order order;
   int64_t micro_batch;
+  bool counts; /* the loss is divided by a number that ranks sum before the pass */
 } cases[] = {
-    {"Adam(0.01, global_clipnorm=0.5, use_ema=true, ema_overwrite_frequency=3)", {0}, IN_RUN, 0},
+    {"Adam(0.01, global_clipnorm=0.5, use_ema=true, ema_overwrite_frequency=3)", {0}, IN_RUN, 0, false},
     {"LossScaleOptimizer(Adam(0.01, clipnorm=0.5), initial_scale=4e5, dynamic_growth_steps=3)",
      {KD_F16, KD_F32},
      IN_RUN,
-     0},
-    {"SGD(0.05, momentum=0.9, gradient_accumulation_steps=2)", {0}, ONE_SHARD, 0},
-    {"Adam(0.01, global_clipnorm=0.5)", {0}, SHARDS, 0},
-    {"Adam(0.01)", {0}, IN_RUN, 1},
+     0,
+     false},
+    {"SGD(0.05, momentum=0.9, gradient_accumulation_steps=2)", {0}, ONE_SHARD, 0, false},
+    {"Adam(0.01)", {0}, IN_RUN, 0, true},
+    {"Adam(0.01, global_clipnorm=0.5)", {0}, SHARDS, 0, true},
+    {"Adam(0.01)", {0}, IN_RUN, 1, false},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -52,7 +55,10 @@ static void start(tiny *t, int number) {
   bool world = cases[number].order != IN_RUN;
   tiny_spec spec = {.input = KD_SHAPE(FEATURES),
                     .layers = layers,
-                    .loss = "SparseCategoricalCrossentropy(from_logits=true)",
+                    .loss = cases[number].counts ? "SparseCategoricalCrossentropy(from_logits=true, "
+                                                   "reduction=mean_with_sample_weight)"
+                                                 : "SparseCategoricalCrossentropy(from_logits=true)",
+                    .sample_weight = cases[number].counts,
                     .metrics = "accuracy",
                     .optimizer = cases[number].optimizer,
                     .policy = cases[number].policy,
@@ -66,17 +72,19 @@ static void start(tiny *t, int number) {
                     .comm = all_ranks};
   tiny_create(t, &spec);
   assert_true(kd_replica_get_stats(t->replica).n_buckets > 1);
+  assert_true(kd_objective_counts(&t->objective) == cases[number].counts);
 }
 
 static kd_status put(tiny *t, int step) {
   float x[BATCH * FEATURES];
+  float weight[BATCH];
   uint8_t y[BATCH];
   int64_t rows = step % 5 == 4 ? 2 : BATCH, begin, end; /* 2: one of three ranks has none */
   for (int i = 0; i < BATCH * FEATURES; i++)
     x[i] = kd_uniform_f32(kd_philox_block((uint64_t)i, (uint64_t)step, 1).v[0]) - 0.5f;
-  for (int i = 0; i < BATCH; i++) y[i] = (uint8_t)((i + step) % 4);
+  for (int i = 0; i < BATCH; i++) y[i] = (uint8_t)((i + step) % 4), weight[i] = (float)(1 + (i + step) % 3);
   kd_replica_share(t->replica, rows, &begin, &end);
-  void *field[] = {x + begin * FEATURES, y + begin};
+  void *field[] = {x + begin * FEATURES, y + begin, weight + begin};
   kd_step_data data = {.rows = end - begin, .first = begin, .global_rows = rows, .field = field};
   double rate = 0.01;
   kd_comm_set_step(t->comm, step);

@@ -5,7 +5,8 @@
  *
  * KD_NCCL_VERSION=21903, KD_NCCL_INIT=never, KD_NCCL_INIT=fail:RANK, KD_NCCL_LOST=RANK:N (that rank hears of
  * a lost connection after N calls), KD_NCCL_SILENT=RANK:N (its calls from number N on never begin),
- * KD_NCCL_RECORD=RANK:N (its call number N while launches are recorded is refused). */
+ * KD_NCCL_RECORD=RANK:N (its call number N while launches are recorded is refused),
+ * KD_NCCL_STOP, KD_NCCL_KILL and KD_NCCL_SIGNAL=RANK:N (that signal, SIGUSR1, comes when call N begins). */
 #include <dlfcn.h>
 #include <nccl.h>
 #include <signal.h>
