@@ -293,6 +293,20 @@ void kd_replica_destroy(kd_replica *r) {
   kd_free(r);
 }
 
+/* Batches on their way to a device lie in slots of its memory (kd_backend.feed), as large as the largest plan
+ * wants them; passes that count have slots of their own. */
+static size_t slot_bytes_of_feeds(const kd_replica *r) {
+  bool counts = r->spec.objective && kd_objective_counts(r->spec.objective);
+  size_t bytes = 0;
+  for (int i = 0; r->apart && r->plans && i < r->plans->n_fields; i++) {
+    size_t largest = 0;
+    for (const kd_pass_plan *p = r->plans; p; p = p->next)
+      if (p->feed_bytes[i] > largest) largest = p->feed_bytes[i];
+    bytes += KD_FEED_SLOTS * largest * (counts ? 2 : 1);
+  }
+  return bytes;
+}
+
 kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
   const kd_optimizer *optimizer = r->spec.optimizer;
   size_t weight_bytes = r->spec.model->trainable_bytes, slot_bytes = 0;
@@ -309,6 +323,7 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
       .plan_hash = r->plan_hash,
       .transport = kd_sums_transport(r),
   };
+  stats.plan_bytes = slot_bytes_of_feeds(r);
   for (const kd_pass_plan *p = r->plans; p; p = p->next) {
     kd_plan_stats plan = kd_plan_get_stats(p->plan);
     stats.plan_bytes += plan.arena_bytes + plan.workspace_bytes + plan.state_bytes;
