@@ -98,7 +98,7 @@ damage() {
   done
 }
 
-epochs=12
+epochs=30
 train 0 whole 0 train.epochs=$epochs
 signals stopped 0 TERM USR1 INT
 signals ranks 2 USR1
