@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes the typed layers of the C API from the program's option tables: include/kdist_layers.h and api/layers.def.
+# Writes the typed layers of the C API from the program's option tables: include/kdist_layers.h, a header for each group of
+# classes, and api/layers.def.
 #   api/generate.sh            in place
 #   api/generate.sh FOLDER     elsewhere (tests/api/test_generated.sh compares)
 # The program is $KDIST, else build/bin/kdist. Needs clang-format.
@@ -86,6 +87,9 @@ options() { # CLASS
     }'
 }
 
+# The file of a group is named by its first word.
+group_file() { tr '[:upper:]' '[:lower:]' <<<"kdist_layers_${1%% *}.h"; }
+
 header() {
   cat <<'TEXT'
 /* Layers with typed options: kd_conv2d(x, 32, {3, 3}, .activation = "relu").
@@ -106,18 +110,33 @@ header() {
 #ifndef KDIST_LAYERS_H
 #define KDIST_LAYERS_H
 
+TEXT
+  classes | while read -r id group; do
+    [ "$id" != "#" ] || printf '#include "%s"\n' "$(group_file "$group")"
+  done
+  printf '\n#endif\n'
+}
+
+# The classes of one group.
+group_header() { # GROUP
+  local guard
+  guard=$(group_file "$1" | tr 'a-z.' 'A-Z_')
+  cat <<TEXT
+/* $1, with typed options: see kdist_layers.h. Made by api/generate.sh. */
+#ifndef $guard
+#define $guard
+
 #include "kdist.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 #pragma GCC visibility push(default)
+
 TEXT
   classes | while read -r id class; do
-    if [ "$id" = "#" ]; then
-      printf '\n/* --- %s --- */\n\n' "$class"
-      continue
-    fi
+    [ "$id" = "#" ] && group=$class && continue
+    [ "$group" = "$1" ] || continue
     options "$class" | awk -v id="$id" -v class="$class" -v inputs="$(inputs "$class")" '
       function flush_fields() { if (fields) body = body "  " held " " fields ";\n"; fields = held = "" }
       function field(type, name) {
@@ -166,7 +185,7 @@ TEXT
         printf "#define kd_%s(%s...) kd_%s_call(KD_ARGS(kd_%s_args, %s.%s = __VA_ARGS__))\n\n", id, parameters, id, id, values, needed[n]
       }'
   done
-  cat <<'TEXT'
+  cat <<TEXT
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
@@ -177,7 +196,7 @@ TEXT
 }
 
 table() {
-  echo '/* Made by api/generate.sh: how the fields of include/kdist_layers.h are written as Keras arguments. */'
+  echo '/* Made by api/generate.sh: how the fields of include/kdist_layers_*.h are written as Keras arguments. */'
   classes | while read -r id class; do
     [ "$id" = "#" ] && continue
     options "$class" | awk -v id="$id" -v class="$class" -v inputs="$(inputs "$class")" '
@@ -198,5 +217,9 @@ table() {
 }
 
 mkdir -p "$out/include" "$out/api"
-header | clang-format --style="file:$root/.clang-format" >"$out/include/kdist_layers.h"
+formatted() { clang-format --style="file:$root/.clang-format"; }
+header | formatted >"$out/include/kdist_layers.h"
+classes | while read -r id group; do
+  [ "$id" != "#" ] || group_header "$group" | formatted >"$out/include/$(group_file "$group")"
+done
 table | fold -s -w 110 | sed 's/ *$//; /^[^L/]/s/^/    /' >"$out/api/layers.def"

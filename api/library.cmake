@@ -35,7 +35,7 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/kdistConfig.cmake.in ${C
   INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/kdistConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 
-file(GLOB headers ${CMAKE_SOURCE_DIR}/include/kdist*.h)
+file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/kdist*.h)
 install(FILES ${headers} TYPE INCLUDE)
 install(TARGETS kdist_shared EXPORT kdistTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${static_library} DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -73,8 +73,8 @@ report "unbounded copy or shell" "$bad"
 bad=$(printf '%s\n' "$all" | xargs -d '\n' grep -nE '\<(TODO|FIXME|XXX|HACK)\>')
 report "work left open in a comment" "$bad"
 
-# --- sizes; the typed layers of the C API are generated
-bad=$(printf '%s\n' "$all" | grep -vx include/kdist_layers.h | xargs -d '\n' wc -l | awk '$2 != "total" && $1 > 500 {print $2 " has " $1 " lines"}')
+# --- sizes
+bad=$(printf '%s\n' "$all" | xargs -d '\n' wc -l | awk '$2 != "total" && $1 > 500 {print $2 " has " $1 " lines"}')
 report "longer than 500 lines" "$bad"
 
 # --- paths of one machine, registry hosts

@@ -30,7 +30,7 @@ examples() { # TEXT FOLDER
 
 files() {
   local file
-  for file in include/kdist.h include/kdist_layers.h include/kdist_types.h bin/kdist; do
+  for file in include/kdist.h include/kdist_layers.h include/kdist_layers_dense.h include/kdist_types.h bin/kdist; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
   done
   for file in libkdist.a libkdist.so libkdist.so.0 pkgconfig/kdist.pc cmake/kdist/kdistConfig.cmake \
