@@ -5,34 +5,9 @@
 #include "device/base/text.h"
 #include "io/gzip_file.h"
 #include "io/npy_header.h"
+#include "io/zip_file.h"
 
 #include <string.h>
-#include <zip.h>
-
-static kd_status open_archive(const char *path, zip_t **archive) {
-  int code = 0;
-  *archive = zip_open(path, ZIP_RDONLY, &code);
-  if (*archive) return KD_OK;
-  zip_error_t error;
-  zip_error_init_with_code(&error, code);
-  kd_status status =
-      kd_fail(KD_ERR_USAGE, "%s: cannot open as .npz: %s", kd_quoted(path), zip_error_strerror(&error));
-  zip_error_fini(&error);
-  return status;
-}
-
-/* Reads exactly `bytes` bytes of a member. */
-static kd_status read_bytes(zip_file_t *member, const char *path, size_t bytes, void *out) {
-  size_t done = 0;
-  while (done < bytes) {
-    zip_int64_t got = zip_fread(member, (char *)out + done, bytes - done);
-    KD_CHECK(got >= 0, KD_ERR_USAGE, "%s: damaged: %s", kd_quoted(path),
-             zip_error_strerror(zip_file_get_error(member)));
-    KD_CHECK(got > 0, KD_ERR_USAGE, "%s: truncated inside an array", kd_quoted(path));
-    done += (size_t)got;
-  }
-  return KD_OK;
-}
 
 /* Opens the array `name` and reads its header; the member then stands behind it. */
 static kd_status open_array(zip_t *archive, const char *path, const char *name, zip_file_t **member,
@@ -48,7 +23,7 @@ static kd_status open_array(zip_t *archive, const char *path, const char *name, 
   *member = zip_fopen_index(archive, (zip_uint64_t)number, 0);
   KD_CHECK(*member, KD_ERR_USAGE, "%s: cannot read %s: %s", kd_quoted(path), kd_quoted(name),
            zip_strerror(archive));
-  KD_TRY(read_bytes(*member, path, want, head));
+  KD_TRY(kd_zip_read(*member, path, want, head));
   if (kd_npy_parse(head, want, header) != KD_OK)
     return kd_fail_context(KD_ERR_USAGE, "%s (%s)", kd_quoted(path), kd_quoted(name));
   int64_t expected = header->header_bytes + header->data_bytes;
@@ -62,7 +37,7 @@ static kd_status open_array(zip_t *archive, const char *path, const char *name, 
   *member = zip_fopen_index(archive, (zip_uint64_t)number, 0);
   KD_CHECK(*member, KD_ERR_USAGE, "%s: cannot read %s: %s", kd_quoted(path), kd_quoted(name),
            zip_strerror(archive));
-  return read_bytes(*member, path, (size_t)header->header_bytes, head);
+  return kd_zip_read(*member, path, (size_t)header->header_bytes, head);
 }
 
 static const char *array_list(zip_t *archive, kd_pool *pool) {
@@ -115,7 +90,7 @@ static void open_file(kd_file_set *set, const char *path, const kd_data_source *
   int file = kd_file_set_add_file(set, path, diag, source->origin);
   if (file < 0) return;
   zip_t *archive;
-  if (open_archive(path, &archive) != KD_OK) {
+  if (kd_zip_open(path, ".npz", &archive) != KD_OK) {
     kd_diag_error(diag, source->origin, "%s", kd_status_text());
     return;
   }
@@ -133,11 +108,8 @@ static kd_status read_array(kd_file_set *set, int field, kd_piece *piece, zip_fi
   void *raw, *rows = NULL;
   KD_TRY(kd_large_alloc(bytes, &raw));
   const char *path = kd_piece_path(set, piece);
-  char more;
-  kd_status status = read_bytes(member, path, bytes, raw);
-  if (status == KD_OK && zip_fread(member, &more, 1) != 0) /* the end: the checksum is compared here */
-    status = kd_fail(KD_ERR_USAGE, "%s (%s): damaged: %s", kd_quoted(path), kd_quoted(piece->item),
-                     zip_error_strerror(zip_file_get_error(member)));
+  kd_status status = kd_zip_read(member, path, bytes, raw);
+  if (status == KD_OK) status = kd_zip_end(member, path, piece->item);
   if (status == KD_OK && header->fortran_order && header->rank > 1) {
     status = kd_large_alloc(bytes, &rows);
     if (status == KD_OK) kd_npy_to_c_order(header, raw, rows);
@@ -153,7 +125,7 @@ static kd_status npz_load(kd_file_set *set, int field, kd_piece *piece) {
   zip_t *archive;
   zip_file_t *member = NULL;
   kd_npy_header header;
-  KD_TRY(open_archive(path, &archive));
+  KD_TRY(kd_zip_open(path, ".npz", &archive));
   kd_status status = open_array(archive, path, piece->item, &member, &header);
   if (status == KD_OK && header.data_bytes != piece->rows * kd_piece_stride(piece))
     status = kd_fail(KD_ERR_USAGE, "%s: the file has changed since it was checked", kd_quoted(path));

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev libxxhash-dev libzip-dev
-  zlib1g-dev dataset-fashion-mnist libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev
+  libjson-c-dev zlib1g-dev dataset-fashion-mnist libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev
   python3 python3-venv git bible-kjv bible-kjv-text)
 . tests/support/packages.sh
 install_missing "${packages[@]}"

@@ -1,0 +1,19 @@
+/* What Keras saves a model as (keras.md 6.1): a zip archive, or with zipped=False a folder, that holds
+ * config.json and model.weights.h5. One rank calls these. */
+#ifndef KD_IO_KERAS_ARCHIVE_H
+#define KD_IO_KERAS_ARCHIVE_H
+
+#include "layers/model.h"
+
+#define KD_KERAS_CONFIG  "config.json"
+#define KD_KERAS_WEIGHTS "model.weights.h5"
+
+/* Whether a path is to be read as a saved model: it ends in .keras, or is a folder with a config.json. */
+bool kd_keras_is_model(const char *path);
+/* The text of config.json with a '\0' behind it, at most `limit` bytes. KD_ERR_USAGE naming the file when it
+ * is missing, no archive, damaged, or larger. */
+kd_status kd_keras_read_config(kd_pool *pool, const char *path, size_t limit, char **text, size_t *bytes);
+/* As kd_weights_read, from model.weights.h5. */
+kd_status kd_keras_read_weights(const char *path, const kd_model *model, float *const *weight);
+
+#endif
