@@ -55,6 +55,29 @@ static kd_sym sum_down(kd_graph *g, kd_sym grad, const kd_shape *full, const kd_
   return kd_scale(g, kd_reduce_to(g, grad, &target), repeats);
 }
 
+/* The row numbers and rows that a tensor is the sum of, in one axis; false when it is none. */
+static bool is_row_sum(kd_graph *g, kd_sym sym, kd_sym *ids, kd_sym *rows) {
+  const kd_node *node = kd_producer(g, sym, false);
+  if (!node || node->op != KD_OP_SCATTER_ADD || node->n_inputs != 2) return false;
+  kd_sym ids_then = node->input[0], rows_then = node->input[1];
+  int64_t n = kd_shape_count(kd_sym_shape(g, ids_then));
+  *ids = kd_reshape(g, ids_then, KD_SHAPE(n));
+  *rows = kd_reshape(g, rows_then, KD_SHAPE(n, kd_sym_shape(g, sym)->dim[1]));
+  return true;
+}
+
+/* The gradient of a table that is looked up twice is one sum of the rows of both: the table is written once.
+ */
+static kd_sym add_grads(kd_graph *g, kd_sym a, kd_sym b) {
+  kd_sym ids[2], rows[2];
+  if (!is_row_sum(g, a, &ids[0], &rows[0]) || !is_row_sum(g, b, &ids[1], &rows[1]) ||
+      kd_sym_get(g, ids[0])->dtype != kd_sym_get(g, ids[1])->dtype)
+    return kd_add(g, a, b);
+  kd_shape_attr table = {*kd_sym_shape(g, a)};
+  kd_sym joined[] = {kd_concat(g, 2, ids, 0), kd_concat(g, 2, rows, 0)};
+  return kd_append(g, KD_OP_SCATTER_ADD, &table, 2, joined, NULL);
+}
+
 static void add_grad(walk *w, const kd_node *node, kd_sym input, kd_sym grad) {
   kd_shape shape = *kd_sym_shape(w->g, input), given = *kd_sym_shape(w->g, grad), full = shape;
   if (node->op == KD_OP_POINTWISE)
@@ -63,7 +86,7 @@ static void add_grad(walk *w, const kd_node *node, kd_sym input, kd_sym grad) {
     full = given;
   grad = sum_down(w->g, grad, &full, &shape);
   kd_sym *sum = &w->grad[input];
-  *sum = *sum == KD_NO_SYM ? grad : kd_add(w->g, *sum, grad);
+  *sum = *sum == KD_NO_SYM ? grad : add_grads(w->g, *sum, grad);
 }
 
 static bool is_move(kd_op op) {

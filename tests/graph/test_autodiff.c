@@ -31,6 +31,23 @@ static void test_uses_add_up(void **state) {
   trial_check(t, kd_mul(t->g, y, h), "shared weight");
 }
 
+/* A table that is looked up several times has one sum of rows as its gradient. */
+static void test_rows_are_joined(void **state) {
+  trial *t = *state;
+  kd_graph *g = t->g;
+  kd_sym table = trial_input(t, KD_SHAPE(5, 3), -1, 1), grad;
+  kd_sym a = kd_gather(g, table, trial_integers(t, KD_SHAPE(2, 4), 0, 5));
+  kd_sym b = kd_gather(g, table, trial_integers(t, KD_SHAPE(2), 0, 5));
+  kd_sym c = kd_gather(g, table, trial_integers(t, KD_SHAPE(2, 1, 1), 0, 5));
+  kd_sym y = kd_mul(g, kd_mul(g, kd_reduce(g, KD_REDUCE_SUM, a, 1, (int[]){1}, false), b),
+                    kd_reshape(g, c, KD_SHAPE(2, 3)));
+  assert_ok(kd_autodiff(g, kd_reduce_all(g, KD_REDUCE_SUM, y), 1, &table, &grad));
+  const kd_node *node = kd_producer(g, grad, false);
+  assert_int_equal(node->op, KD_OP_SCATTER_ADD);
+  assert_int_equal(kd_shape_count(kd_sym_shape(g, node->input[0])), 12);
+  trial_check(t, y, "table looked up three times");
+}
+
 static void test_whole_network(void **state) {
   trial *t = *state;
   kd_graph *g = t->g;
@@ -176,17 +193,12 @@ static void test_second_derivative(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(test_uses_add_up),
-      CASE(test_whole_network),
-      CASE(test_small_gradients),
-      CASE(test_means_of_parts),
-      CASE(test_only_needed_work),
-      CASE(test_marks_and_scopes),
-      CASE(test_types),
-      CASE(test_wanted_inside),
-      CASE(test_no_gradient),
-      CASE(test_integers_cut_paths),
-      CASE(test_loss_must_be_scalar),
+      CASE(test_uses_add_up),        CASE(test_rows_are_joined),
+      CASE(test_whole_network),      CASE(test_small_gradients),
+      CASE(test_means_of_parts),     CASE(test_only_needed_work),
+      CASE(test_marks_and_scopes),   CASE(test_types),
+      CASE(test_wanted_inside),      CASE(test_no_gradient),
+      CASE(test_integers_cut_paths), CASE(test_loss_must_be_scalar),
       CASE(test_second_derivative),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
