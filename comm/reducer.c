@@ -138,8 +138,13 @@ void kd_reducer_post(kd_reducer *r, int bucket) {
   r->queue[entry] = bucket;
   atomic_store_explicit(&r->memory->progress[r->place]->posted, sequence(r, entry), memory_order_release);
   atomic_store(&r->posted, entry + 1);
-  /* The last bucket is left to wait, which follows at once. */
-  if (r->has_thread && entry + 1 < r->n_buckets && atomic_load(&r->asleep)) wake(r);
+  /* The last buckets are left to wait, which follows at once. */
+  bool late = entry + 1 == r->n_buckets || bucket >= r->n_buckets - r->n_late;
+  if (r->has_thread && !late && atomic_load(&r->asleep)) wake(r);
+}
+
+void kd_reducer_shorten(kd_reducer *r, int bucket, int64_t floats) {
+  r->end[bucket] = r->begin[bucket] + floats;
 }
 
 kd_status kd_reducer_wait(kd_reducer *r) {

@@ -27,6 +27,8 @@ typedef struct kd_reduce_spec {
   int n_leaves;               /* 0: this rank gives one partial sum, at the start of the memory.
                                  V: the partial sums of tree.h's kd_tree_local(V, size, rank), number p of
                                  them at memory + p * stride. A rank without leaves gives none. */
+  int n_late;                 /* buckets at the end of the list that are posted just before a wait: no thread
+                                 is woken for them, nor for a last bucket */
   int64_t stride;             /* floats between partial sums, at least the largest end; unused for 0 */
 } kd_reduce_spec;
 
@@ -41,6 +43,9 @@ void kd_reducer_destroy(kd_reducer *reducer); /* not while buckets are in flight
 /* This rank's partial sums of the bucket are complete. Each bucket at most once before the next wait, in the
  * same order on all ranks. Returns at once; the bucket's floats belong to the reducer until wait. */
 void kd_reducer_post(kd_reducer *reducer, int bucket);
+/* The bucket has so many floats from now on, of those that its spec has room for; the same on all ranks. Not
+ * while it is posted. */
+void kd_reducer_shorten(kd_reducer *reducer, int bucket, int64_t floats);
 /* Until every posted bucket holds its sum, at the start of the memory (partial 0) of every rank. KD_ERR_RUN
  * names the rank that is late, its host, the step and the bucket; then the job is to be ended with
  * kd_comm_fail. */

@@ -80,6 +80,7 @@ static kd_status plan(kd_reducer *r, const kd_reduce_spec *spec) {
   KD_TRY(check_spec(r->memory, spec, kd_tree_partials(l.count, l.owner, r->comm->rank)));
   size_t n = (size_t)spec->n_buckets;
   r->n_buckets = spec->n_buckets;
+  r->n_late = spec->n_late;
   r->begin = kd_pool_alloc(r->pool, n, sizeof *r->begin);
   r->end = kd_pool_alloc(r->pool, n, sizeof *r->end);
   r->queue = kd_pool_alloc(r->pool, n, sizeof *r->queue);

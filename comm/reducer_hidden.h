@@ -14,7 +14,7 @@ struct kd_reducer {
   kd_comm *comm;
   kd_reduce_memory *memory;
   kd_pool *pool;
-  int n_buckets;
+  int n_buckets, n_late;
   int64_t *begin, *end;
   int domain, place, members; /* of this rank in the layout of the memory */
 

@@ -180,6 +180,34 @@ static void test_two_reducers(void **state) {
   kd_comm_free_reduce(unit_comm, memory);
 }
 
+/* Of a bucket whose length changes only the numbers at its front are summed. */
+static void test_shorter_buckets(void **state) {
+  (void)state;
+  enum { LENGTH = 5000 };
+  static const int64_t begin[] = {0, 100}, end[] = {100, LENGTH};
+  static const int64_t lengths[] = {1, 0, 17, LENGTH - 100, 1000};
+  kd_reduce_spec spec = {.n_buckets = 2, .n_late = 1, .begin = begin, .end = end};
+  void *memory;
+  kd_reducer *reducer;
+  assert_ok(kd_comm_alloc_reduce(unit_comm, LENGTH * sizeof(float), &memory));
+  assert_ok(kd_reducer_create(unit_comm, memory, &spec, &reducer));
+  float *gradient = memory, n = (float)unit_comm->size;
+  for (int round = 0; round < 50; round++) {
+    int64_t length = lengths[round % 5];
+    for (int i = 0; i < LENGTH; i++) gradient[i] = 1;
+    kd_reducer_post(reducer, 0);
+    assert_ok(kd_reducer_wait(reducer)); /* the length is known then */
+    kd_reducer_shorten(reducer, 1, length);
+    kd_reducer_post(reducer, 1);
+    assert_ok(kd_reducer_wait(reducer));
+    bool right = true;
+    for (int i = 0; i < LENGTH; i++) right = right && gradient[i] == (i < 100 + length ? n : 1);
+    assert_all(right);
+  }
+  kd_reducer_destroy(reducer);
+  kd_comm_free_reduce(unit_comm, memory);
+}
+
 static void test_specs_are_checked(void **state) {
   (void)state;
   int64_t begin[] = {0}, end[] = {64};
@@ -196,9 +224,13 @@ static void test_specs_are_checked(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_ranks),        cmocka_unit_test(test_leaves),
-    cmocka_unit_test(test_long_bucket),  cmocka_unit_test(test_many_steps),
-    cmocka_unit_test(test_two_reducers), cmocka_unit_test(test_specs_are_checked),
+    cmocka_unit_test(test_ranks),
+    cmocka_unit_test(test_leaves),
+    cmocka_unit_test(test_long_bucket),
+    cmocka_unit_test(test_many_steps),
+    cmocka_unit_test(test_two_reducers),
+    cmocka_unit_test(test_shorter_buckets),
+    cmocka_unit_test(test_specs_are_checked),
 };
 
 KD_MPI_UNIT_MAIN(tests, 80)
