@@ -17,7 +17,7 @@ static kd_status alloc_group(kd_replica *r) {
   kd_sums_spec spec = {.bytes = r->reduce_bytes,
                        .stride = r->n_reduce,
                        .most = r->tail_floats,
-                       .n_leaves = r->spec.determinism == KD_DETERMINISM_WORLD ? r->spec.micro_shards : 0};
+                       .n_leaves = kd_replica_is_world(r) ? r->spec.micro_shards : 0};
   for (int k = 0; k < r->buckets.count; k++) {
     int64_t floats = r->buckets.end[k] - r->buckets.begin[k];
     if (floats > spec.most) spec.most = floats;

@@ -102,7 +102,7 @@ static kd_status graph_create(const kd_replica *r, kd_mode mode, int64_t rows, p
 /* Rows of one leaf or piece. */
 int64_t kd_passes_nominal_rows(const kd_replica *r) {
   int64_t begin, end;
-  if (r->spec.determinism == KD_DETERMINISM_WORLD) {
+  if (kd_replica_is_world(r)) {
     kd_split(r->spec.batch_size, r->spec.micro_shards, 0, &begin, &end);
     return end > begin ? end - begin : 1;
   }
@@ -143,8 +143,8 @@ kd_status kd_passes_order(kd_replica *r) {
   pass_graph p;
   KD_TRY(graph_create(r, KD_MODE_TRAIN, kd_passes_nominal_rows(r), &p));
   sort_by_readiness(model, &p, order, &n);
-  kd_model_layout(model, n, order);
   kd_used_rows_find(r, p.graph, p.gradient, n, order);
+  kd_model_layout(model, n, order);
   r->unused = kd_pool_alloc(r->pool, (size_t)n + 1, sizeof *r->unused);
   for (int i = 0; i < n; i++)
     if (p.gradient[order[i]] == KD_NO_SYM) r->unused[r->n_unused++] = order[i];
@@ -196,8 +196,11 @@ static void bind_results(const kd_replica *r, const pass_graph *p, kd_mode mode,
     mark(r, b, p->gradient[w], r->n_front + model->weights[w].offset, model->weights[w].count);
   }
   for (int i = 0; i < r->n_tables; i++) {
-    bind(b, p->old[i], kd_replica_gradient(r, r->leaf, r->tables[i].weight));
-    bind(b, p->used[i], r->tables[i].used);
+    const kd_table *table = &r->tables[i];
+    bind(b, p->old[i], kd_replica_gradient(r, r->leaf, table->weight));
+    bind(b, p->used[i], table->used);
+    mark(r, b, p->gradient[table->weight], table->flags_at, table->flags);
+    mark(r, b, p->used[i], table->flags_at, table->flags);
   }
 }
 

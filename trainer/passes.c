@@ -92,12 +92,14 @@ void kd_replica_signal(kd_replica *r) {
   r->signal = 1.0f;
 }
 
-/* A pass without rows gives zeros, so that the sum keeps its form. The signal stays. */
+/* A pass without rows gives zeros, and no rows of tables, so that the sum keeps its form. The signal stays.
+ */
 static kd_status give_zeros(kd_replica *r, int64_t floats) {
   kd_device *device = r->spec.device;
   int64_t signal = r->spec.objective->n_tail;
   KD_TRY(device->backend->clear(device, r->leaf, (size_t)signal * sizeof(float)));
   KD_TRY(device->backend->clear(device, r->leaf + signal + 1, (size_t)(floats - signal - 1) * sizeof(float)));
+  if (r->training) KD_TRY(kd_used_rows_none(r));
   for (int k = 0; r->training && k < r->buckets.count; k++) KD_TRY(kd_passes_on_mark(r, k));
   return KD_OK;
 }
@@ -131,7 +133,7 @@ static kd_status start_trial(kd_replica *r, const kd_step_data *data) {
 
 /* The rows of pass `pass`, counted from this rank's first row. */
 static void pass_rows(const kd_replica *r, const kd_step_data *data, int pass, int64_t *begin, int64_t *end) {
-  if (r->spec.determinism == KD_DETERMINISM_WORLD) {
+  if (kd_replica_is_world(r)) {
     kd_split(data->global_rows, r->spec.micro_shards, pass, begin, end);
     *begin -= data->first;
     *end -= data->first;
@@ -143,7 +145,7 @@ static void pass_rows(const kd_replica *r, const kd_step_data *data, int pass, i
 }
 
 static int pass_end(const kd_replica *r, const kd_step_data *data) {
-  if (r->spec.determinism == KD_DETERMINISM_WORLD) return r->tree.end;
+  if (kd_replica_is_world(r)) return r->tree.end;
   int64_t limit = r->spec.micro_batch > 0 ? r->spec.micro_batch : data->rows;
   return data->rows <= limit ? 1 : (int)((data->rows + limit - 1) / limit);
 }
@@ -161,7 +163,7 @@ static kd_status run_passes(kd_replica *r, kd_mode mode, const kd_step_data *dat
     if (end > begin) {
       KD_TRY(run_rows(r, mode, data, begin, end, NULL));
     } else {
-      KD_TRY(run_empty(r, r->training ? r->n_reduce : r->tail_floats));
+      KD_TRY(run_empty(r, r->training ? r->n_whole : r->tail_floats));
     }
     KD_TRY(r->training ? kd_sums_pass(r) : kd_sums_tail(r));
   }
@@ -220,6 +222,7 @@ kd_status kd_passes_gradients(kd_replica *r, const kd_step_data *data) {
   KD_TRY(prepare(r));
   KD_TRY(count(r, data));
   KD_TRY(clear_unused(r));
+  kd_row_sums_start(r);
   KD_TRY(run_passes(r, KD_MODE_TRAIN, data));
   return kd_sums_finish(r);
 }
@@ -245,7 +248,7 @@ static kd_status enqueue_mode(kd_replica *r, kd_mode mode, const kd_step_data *d
   r->training = mode == KD_MODE_TRAIN;
   r->next_bucket = 0;
   memset(r->bucket_ready, 0, (size_t)r->buckets.count * sizeof(bool));
-  if (data->rows == 0) return give_zeros(r, r->training ? r->n_reduce : r->tail_floats);
+  if (data->rows == 0) return give_zeros(r, r->training ? r->n_whole : r->tail_floats);
   KD_TRY(kd_passes_get(r, mode, data->rows, &plan));
   return kd_plan_run(plan->plan, r->version);
 }

@@ -4,20 +4,10 @@
 #include "io/sampler.h"
 #include "trainer/replica_state.h"
 
-enum { ALIGN_FLOATS = 16 };
-
-static int64_t padded(int64_t floats) {
-  return (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-}
-
-static bool world(const kd_replica *r) {
-  return r->spec.determinism == KD_DETERMINISM_WORLD;
-}
-
 void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end) {
   const kd_replica *r = replica;
   const kd_comm *comm = r->spec.comm;
-  if (!world(r)) {
+  if (!kd_replica_is_world(r)) {
     kd_split(rows, comm->size, comm->rank, begin, end);
     return;
   }
@@ -30,63 +20,6 @@ void kd_replica_share(void *replica, int64_t rows, int64_t *begin, int64_t *end)
   }
   kd_split(rows, r->spec.micro_shards, first, begin, &ignored);
   kd_split(rows, r->spec.micro_shards, last - 1, &ignored, end);
-}
-
-/* The passes of this rank: micro-shards of the tree, or pieces of at most micro_batch rows added in order. */
-static kd_status plan_passes(kd_replica *r) {
-  const kd_comm *comm = r->spec.comm;
-  if (world(r)) {
-    KD_TRY(kd_tree_local(r->pool, r->spec.micro_shards, comm->size, comm->rank, &r->tree));
-    r->own_leaf = r->tree.end - r->tree.begin > 1;
-    return KD_OK;
-  }
-  int64_t rows = (r->spec.largest_batch + comm->size - 1) / comm->size;
-  int64_t limit = r->spec.micro_batch > 0 ? r->spec.micro_batch : rows;
-  int passes = (int)(rows > limit ? (rows + limit - 1) / limit : 1);
-  int *first = kd_pool_alloc(r->pool, (size_t)passes + 1, sizeof *first);
-  kd_tree_step *steps = kd_pool_alloc(r->pool, (size_t)passes, sizeof *steps);
-  for (int i = 0; i < passes; i++) {
-    first[i + 1] = i + 1;
-    steps[i] = (kd_tree_step){.kind = i ? KD_TREE_ADD : KD_TREE_COPY};
-  }
-  r->tree = (kd_tree_program){
-      .n_leaves = passes, .end = passes, .n_partials = 1, .n_slots = 1, .first = first, .steps = steps};
-  r->own_leaf = passes > 1;
-  return KD_OK;
-}
-
-/* Places of the tail and of the moving statistics at the front of the reduce range: forward writes them
- * first. */
-static void plan_front(kd_replica *r) {
-  const kd_model *model = r->spec.model;
-  r->tail_floats = r->spec.objective ? padded(r->spec.objective->n_tail + 1) : 0; /* and the signal */
-  r->moving_at = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *r->moving_at);
-  int64_t at = r->tail_floats;
-  for (int w = 0; w < model->n_weights; w++) {
-    r->moving_at[w] = -1;
-    if (model->weights[w].trainable || !r->spec.optimizer) continue;
-    r->moving_at[w] = at;
-    at += padded(model->weights[w].count);
-  }
-  r->n_front = at;
-}
-
-/* Buckets over the reduce range: the front is one tensor, then the gradients in their order. */
-static kd_status plan_buckets(kd_replica *r) {
-  const kd_model *model = r->spec.model;
-  int n = 0;
-  int64_t *sizes = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *sizes);
-  int64_t *starts = kd_pool_alloc(r->pool, (size_t)model->n_weights + 1, sizeof *starts);
-  for (int w = 0; w < model->n_weights; w++) {
-    if (!model->weights[w].trainable || !r->spec.optimizer) continue;
-    int at = n++;
-    for (; at > 0 && starts[at - 1] > model->weights[w].offset; at--) starts[at] = starts[at - 1];
-    starts[at] = model->weights[w].offset;
-  }
-  for (int i = 0; i < n; i++) sizes[i + 1] = (i + 1 < n ? starts[i + 1] : r->n_weight) - starts[i];
-  sizes[0] = r->n_front;
-  return kd_bucket_plan(r->pool, n + 1, sizes, NULL, kd_bucket_default_cost(r->spec.comm),
-                        r->spec.bucket_bytes, &r->buckets);
 }
 
 static size_t accumulated_bytes(const kd_replica *r) {
@@ -123,6 +56,7 @@ static kd_status allocate(kd_replica *r) {
     if (optimizer->accumulation > 1)
       KD_TRY(device->backend->alloc(device, accumulated_bytes(r), (void **)&r->accumulated));
   }
+  kd_row_sums_create(r);
   KD_TRY(kd_sums_alloc(r));
   KD_TRY(kd_reports_alloc(r));
   return kd_used_rows_alloc(r);
@@ -156,49 +90,6 @@ static kd_status initialize(kd_replica *r) {
   return KD_OK;
 }
 
-static kd_status create_reducers(kd_replica *r) {
-  int leaves = world(r) ? r->spec.micro_shards : 0;
-  kd_reduce_spec all = {.n_buckets = r->buckets.count,
-                        .begin = r->buckets.begin,
-                        .end = r->buckets.end,
-                        .n_leaves = leaves,
-                        .stride = r->n_reduce};
-  KD_TRY(kd_reducer_create(r->spec.comm, r->reduce, &all, &r->reducer));
-  if (!r->spec.objective) return KD_OK;
-  int64_t begin = 0, end = r->tail_floats;
-  kd_reduce_spec tail = {
-      .n_buckets = 1, .begin = &begin, .end = &end, .n_leaves = leaves, .stride = r->n_reduce};
-  return kd_reducer_create(r->spec.comm, r->reduce, &tail, &r->tail_reducer);
-}
-
-static bool is_whole(const kd_replica *r) {
-  bool one_pass = !r->own_leaf && r->tree.end - r->tree.begin == 1, kept = r->spec.model->n_kept > 0;
-  const kd_objective *objective = r->spec.objective;
-  if (objective && objective->n_tail > objective->n_logged) return false; /* the host computes slopes */
-  bool talks = r->exchanges && r->spec.comm->size > 1;
-  return r->on_device && !talks && one_pass && !kept;
-}
-
-static kd_status lay_out(kd_replica *r) {
-  KD_TRY(plan_passes(r));
-  KD_TRY(kd_sums_choose(r));
-  r->records = r->spec.device->backend->record_start != NULL;
-  plan_front(r);
-  KD_TRY(kd_passes_order(r));
-  r->n_weight = r->spec.model->trainable_floats;
-  r->n_reduce = r->n_front + (r->spec.optimizer ? r->n_weight : 0);
-  KD_TRY(plan_buckets(r));
-  r->bucket_ready = kd_pool_alloc(r->pool, (size_t)r->buckets.count + 1, sizeof(bool));
-  size_t partials = (size_t)(r->tree.n_slots > 1 ? r->tree.n_slots : 1);
-  /* All ranks ask for the same size, although their numbers of partial sums may differ. */
-  int64_t most = (int64_t)partials, whole = is_whole(r);
-  KD_TRY(kd_comm_reduce_i64(r->spec.comm, KD_COMM_MAX, &most, 1));
-  KD_TRY(kd_comm_reduce_i64(r->spec.comm, KD_COMM_MIN, &whole, 1));
-  r->whole = whole;
-  r->reduce_bytes = (size_t)most * (size_t)(r->n_reduce ? r->n_reduce : 1) * sizeof(float);
-  return KD_OK;
-}
-
 /* Sums over ranks in mid-pass, for synchronised statistics: small, in rank order. values: NULL from a rank
  * without rows, which adds zeros. */
 static kd_status exchange(void *context, float *values, int64_t count) {
@@ -216,7 +107,7 @@ static kd_status exchange(void *context, float *values, int64_t count) {
 
 static kd_status connect_exchange(kd_replica *r) {
   if (!r->exchanges) return KD_OK;
-  KD_CHECK(!world(r), KD_ERR_USAGE,
+  KD_CHECK(!kd_replica_is_world(r), KD_ERR_USAGE,
            "BatchNormalization(synchronized=true) needs all rows at once, but determinism = world computes "
            "micro-shards one "
            "after another; use determinism = run, or synchronized=false");
@@ -231,7 +122,7 @@ static kd_status connect_exchange(kd_replica *r) {
 
 static kd_status start(kd_replica *r) {
   KD_TRY(kd_loss_scale_start(r));
-  KD_TRY(lay_out(r));
+  KD_TRY(kd_layout_plan(r));
   KD_TRY(connect_exchange(r));
   KD_TRY(kd_kept_create(r));
   if (r->dry) return KD_OK;
@@ -240,7 +131,7 @@ static kd_status start(kd_replica *r) {
   KD_TRY(allocate(r));
   KD_TRY(initialize(r));
   KD_TRY(kd_loss_scale_upload(r));
-  if (r->n_reduce > 0 && !r->on_device) KD_TRY(create_reducers(r));
+  if (r->n_reduce > 0 && !r->on_device) KD_TRY(kd_layout_reducers(r));
   return kd_updates_compile(r);
 }
 
@@ -319,7 +210,7 @@ kd_replica_stats kd_replica_get_stats(const kd_replica *r) {
       .reduce_bytes = r->reduce_bytes +
                       (r->own_leaf || (r->apart && !r->on_device) ? (size_t)r->n_reduce * sizeof(float) : 0) +
                       kd_used_rows_bytes(r),
-      .n_buckets = r->buckets.count,
+      .n_buckets = r->buckets.count + kd_row_sums_buckets(r),
       .plan_hash = r->plan_hash,
       .transport = kd_sums_transport(r),
   };

@@ -2,8 +2,8 @@
  *
  * Memory: weights (trainable, in the order in which backward produces gradients), state (the other weights),
  * slots (each as large as the weights), and the reduce range: the tail of the objective, then moving
- * statistics, then gradients in the order of the weights. The reduce range lives where ranks share memory
- * (comm/reducer.h).
+ * statistics, then gradients in the order of the weights, tables last. The reduce range lives where ranks
+ * share memory (comm/reducer.h).
  *
  * Passes: the rows of a step that this rank computes are cut into passes: one per micro-shard under
  * determinism = world (leaves of the fixed tree), else as many as micro_batch asks for. Each pass runs one
@@ -37,6 +37,7 @@ typedef struct kd_replica_spec {
   int64_t largest_batch;       /* of training and validation; at least batch_size */
   int64_t micro_batch;         /* largest number of rows of a pass; 0: no limit */
   kd_recompute recompute;      /* bits stay the same */
+  bool whole_tables; /* gradients of tables are made and summed whole: for tests, with the same bits */
   kd_determinism determinism;
   int micro_shards;       /* V of world */
   int64_t bucket_bytes;   /* 0: no limit */

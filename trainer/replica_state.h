@@ -4,6 +4,7 @@
 
 #include "device/base/rng.h"
 #include "trainer/replica.h"
+#include "trainer/row_set.h"
 
 /* A compiled pass: one mode and one number of rows. */
 typedef struct kd_pass_plan {
@@ -62,10 +63,24 @@ typedef struct kd_repeated {
   struct kd_repeated *next;
 } kd_repeated;
 
-/* A trainable table of whose gradient only the used rows are written (used_rows.c). */
+/* What the rows of a table's gradient that a step did not use hold when the update reads it. */
+typedef enum kd_table_rest {
+  KD_REST_IGNORED, /* anything: the update takes zeros for them */
+  KD_REST_ZEROED,  /* zeros: the rows of the step before are cleared */
+  KD_REST_CLEARED  /* zeros: the update wrote there, so all of it is cleared */
+} kd_table_rest;
+
+/* A trainable table of whose gradient only the used rows are written (used_rows.c). The sets: with row_sums.
+ */
 typedef struct kd_table {
   int weight;
-  float *used; /* device memory: per row, how often the step named it */
+  kd_table_rest rest;
+  int64_t rows, width;
+  float *used; /* device memory, per row: how often the pass named it; for the update: not 0 where a
+                  step did */
+  int64_t flags_at, flags; /* floats in the reduce range: the used rows on their way to other ranks */
+  kd_row_set pass, all;    /* rows that the pass wrote, that any rank used in the last step */
+  kd_row_set *slot;        /* rows of each slot of partial sums */
 } kd_table;
 
 enum { KD_VALUE_OLD_ROWS = -1 }; /* - table: the gradient before the pass */
@@ -80,13 +95,15 @@ struct kd_replica {
   kd_replica_spec spec;
   kd_pool *pool;
   bool dry;
-  int64_t n_weight, n_front, n_reduce; /* floats: gradients; tail and moving statistics; both */
+  int64_t n_weight, n_front, n_reduce; /* floats: gradients; tail and moving statistics; both, and flags */
   int64_t tail_floats;                 /* the objective's tail, padded */
   int64_t *moving_at;                  /* per weight: place of its statistic in the reduce range, -1: none */
   int *unused; /* trainable weights without a gradient: their part of the range is kept at zero */
   int n_unused;
-  kd_table *tables; /* in the order of their places */
+  kd_table *tables; /* in the order of their places, behind all other weights */
   int n_tables;
+  int64_t n_whole;               /* floats of the reduce range before the tables' gradients */
+  bool row_sums;                 /* the host adds up the rows of tables: row_sums.c */
   char *weights, *state, *slots; /* device memory, in the types of the weights: kd_weight.place */
   float *accumulated;            /* device memory, in the places of gradients */
   float *reduce; /* host: partial sums of this rank; partial 0 becomes the sum. on_device: the tail alone */
@@ -115,7 +132,7 @@ struct kd_replica {
   float *slope_host;                     /* of one output */
   double *slope_sums;                    /* the same before it is rounded */
   kd_tree_program tree;                  /* order in which passes are added */
-  kd_buckets buckets;
+  kd_buckets buckets; /* that passes write; behind them begin and end of kd_row_sums_buckets more */
   kd_reducer *reducer, *tail_reducer;
   kd_pass_plan *plans;
   kd_updates updates;
@@ -138,6 +155,9 @@ struct kd_replica {
   bool last_pass, training, in_pass;
 };
 
+/* replica_layout.c. plan: collective. reducers: once the memory is there; collective. */
+kd_status kd_layout_plan(kd_replica *replica);
+kd_status kd_layout_reducers(kd_replica *replica);
 /* pass_plan.c */
 const kd_shape *kd_passes_feed_shapes(const kd_replica *replica, kd_pool *pool, kd_mode mode, int64_t rows);
 kd_status kd_passes_order(kd_replica *replica);
@@ -165,15 +185,25 @@ kd_status kd_reports_alloc(kd_replica *replica);
 void kd_reports_free(kd_replica *replica);
 kd_status kd_reports_start(kd_replica *replica, int64_t iteration, int64_t rows);
 
-/* used_rows.c. find: the tables of a training graph, weights given in the order of their places. emit:
- * replaces their gradients; old[i] is to be bound where gradient and used[i] are results. */
+/* used_rows.c. find: the tables of a training graph, which move to the end of the order of weights. emit:
+ * replaces their gradients; old[i] is to be bound where gradient and used[i] are results. none: no row is. */
 void kd_used_rows_find(kd_replica *replica, const kd_graph *graph, const kd_sym *gradient, int n_order,
-                       const int *order);
+                       int *order);
 size_t kd_used_rows_bytes(const kd_replica *replica);
 kd_status kd_used_rows_alloc(kd_replica *replica);
 void kd_used_rows_free(kd_replica *replica);
 kd_status kd_used_rows_emit(const kd_replica *replica, kd_graph *graph, kd_sym *gradient, kd_sym *old,
                             kd_sym *used);
+kd_status kd_used_rows_none(kd_replica *replica);
+/* row_sums.c. place: flags behind the reduce range. buckets: of the reducer behind those of the passes.
+ * start: of a step, before its passes. pass: the tables' gradients of this pass are written. finish: the sums
+ * of all other buckets are there. */
+void kd_row_sums_place(kd_replica *replica);
+int kd_row_sums_buckets(const kd_replica *replica);
+void kd_row_sums_create(kd_replica *replica);
+void kd_row_sums_start(kd_replica *replica);
+void kd_row_sums_pass(kd_replica *replica);
+kd_status kd_row_sums_finish(kd_replica *replica);
 /* sums.c. choose: where sums are made. bucket: bucket k of this pass is written. pass: a training
  * pass is over; all its buckets are on their way when it was the last one. tail: a pass that does not train
  * is over. finish, finish_tail: the sums over all ranks stand where the update reads them, behind the
@@ -210,6 +240,10 @@ void kd_kept_free(kd_replica *replica);
 kd_status kd_kept_check(const kd_replica *replica, const kd_step_data *data);
 kd_status kd_kept_load(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
 kd_status kd_kept_store(kd_replica *replica, const kd_pass_plan *plan, int64_t begin);
+
+static inline bool kd_replica_is_world(const kd_replica *replica) {
+  return replica->spec.determinism == KD_DETERMINISM_WORLD;
+}
 
 /* Where the slopes of a loss of the whole batch stand. */
 static inline float *kd_replica_slope(const kd_replica *replica, const kd_output_loss *output) {

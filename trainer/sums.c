@@ -75,7 +75,10 @@ static void add_up(kd_replica *r, int64_t begin, int64_t end) {
 }
 
 static void finish_bucket(kd_replica *r, int k) {
-  add_up(r, r->buckets.begin[k], r->buckets.end[k]);
+  if (r->row_sums && k == r->buckets.count - 1)
+    kd_row_sums_pass(r);
+  else
+    add_up(r, r->buckets.begin[k], r->buckets.end[k]);
   if (r->last_pass) kd_reducer_post(r->reducer, k);
 }
 
@@ -117,6 +120,7 @@ kd_status kd_sums_finish(kd_replica *r) {
   if (r->tree.begin == r->tree.end)
     for (int k = 0; k < r->buckets.count; k++) kd_reducer_post(r->reducer, k);
   KD_TRY(kd_reducer_wait(r->reducer));
+  KD_TRY(kd_row_sums_finish(r));
   return r->apart ? device->backend->upload(device, r->sum, r->reduce, leaf_bytes(r)) : KD_OK;
 }
 

@@ -109,12 +109,13 @@ static void emit_between(kd_update_builder *b, int64_t at, int64_t end, const ru
   }
 }
 
-/* Tables of which only the used rows have a gradient, and the ranges between them. */
+/* Tables whose other rows are ignored, and the ranges between them. */
 static void emit_tables(kd_update_builder *b, const rule_scalars *scalars) {
   kd_replica *r = b->replica;
   int64_t at = 0;
   for (int i = 0; i < r->n_tables; i++) {
     const kd_weight *weight = &r->spec.model->weights[r->tables[i].weight];
+    if (r->tables[i].rest != KD_REST_IGNORED) continue;
     kd_update_run run = alone(weight);
     emit_between(b, at, weight->offset, scalars);
     kd_sym used = kd_update_fed(b, KD_SHAPE(weight->shape.dim[0], 1), r->tables[i].used, weight->path);
@@ -135,7 +136,9 @@ kd_status kd_update_compile_rule(kd_replica *r) {
   rule_scalars scalars = {.rate = kd_update_fed(&b, KD_SCALAR, &values->rate, "rate")};
   for (int v = 0; v < optimizer->kind->n_values; v++)
     scalars.value[v] = kd_update_fed(&b, KD_SCALAR, &values->rule[v], "value");
-  if (r->n_tables > 0)
+  bool ignored = false;
+  for (int i = 0; i < r->n_tables; i++) ignored |= r->tables[i].rest == KD_REST_IGNORED;
+  if (ignored)
     emit_tables(&b, &scalars);
   else
     emit_whole(&b, &scalars);

@@ -1,17 +1,20 @@
-/* Gradients of tables of which a step uses few rows (Embedding). Where the update alone reads such a
- * gradient, only the used rows are written and read: the others keep what they held and count as zero, so
- * that the bits are those of the whole gradient. A third of the update's memory traffic is saved. With
- * several ranks or passes gradients are added up, and some rules of clipping read them all: then they are
- * whole. */
+/* Gradients of tables of which a step uses few rows (Embedding): passes write the used rows alone, passes and
+ * ranks add up these alone (row_sums.c), and where nothing else reads the gradient, so does the update: rows
+ * that no rank used count as zero. The bits are those of the whole gradient.
+ *
+ * A table is whole, as other weights are, where its gradient is no sum of rows (the table is used otherwise
+ * too), where a step names each row several times, and where memory is a device's, since the host packs rows:
+ * there only a rank alone with one pass and an update that ignores other rows save anything. */
 #include "trainer/replica_state.h"
 
-static bool update_alone_reads(const kd_replica *r, const kd_weight *weight) {
-  const kd_optimizer *optimizer = r->spec.optimizer;
-  const kd_optimizer_common *common = optimizer->common;
-  return r->spec.comm->size == 1 && !r->own_leaf && !r->scaled && optimizer->accumulation == 1 &&
-         !optimizer->kind->per_weight && common->clipnorm == KD_UNSET_FLOAT &&
-         common->clipvalue == KD_UNSET_FLOAT && common->global_clipnorm == KD_UNSET_FLOAT &&
-         !weight->regularizer.kind;
+/* How the update finds zeros in the rows that were not used. */
+static kd_table_rest rest_of(const kd_replica *r, const kd_weight *weight) {
+  const kd_optimizer_common *common = r->spec.optimizer->common;
+  if (weight->regularizer.kind || common->clipnorm != KD_UNSET_FLOAT || r->spec.optimizer->accumulation > 1)
+    return KD_REST_CLEARED; /* the update writes into the gradient */
+  bool whole = r->scaled || r->spec.optimizer->kind->per_weight || common->clipvalue != KD_UNSET_FLOAT ||
+               common->global_clipnorm != KD_UNSET_FLOAT;
+  return whole ? KD_REST_ZEROED : KD_REST_IGNORED;
 }
 
 /* The node that sums rows into the whole gradient; NULL: it is made in another way. */
@@ -20,35 +23,76 @@ static const kd_node *row_sum(const kd_graph *g, kd_sym gradient) {
   return node && node->op == KD_OP_SCATTER_ADD ? node : NULL;
 }
 
-void kd_used_rows_find(kd_replica *r, const kd_graph *g, const kd_sym *gradient, int n_order,
-                       const int *order) {
-  r->tables = kd_pool_alloc(r->pool, (size_t)n_order + 1, sizeof *r->tables);
-  for (int i = 0; i < n_order; i++)
-    if (row_sum(g, gradient[order[i]]) && update_alone_reads(r, &r->spec.model->weights[order[i]]))
-      r->tables[r->n_tables++] = (kd_table){.weight = order[i]};
+/* More names than that for each row: most rows are used, and sums are better made beside the backward pass.
+ * Fewer may still name few rows: words of a text are not equally frequent. */
+static const double most_names = 4;
+
+/* Whether a step of all ranks names few enough rows, as far as the graph of the largest pass tells. */
+static bool names_few(const kd_replica *r, const kd_graph *g, const kd_node *node) {
+  double batches = (double)r->spec.batch_size / (double)kd_passes_nominal_rows(r);
+  double named = batches * (double)kd_shape_count(kd_sym_shape(g, node->input[0]));
+  return named < most_names * (double)((const kd_shape_attr *)node->attr)->shape.dim[0];
 }
 
-static size_t used_bytes(const kd_replica *r, const kd_table *table) {
-  return (size_t)r->spec.model->weights[table->weight].shape.dim[0] * sizeof(float);
+static bool is_alone(const kd_replica *r) {
+  return r->spec.comm->size == 1 && !r->own_leaf;
+}
+
+/* All ranks decide alike. */
+static bool is_table(const kd_replica *r, const kd_graph *g, kd_sym gradient, kd_table_rest rest) {
+  const kd_node *node = row_sum(g, gradient);
+  if (!node || r->spec.whole_tables) return false;
+  if (is_alone(r) && rest == KD_REST_IGNORED) return true;
+  if (r->apart || (is_alone(r) && rest == KD_REST_CLEARED)) return false;
+  return names_few(r, g, node);
+}
+
+void kd_used_rows_find(kd_replica *r, const kd_graph *g, const kd_sym *gradient, int n_order, int *order) {
+  r->tables = kd_pool_alloc(r->pool, (size_t)n_order + 1, sizeof *r->tables);
+  int n = 0;
+  for (int i = 0; i < n_order; i++) {
+    const kd_weight *weight = &r->spec.model->weights[order[i]];
+    kd_table_rest rest = rest_of(r, weight);
+    if (is_table(r, g, gradient[order[i]], rest))
+      r->tables[r->n_tables++] = (kd_table){.weight = order[i],
+                                            .rest = rest,
+                                            .rows = weight->shape.dim[0],
+                                            .width = weight->count / weight->shape.dim[0]};
+    else
+      order[n++] = order[i];
+  }
+  for (int i = 0; i < r->n_tables; i++) order[n++] = r->tables[i].weight;
+  r->row_sums = r->n_tables > 0 && !(is_alone(r) && r->tables[0].rest == KD_REST_IGNORED);
+}
+
+static size_t used_bytes(const kd_table *table) {
+  return (size_t)table->rows * sizeof(float);
 }
 
 size_t kd_used_rows_bytes(const kd_replica *r) {
   size_t bytes = 0;
-  for (int i = 0; i < r->n_tables; i++) bytes += used_bytes(r, &r->tables[i]);
+  for (int i = 0; i < r->n_tables; i++) bytes += used_bytes(&r->tables[i]);
   return bytes;
 }
 
 kd_status kd_used_rows_alloc(kd_replica *r) {
   kd_device *device = r->spec.device;
   for (int i = 0; i < r->n_tables; i++)
-    KD_TRY(device->backend->alloc(device, used_bytes(r, &r->tables[i]), (void **)&r->tables[i].used));
+    KD_TRY(device->backend->alloc(device, used_bytes(&r->tables[i]), (void **)&r->tables[i].used));
   return KD_OK;
 }
 
 void kd_used_rows_free(kd_replica *r) {
   kd_device *device = r->spec.device;
   for (int i = 0; i < r->n_tables; i++)
-    if (r->tables[i].used) device->backend->free(device, r->tables[i].used, used_bytes(r, &r->tables[i]));
+    if (r->tables[i].used) device->backend->free(device, r->tables[i].used, used_bytes(&r->tables[i]));
+}
+
+kd_status kd_used_rows_none(kd_replica *r) {
+  kd_device *device = r->spec.device;
+  for (int i = 0; i < r->n_tables; i++)
+    KD_TRY(device->backend->clear(device, r->tables[i].used, used_bytes(&r->tables[i])));
+  return KD_OK;
 }
 
 kd_status kd_used_rows_emit(const kd_replica *r, kd_graph *g, kd_sym *gradient, kd_sym *old, kd_sym *used) {

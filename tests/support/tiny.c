@@ -58,6 +58,7 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
                               .determinism = spec->determinism,
                               .micro_shards = spec->micro_shards ? spec->micro_shards : 8,
                               .bucket_bytes = spec->bucket_bytes,
+                              .whole_tables = spec->whole_tables,
                               .seed = 7};
   if (spec->device) spec->device(t);
   assert_ok(kd_replica_create(&t->spec, &t->replica));

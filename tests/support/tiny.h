@@ -32,6 +32,7 @@ typedef struct tiny_spec {
   kd_policy policy;
   kd_recompute recompute;
   int64_t bucket_bytes;
+  bool whole_tables;
   void (*device)(tiny *t); /* NULL: the CPU; else it changes the open device before the replica is made */
   kd_comm *comm;           /* shared by several models: MPI starts once in a process */
 } tiny_spec;

@@ -130,6 +130,8 @@ static const char *const sequences[] = {"Reshape((12, 12))",
                                         "Dense(4)",
                                         NULL};
 
+static const char *const words[] = {"Embedding(2000, 6)", "GlobalAveragePooling1D()", "Dense(4)", NULL};
+
 static const struct {
   const char *const *layers;
   const char *optimizer;
@@ -143,6 +145,8 @@ static const struct {
     {sequences, "AdamW(ExponentialDecay(0.01, 4, 0.5))", KD_DETERMINISM_WORLD, {0}},
     {images, "Adam(0.01, use_ema=true)", KD_DETERMINISM_WORLD, {KD_BF16, KD_BF16}},
     {sequences, "SGD(0.05, global_clipnorm=1.0)", KD_DETERMINISM_RUN, {KD_F16, KD_F16}},
+    {words, "Adam(0.01)", KD_DETERMINISM_RUN, {0}},
+    {words, "Adam(0.01, global_clipnorm=1.0)", KD_DETERMINISM_WORLD, {0}},
 };
 
 static void steps_allocate_nothing(void **state) {
