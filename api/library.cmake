@@ -25,7 +25,7 @@ add_custom_command(OUTPUT ${static_library}
 add_custom_target(kdist_static ALL DEPENDS ${static_library})
 
 # What programs that link the static library need besides.
-set(KDIST_STATIC_LIBS ${HDF5_LDFLAGS} ${ZIP_LDFLAGS} ${JSON_LDFLAGS} ${XXHASH_LDFLAGS} ${ZLIB_LIBRARIES} ${DNNL_LIBRARY}
+set(KDIST_STATIC_LIBS ${HDF5_LDFLAGS} ${ZIP_LDFLAGS} ${JSON_LDFLAGS} ${PROTOBUF_C_LDFLAGS} ${XXHASH_LDFLAGS} ${ZLIB_LIBRARIES} ${DNNL_LIBRARY}
   ${MPI_C_LIBRARIES} ${OpenMP_C_LIBRARIES} -lpthread -lmvec -lm)
 list(JOIN KDIST_STATIC_LIBS " " KDIST_STATIC_LINE)
 file(RELATIVE_PATH KDIST_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the prefix may be moved

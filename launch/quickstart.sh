@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc make cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev libxxhash-dev
-  libzip-dev libjson-c-dev zlib1g-dev dataset-fashion-mnist)
+  libzip-dev libjson-c-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev dataset-fashion-mnist)
 . tests/support/packages.sh
 install_missing "${packages[@]}"
 

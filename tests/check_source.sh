@@ -52,7 +52,7 @@ only_in() { # PATTERN FOLDERS...
 }
 only_in 'mpi\.h|nccl\.h' comm/
 only_in 'dnnl|oneapi' device/cpu/
-only_in 'hdf5\.h|zip\.h|json|zlib\.h' io/
+only_in 'hdf5\.h|zip\.h|json|zlib\.h|protobuf-c' io/
 only_in 'hwloc' launch/
 only_in 'cuda|cudnn|cublas|nvrtc' device/cuda/
 only_in 'xxhash\.h' device/base/

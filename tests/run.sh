@@ -6,13 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev libxxhash-dev libzip-dev
-  libjson-c-dev zlib1g-dev dataset-fashion-mnist libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev
+  libjson-c-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev dataset-fashion-mnist libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev
   python3 python3-venv git bible-kjv bible-kjv-text)
 . tests/support/packages.sh
 install_missing "${packages[@]}"
 
 echo "== Python peers"
-if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import keras, h5py' >/dev/null 2>&1; then
+if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import keras, h5py, onnxruntime' >/dev/null 2>&1; then
   python3 -m venv .venv
   .venv/bin/pip install --quiet -r tests/requirements.txt
 fi

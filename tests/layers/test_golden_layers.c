@@ -6,7 +6,6 @@
 
 #include "support/check.h"
 #include "support/compute.h"
-#include "support/golden.h"
 #include "support/one_layer.h"
 #include "support/parity.h"
 
@@ -49,17 +48,6 @@ static void want(pass *p, kd_sym sym, const golden_array *expected) {
   if (kd_dtype_is_half(kd_sym_get(p->graph, sym)->dtype)) sym = kd_cast(p->graph, sym, KD_F32);
   p->wanted[p->count] = sym;
   p->expected[p->count++] = expected;
-}
-
-static kd_model *model_of(const golden_case *c, kd_policy policy) {
-  kd_shape shapes[8];
-  kd_dtype dtypes[8];
-  int n = 0;
-  for (const golden_array *a; (a = golden_at(c, "input", n)); n++) {
-    shapes[n] = a->shape;
-    dtypes[n] = a->dtype;
-  }
-  return layer_model_typed(c->text, c->line, !c->frozen, n, shapes, dtypes, c->masked, policy);
 }
 
 static void assert_shape(const golden_case *c, const char *what, const kd_shape *shape,
@@ -259,7 +247,7 @@ static void prepare(pass *p, const golden_case *c, compute_engine engine, kd_pol
 }
 
 static void run_pass(const golden_case *c, bool training, compute_engine engine, kd_policy policy) {
-  pass p = {.model = model_of(c, policy), .graph = kd_graph_create()};
+  pass p = {.model = layer_model_golden(c, policy), .graph = kd_graph_create()};
   check_weights(p.model, c);
   const golden_array *first = golden_at(c, "input", 0);
   kd_build_spec spec = {.batch = first->shape.dim[0], .training = training};
@@ -421,7 +409,7 @@ static int held_weights(const golden_case *c, const char *option, kd_pool *pool,
   const char *comma = c->text[end - 2] == '(' ? "" : ", ";
   golden_case changed = *c;
   changed.text = kd_pool_printf(pool, "%.*s%s%s=NonNeg)%s", end - 1, c->text, comma, option, c->text + end);
-  kd_model *model = model_of(&changed, (kd_policy){KD_F32, KD_F32});
+  kd_model *model = layer_model_golden(&changed, (kd_policy){KD_F32, KD_F32});
   for (int w = 0; w < model->n_weights; w++) {
     if (!model->weights[w].constraint.kind) continue;
     if (!meant(model->weights[w].name, option))

@@ -6,27 +6,6 @@
 
 static const kd_origin nowhere = {"model.ini", 3};
 
-static int add(kd_model *model, const char *text, const char *name, int line) {
-  void *options;
-  const kd_layer_kind *kind = layer_parse(model->pool, text, line, &options);
-  return kd_model_add_layer(model, kind, name, options, true, (kd_origin){"model.ini", line});
-}
-
-static kd_tap call(kd_model *model, int layer, int n, const kd_tap *inputs) {
-  return (kd_tap){
-      kd_model_add_call(model, layer, NULL, n, inputs, 0, NULL, NULL, model->layers[layer]->origin), 0};
-}
-
-static kd_tap chain(kd_model *model, const char *text, const char *name, int line, kd_tap input) {
-  return call(model, add(model, text, name, line), 1, &input);
-}
-
-static void finish(kd_model *model) {
-  kd_diag *diag = kd_diag_create();
-  assert_ok(kd_model_finish(model, diag));
-  kd_diag_destroy(diag);
-}
-
 /* Finishes a wrong model; its errors must be exactly those texts' holders, in order. */
 static void expect_errors(kd_model *model, int count, const char *const *texts) {
   kd_diag *diag = kd_diag_create();
@@ -41,9 +20,9 @@ static void expect_errors(kd_model *model, int count, const char *const *texts) 
 static kd_model *mlp(int64_t features) {
   kd_model *model = kd_model_create("mlp");
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(features), 0, nowhere);
-  x = chain(model, "Dense(8, relu)", "fc1", 5, x);
-  x = chain(model, "BatchNormalization()", "norm", 6, x);
-  kd_model_add_output(model, NULL, chain(model, "Dense(3)", "fc2", 7, x));
+  x = layer_chain(model, "Dense(8, relu)", "fc1", 5, x);
+  x = layer_chain(model, "BatchNormalization()", "norm", 6, x);
+  kd_model_add_output(model, NULL, layer_chain(model, "Dense(3)", "fc2", 7, x));
   return model;
 }
 
@@ -54,12 +33,12 @@ static void test_policies(void **state) {
   kd_model *model = kd_model_create("mixed");
   model->policy = (kd_policy){KD_BF16, KD_F32};
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(5), 0, nowhere);
-  x = chain(model, "Dense(8, relu)", "fc1", 5, x);
-  x = chain(model, "BatchNormalization()", "norm", 6, x);
-  x = chain(model, "Dense(3)", "fc2", 7, x);
+  x = layer_chain(model, "Dense(8, relu)", "fc1", 5, x);
+  x = layer_chain(model, "BatchNormalization()", "norm", 6, x);
+  x = layer_chain(model, "Dense(3)", "fc2", 7, x);
   model->layers[3]->policy = (kd_policy){KD_F32, KD_F32};
   kd_model_add_output(model, NULL, x);
-  finish(model);
+  layer_finish(model);
   kd_dtype expected[] = {KD_F32, KD_BF16, KD_BF16, KD_F32};
   for (int i = 0; i < 4; i++) assert_int_equal(model->calls[i]->output_dtype[0], expected[i]);
   kd_graph *graph = kd_graph_create();
@@ -87,7 +66,7 @@ static void test_policies(void **state) {
 static void test_weights_and_layout(void **state) {
   (void)state;
   kd_model *model = mlp(5);
-  finish(model);
+  layer_finish(model);
   static const char *const paths[] = {"fc1/kernel", "fc1/bias",         "norm/gamma",
                                       "norm/beta",  "norm/moving_mean", "norm/moving_variance",
                                       "fc2/kernel", "fc2/bias"};
@@ -114,7 +93,7 @@ static void test_weights_and_layout(void **state) {
 static void test_hash(void **state) {
   (void)state;
   kd_model *a = mlp(5), *b = mlp(5), *c = mlp(6);
-  finish(a), finish(b), finish(c);
+  layer_finish(a), layer_finish(b), layer_finish(c);
   assert_true(kd_model_hash(a) == kd_model_hash(b));
   assert_true(kd_model_hash(a) != kd_model_hash(c));
   b->layers[1]->trainable = false;
@@ -134,12 +113,12 @@ static void test_variable_sizes(void **state) {
   (void)state;
   kd_model *model = kd_model_create("variable");
   kd_tap x = kd_model_add_input(model, "x", KD_U8, KD_SHAPE(-1, 28, 3), 0, nowhere);
-  kd_tap conv = chain(model, "Conv2D(4, 3, strides=2)", "conv", 5, x);
-  kd_tap pool = chain(model, "GlobalAveragePooling2D()", "pool", 6, conv);
-  kd_tap flat = chain(model, "Flatten()", "flat", 7, conv);
-  kd_model_add_output(model, NULL, chain(model, "Dense(2)", "fc", 8, pool));
+  kd_tap conv = layer_chain(model, "Conv2D(4, 3, strides=2)", "conv", 5, x);
+  kd_tap pool = layer_chain(model, "GlobalAveragePooling2D()", "pool", 6, conv);
+  kd_tap flat = layer_chain(model, "Flatten()", "flat", 7, conv);
+  kd_model_add_output(model, NULL, layer_chain(model, "Dense(2)", "fc", 8, pool));
   kd_model_add_output(model, "flat_out", flat);
-  finish(model);
+  layer_finish(model);
   assert_call_shape(model, x, KD_SHAPE(-1, -1, 28, 3));
   assert_call_shape(model, conv, KD_SHAPE(-1, -1, 13, 4));
   assert_call_shape(model, pool, KD_SHAPE(-1, 4));
@@ -154,8 +133,8 @@ static void test_weight_of_variable_size(void **state) {
   (void)state;
   kd_model *model = kd_model_create("variable");
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(-1, 4), 0, nowhere);
-  x = chain(model, "Flatten()", "flat", 5, x);
-  kd_model_add_output(model, NULL, chain(model, "Dense(2)", "fc", 6, x));
+  x = layer_chain(model, "Flatten()", "flat", 5, x);
+  kd_model_add_output(model, NULL, layer_chain(model, "Dense(2)", "fc", 6, x));
   const char *const texts[] = {"model.ini:6: layer fc (Dense): kernel has shape"};
   expect_errors(model, 1, texts);
 }
@@ -165,8 +144,8 @@ static void test_fixed_batch(void **state) {
   (void)state;
   kd_model *model = kd_model_create("fixed");
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(3, 4), 5, nowhere);
-  kd_model_add_output(model, NULL, chain(model, "LSTM(2, stateful=true)", "fc", 6, x));
-  finish(model);
+  kd_model_add_output(model, NULL, layer_chain(model, "LSTM(2, stateful=true)", "fc", 6, x));
+  layer_finish(model);
   assert_call_shape(model, model->outputs[0].tap, KD_SHAPE(5, 2)); /* as Keras shows it */
   kd_graph *g = kd_graph_create();
   kd_built built;
@@ -184,7 +163,7 @@ static void test_fixed_batch(void **state) {
 static void test_feeds(void **state) {
   (void)state;
   kd_model *model = mlp(5);
-  finish(model);
+  layer_finish(model);
   kd_graph *g = kd_graph_create();
   kd_built built;
   kd_dtype pixels = KD_U8;
@@ -204,14 +183,14 @@ static void test_all_errors(void **state) {
   (void)state;
   kd_model *model = kd_model_create("wrong");
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(9, 6, 4), 0, nowhere);
-  kd_tap big = chain(model, "MaxPooling2D(7)", "big", 5, x);
-  kd_tap after = chain(model, "Dense(2)", "after", 6, big);
-  kd_tap groups = chain(model, "Conv2D(6, 3, groups=3)", "groups", 7, x);
-  kd_tap pair[] = {x, chain(model, "Conv2D(4, 3)", "small", 8, x)};
-  kd_tap sum = call(model, add(model, "Add()", "sum", 9), 2, pair);
-  kd_tap one = call(model, add(model, "Multiply()", "one", 10), 1, pair);
-  kd_tap two = call(model, add(model, "Dense(2)", "two", 11), 2, pair);
-  kd_tap reshaped = chain(model, "Reshape((5, -1))", "reshaped", 12, x);
+  kd_tap big = layer_chain(model, "MaxPooling2D(7)", "big", 5, x);
+  kd_tap after = layer_chain(model, "Dense(2)", "after", 6, big);
+  kd_tap groups = layer_chain(model, "Conv2D(6, 3, groups=3)", "groups", 7, x);
+  kd_tap pair[] = {x, layer_chain(model, "Conv2D(4, 3)", "small", 8, x)};
+  kd_tap sum = layer_call(model, layer_add(model, "Add()", "sum", 9), 2, pair);
+  kd_tap one = layer_call(model, layer_add(model, "Multiply()", "one", 10), 1, pair);
+  kd_tap two = layer_call(model, layer_add(model, "Dense(2)", "two", 11), 2, pair);
+  kd_tap reshaped = layer_chain(model, "Reshape((5, -1))", "reshaped", 12, x);
   kd_tap taps[] = {after, groups, sum, one, two, reshaped};
   for (int i = 0; i < 6; i++) kd_model_add_output(model, NULL, taps[i]);
   const char *const texts[] = {
@@ -235,7 +214,7 @@ static void test_unknown_argument(void **state) {
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(4), 0, nowhere);
   const char *name = "use_causal_mask";
   const kd_value *value = kd_value_bool(model->pool, true);
-  int layer = add(model, "Dense(2)", "fc", 5);
+  int layer = layer_add(model, "Dense(2)", "fc", 5);
   int number = kd_model_add_call(model, layer, NULL, 1, &x, 1, &name, &value, nowhere);
   kd_model_add_output(model, NULL, (kd_tap){number, 0});
   const char *const texts[] = {"layer fc (Dense): has no call argument 'use_causal_mask'"};
@@ -252,7 +231,7 @@ static void test_too_large(void **state) {
   (void)state;
   kd_model *model = kd_model_create("huge");
   kd_tap x = kd_model_add_input(model, "x", KD_F32, KD_SHAPE(2000000000), 0, nowhere);
-  kd_model_add_output(model, NULL, chain(model, "Dense(2000000000)", "fc", 5, x));
+  kd_model_add_output(model, NULL, layer_chain(model, "Dense(2000000000)", "fc", 5, x));
   const char *const texts[] = {
       "layer fc (Dense): kernel: a tensor of shape (2000000000, 2000000000) is too large"};
   expect_errors(model, 1, texts);
@@ -264,10 +243,10 @@ static void test_shared_layer(void **state) {
   kd_model *model = kd_model_create("shared");
   kd_tap a = kd_model_add_input(model, "a", KD_F32, KD_SHAPE(2), 0, nowhere);
   kd_tap b = kd_model_add_input(model, "b", KD_F32, KD_SHAPE(2), 0, nowhere);
-  int dense = add(model, "Dense(1)", "fc", 5);
-  kd_tap both[] = {call(model, dense, 1, &a), call(model, dense, 1, &b)};
-  kd_model_add_output(model, NULL, call(model, add(model, "Subtract()", "minus", 6), 2, both));
-  finish(model);
+  int dense = layer_add(model, "Dense(1)", "fc", 5);
+  kd_tap both[] = {layer_call(model, dense, 1, &a), layer_call(model, dense, 1, &b)};
+  kd_model_add_output(model, NULL, layer_call(model, layer_add(model, "Subtract()", "minus", 6), 2, both));
+  layer_finish(model);
   assert_int_equal(model->n_weights, 2);
   kd_graph *g = kd_graph_create();
   kd_built built;
@@ -295,9 +274,9 @@ static void test_shared_layer_of_two_sizes(void **state) {
   kd_model *model = kd_model_create("shared");
   kd_tap a = kd_model_add_input(model, "a", KD_F32, KD_SHAPE(2), 0, nowhere);
   kd_tap b = kd_model_add_input(model, "b", KD_F32, KD_SHAPE(3), 0, nowhere);
-  int dense = add(model, "Dense(1)", "fc", 5);
-  kd_model_add_output(model, NULL, call(model, dense, 1, &a));
-  kd_model_add_output(model, NULL, call(model, dense, 1, &b));
+  int dense = layer_add(model, "Dense(1)", "fc", 5);
+  kd_model_add_output(model, NULL, layer_call(model, dense, 1, &a));
+  kd_model_add_output(model, NULL, layer_call(model, dense, 1, &b));
   const char *const texts[] = {
       "layer fc (Dense): kernel has shape (2, 1), but for another input size it would have "
       "shape (3, 1)"};
@@ -330,12 +309,12 @@ static void add_order_line(kd_model *model, char *line) {
   } else if (strcmp(kind, "layer") == 0) {
     char text[32];
     snprintf(text, sizeof text, "%s()", strtok_r(NULL, " ", &save));
-    (void)add(model, text, name, 1);
+    (void)layer_add(model, text, name, 1);
   } else if (strcmp(kind, "call") == 0) {
     kd_tap inputs[8];
     int n = 0;
     for (char *word; (word = strtok_r(NULL, " ", &save));) inputs[n++] = (kd_tap){atoi(word), 0};
-    (void)call(model, find_layer(model, name), n, inputs);
+    (void)layer_call(model, find_layer(model, name), n, inputs);
   } else {
     kd_model_add_output(model, NULL, (kd_tap){atoi(name), 0});
   }

@@ -93,6 +93,38 @@ kd_model *layer_model_typed(const char *text, int line, bool trainable, int n_in
   return model;
 }
 
+int layer_add(kd_model *model, const char *text, const char *name, int line) {
+  void *options;
+  const kd_layer_kind *kind = layer_parse(model->pool, text, line, &options);
+  return kd_model_add_layer(model, kind, name, options, true, (kd_origin){"model.ini", line});
+}
+
+kd_tap layer_call(kd_model *model, int layer, int n_inputs, const kd_tap *inputs) {
+  kd_origin origin = model->layers[layer]->origin;
+  return (kd_tap){kd_model_add_call(model, layer, NULL, n_inputs, inputs, 0, NULL, NULL, origin), 0};
+}
+
+kd_tap layer_chain(kd_model *model, const char *text, const char *name, int line, kd_tap input) {
+  return layer_call(model, layer_add(model, text, name, line), 1, &input);
+}
+
+void layer_finish(kd_model *model) {
+  kd_diag *diag = kd_diag_create();
+  assert_ok(kd_model_finish(model, diag));
+  kd_diag_destroy(diag);
+}
+
+kd_model *layer_model_golden(const golden_case *c, kd_policy policy) {
+  kd_shape shapes[8];
+  kd_dtype dtypes[8];
+  int n = 0;
+  for (const golden_array *a; (a = golden_at(c, "input", n)); n++) {
+    shapes[n] = a->shape;
+    dtypes[n] = a->dtype;
+  }
+  return layer_model_typed(c->text, c->line, !c->frozen, n, shapes, dtypes, c->masked, policy);
+}
+
 const char *layer_errors(const char *text, kd_shape input) {
   return layer_errors_called(text, 1, &input, 0, 0);
 }

@@ -3,6 +3,7 @@
 #define KD_TEST_ONE_LAYER_H
 
 #include "layers/model.h"
+#include "support/golden.h"
 
 /* The kind that a value names, with its options filled in the pool; fails the test on errors. */
 const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options);
@@ -24,6 +25,16 @@ kd_model *layer_model_called(const char *text, int line, bool trainable, int n_i
 /* The same under a policy of types. */
 kd_model *layer_model_typed(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                             const kd_dtype *dtypes, unsigned masked, kd_policy policy);
+
+/* Models of several layers: adds one; calls it on tensors; both for one input; finishes the model. Lines are
+ * those of model.ini. They fail the test on errors. */
+int layer_add(kd_model *model, const char *text, const char *name, int line);
+kd_tap layer_call(kd_model *model, int layer, int n_inputs, const kd_tap *inputs);
+kd_tap layer_chain(kd_model *model, const char *text, const char *name, int line, kd_tap input);
+void layer_finish(kd_model *model);
+
+/* The model of a golden case. */
+kd_model *layer_model_golden(const golden_case *c, kd_policy policy);
 
 /* kd_options_fill and kd_model_finish of one layer with one float input; all error texts, or "" when it is
  * right. Valid until the next call. */
