@@ -1,7 +1,7 @@
 /* Pointwise programs, step by step. */
 #include "io/onnx/form.h"
 
-/* --- steps of one operand -------------------------------------------------------------------------- */
+/* --- steps that ONNX has no operator for ----------------------------------------------------------- */
 
 /* exp(a) - 1 loses all digits near 0; tanh(a / 2) (exp(a) + 1) is the same and does not. It is inf * 1 where
  * exp is. */
@@ -25,46 +25,6 @@ static kd_onnx_value finite_of(kd_onnx *x, kd_onnx_value a) {
   return KD_ONNX(x, "Not", bad);
 }
 
-static const char *const unary_name[KD_N_PW] = {
-    [KD_PW_NEG] = "Neg",          [KD_PW_ABS] = "Abs",          [KD_PW_SIGN] = "Sign",
-    [KD_PW_SQRT] = "Sqrt",        [KD_PW_RECIP] = "Reciprocal", [KD_PW_EXP] = "Exp",
-    [KD_PW_LOG] = "Log",          [KD_PW_TANH] = "Tanh",        [KD_PW_SIGMOID] = "Sigmoid",
-    [KD_PW_ERF] = "Erf",          [KD_PW_SIN] = "Sin",          [KD_PW_COS] = "Cos",
-    [KD_PW_FLOOR] = "Floor",      [KD_PW_ROUND] = "Round",      [KD_PW_RELU] = "Relu",
-    [KD_PW_SOFTPLUS] = "Softplus"};
-
-static kd_onnx_value unary(kd_onnx *x, kd_pw op, kd_onnx_value a) {
-  switch (op) {
-  case KD_PW_COPY:
-  case KD_PW_TO_BF16: /* everything is float32 */
-  case KD_PW_TO_F16:
-    return a;
-  case KD_PW_SQUARE:
-    return KD_ONNX(x, "Mul", a, a);
-  case KD_PW_RSQRT:
-    return KD_ONNX(x, "Reciprocal", KD_ONNX(x, "Sqrt", a));
-  case KD_PW_EXPM1:
-    return expm1_of(x, a);
-  case KD_PW_LOG1P:
-    return log1p_of(x, a);
-  case KD_PW_NOT:
-    return kd_onnx_number(x, KD_ONNX(x, "Not", kd_onnx_truth(x, a)));
-  case KD_PW_FINITE:
-    return kd_onnx_number(x, finite_of(x, a));
-  default:
-    return unary_name[op] ? KD_ONNX(x, unary_name[op], a) : 0;
-  }
-}
-
-/* --- steps of two operands and more ---------------------------------------------------------------- */
-
-static const char *const binary_name[KD_N_PW] = {
-    [KD_PW_ADD] = "Add", [KD_PW_SUB] = "Sub", [KD_PW_MUL] = "Mul", [KD_PW_DIV] = "Div",
-    [KD_PW_MAX] = "Max", [KD_PW_MIN] = "Min", [KD_PW_POW] = "Pow"};
-
-static const char *const truth_name[KD_N_PW] = {
-    [KD_PW_LT] = "Less", [KD_PW_LE] = "LessOrEqual", [KD_PW_EQ] = "Equal"};
-
 /* For floats Mod of ONNX is fmod of C, whose sign is that of a; the sign of b is wanted. */
 static kd_onnx_value mod_of(kd_onnx *x, kd_onnx_value a, kd_onnx_value b) {
   kd_onnx_value rest = KD_ONNX(x, "Mod", a, b);
@@ -74,33 +34,134 @@ static kd_onnx_value mod_of(kd_onnx *x, kd_onnx_value a, kd_onnx_value b) {
   return KD_ONNX(x, "Where", wrong, KD_ONNX(x, "Add", rest, b), rest);
 }
 
-static kd_onnx_value binary(kd_onnx *x, kd_pw op, kd_onnx_value a, kd_onnx_value b) {
-  if (binary_name[op]) return KD_ONNX(x, binary_name[op], a, b);
-  if (truth_name[op]) return kd_onnx_number(x, KD_ONNX(x, truth_name[op], a, b));
-  if (op == KD_PW_MOD) return mod_of(x, a, b);
-  if (op != KD_PW_AND && op != KD_PW_OR) return 0;
+static kd_onnx_value both_of(kd_onnx *x, const char *type, kd_onnx_value a, kd_onnx_value b) {
   kd_onnx_value left = kd_onnx_truth(x, a), right = kd_onnx_truth(x, b);
-  return kd_onnx_number(x, KD_ONNX(x, op == KD_PW_AND ? "And" : "Or", left, right));
+  return kd_onnx_number(x, KD_ONNX(x, type, left, right));
 }
 
-static kd_onnx_value ternary(kd_onnx *x, kd_pw op, const kd_onnx_value *a) {
-  if (op == KD_PW_FMA) return KD_ONNX(x, "Add", KD_ONNX(x, "Mul", a[0], a[1]), a[2]);
-  return op == KD_PW_SELECT ? KD_ONNX(x, "Where", kd_onnx_truth(x, a[0]), a[1], a[2]) : 0;
+/* --- all steps ------------------------------------------------------------------------------------- */
+
+/* The operator that is the step; NULL: there is none. Every step stands here, so that the compiler misses a
+ * new one. */
+static const char *operator_of(kd_pw op) {
+  switch (op) {
+  case KD_PW_NEG:
+    return "Neg";
+  case KD_PW_ABS:
+    return "Abs";
+  case KD_PW_SIGN:
+    return "Sign";
+  case KD_PW_SQRT:
+    return "Sqrt";
+  case KD_PW_RECIP:
+    return "Reciprocal";
+  case KD_PW_EXP:
+    return "Exp";
+  case KD_PW_LOG:
+    return "Log";
+  case KD_PW_TANH:
+    return "Tanh";
+  case KD_PW_SIGMOID:
+    return "Sigmoid";
+  case KD_PW_ERF:
+    return "Erf";
+  case KD_PW_SIN:
+    return "Sin";
+  case KD_PW_COS:
+    return "Cos";
+  case KD_PW_FLOOR:
+    return "Floor";
+  case KD_PW_ROUND:
+    return "Round";
+  case KD_PW_RELU:
+    return "Relu";
+  case KD_PW_SOFTPLUS:
+    return "Softplus";
+  case KD_PW_ADD:
+    return "Add";
+  case KD_PW_SUB:
+    return "Sub";
+  case KD_PW_MUL:
+    return "Mul";
+  case KD_PW_DIV:
+    return "Div";
+  case KD_PW_MAX:
+    return "Max";
+  case KD_PW_MIN:
+    return "Min";
+  case KD_PW_POW:
+    return "Pow";
+  case KD_PW_SELECT:
+  case KD_PW_LT:
+  case KD_PW_LE:
+  case KD_PW_EQ:
+  case KD_PW_AND:
+  case KD_PW_OR:
+  case KD_PW_NOT:
+  case KD_PW_FINITE:
+  case KD_PW_COPY:
+  case KD_PW_TO_BF16:
+  case KD_PW_TO_F16:
+  case KD_PW_SQUARE:
+  case KD_PW_RSQRT:
+  case KD_PW_EXPM1:
+  case KD_PW_LOG1P:
+  case KD_PW_MOD:
+  case KD_PW_FMA:
+  case KD_PW_CONST:
+  case KD_PW_UNIFORM:
+  case KD_PW_NORMAL:
+  case KD_N_PW:
+    break;
+  }
+  return NULL;
+}
+
+static kd_onnx_value composed(kd_onnx *x, const kd_pw_step *step, const kd_onnx_value *a) {
+  switch (step->op) {
+  case KD_PW_CONST:
+    return kd_onnx_float(x, step->imm.value);
+  case KD_PW_SQUARE:
+    return KD_ONNX(x, "Mul", a[0], a[0]);
+  case KD_PW_RSQRT:
+    return KD_ONNX(x, "Reciprocal", KD_ONNX(x, "Sqrt", a[0]));
+  case KD_PW_EXPM1:
+    return expm1_of(x, a[0]);
+  case KD_PW_LOG1P:
+    return log1p_of(x, a[0]);
+  case KD_PW_MOD:
+    return mod_of(x, a[0], a[1]);
+  case KD_PW_FMA:
+    return KD_ONNX(x, "Add", KD_ONNX(x, "Mul", a[0], a[1]), a[2]);
+  case KD_PW_NOT:
+    return kd_onnx_number(x, KD_ONNX(x, "Not", kd_onnx_truth(x, a[0])));
+  case KD_PW_FINITE:
+    return kd_onnx_number(x, finite_of(x, a[0]));
+  case KD_PW_LT:
+    return kd_onnx_number(x, KD_ONNX(x, "Less", a[0], a[1]));
+  case KD_PW_LE:
+    return kd_onnx_number(x, KD_ONNX(x, "LessOrEqual", a[0], a[1]));
+  case KD_PW_EQ:
+    return kd_onnx_number(x, KD_ONNX(x, "Equal", a[0], a[1]));
+  case KD_PW_AND:
+    return both_of(x, "And", a[0], a[1]);
+  case KD_PW_OR:
+    return both_of(x, "Or", a[0], a[1]);
+  case KD_PW_SELECT:
+    return KD_ONNX(x, "Where", kd_onnx_truth(x, a[0]), a[1], a[2]);
+  case KD_PW_COPY:
+  case KD_PW_TO_BF16: /* everything is float32 */
+  case KD_PW_TO_F16:
+    return a[0];
+  default:
+    return 0;
+  }
 }
 
 static kd_onnx_value take_step(kd_onnx *x, const kd_pw_step *step, const kd_onnx_value *operand) {
-  kd_pw op = (kd_pw)step->op;
   kd_onnx_value a[3] = {operand[step->arg[0]], operand[step->arg[1]], operand[step->arg[2]]};
-  switch (kd_pw_operands(op)) {
-  case 0:
-    return kd_onnx_float(x, step->imm.value);
-  case 1:
-    return unary(x, op, a[0]);
-  case 2:
-    return binary(x, op, a[0], a[1]);
-  default:
-    return ternary(x, op, a);
-  }
+  const char *type = operator_of((kd_pw)step->op);
+  return type ? kd_onnx_call(x, type, kd_pw_operands((kd_pw)step->op), a) : composed(x, step, a);
 }
 
 /* --- programs -------------------------------------------------------------------------------------- */
@@ -163,7 +224,7 @@ static void give_cast(kd_onnx *x, const kd_node *node, bool first) {
 
 kd_status kd_form_pointwise(kd_onnx *x, const kd_node *node, const kd_node *other) {
   const kd_pointwise_attr *attr = node->attr;
-  kd_onnx_value operand[KD_MAX_INPUTS + KD_MAX_STEPS];
+  kd_onnx_value operand[KD_MAX_INPUTS + KD_MAX_STEPS] = {0};
   int rank = kd_sym_shape(x->graph, node->output[0])->rank;
   bool first = prefers_first(x, node, rank), whole = spans(x, node);
   KD_TRY(check_steps(x, attr, other->attr));
@@ -172,11 +233,7 @@ kd_status kd_form_pointwise(kd_onnx *x, const kd_node *node, const kd_node *othe
     return KD_OK;
   }
   for (int i = 0; i < node->n_inputs; i++) operand[i] = kd_onnx_get_operand(x, node->input[i], first, rank);
-  for (int s = 0; s < attr->n_steps; s++) {
-    kd_onnx_value v = take_step(x, &attr->step[s], operand);
-    if (!v) return kd_onnx_refuse(x, "step %s", kd_pw_name((kd_pw)attr->step[s].op));
-    operand[node->n_inputs + s] = v;
-  }
+  for (int s = 0; s < attr->n_steps; s++) operand[node->n_inputs + s] = take_step(x, &attr->step[s], operand);
   for (int i = 0; i < node->n_outputs; i++)
     KD_TRY(give_result(x, node, i, first, operand[attr->output[i]], whole));
   return KD_OK;
