@@ -68,7 +68,8 @@ void kd_weights_layout_make(const kd_model *model, kd_pool *pool, kd_weights_lay
   layout->place = kd_pool_alloc(pool, (size_t)model->n_weights, sizeof *layout->place);
   for (int i = 0; i < n; i++) stems[i] = kd_snake_case(pool, class_of(model->layers[order[i]]));
   for (int i = 0; i < n; i++) {
-    group[i] = group_name(pool, stems, i);
+    const char *stored = model->layers[order[i]]->stored;
+    group[i] = stored ? stored : group_name(pool, stems, i);
     place_layer(model, model->layers[order[i]], group[i], pool, layout->place);
   }
 }

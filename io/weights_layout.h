@@ -16,7 +16,7 @@ typedef struct kd_weight_place {
 typedef struct kd_weights_layout {
   int n_layers;
   const int *order;         /* model layers in Keras's order */
-  const char *const *group; /* by position in that order: "layers/dense_1" */
+  const char *const *group; /* by position in that order: "layers/dense_1"; "": none */
   kd_weight_place *place;   /* by weight number */
 } kd_weights_layout;
 

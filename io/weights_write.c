@@ -80,7 +80,8 @@ static kd_status write_weights(hid_t file, kd_pool *pool, const kd_model *model,
   KD_TRY(write_group(file, pool, "", model->name ? model->name : "functional"));
   for (int i = 0; i < layout.n_layers; i++) {
     const kd_layer *layer = model->layers[layout.order[i]];
-    KD_TRY(write_group(file, pool, layout.group[i], layer->name));
+    if (!*layout.group[i]) continue;
+    KD_TRY(write_group(file, pool, layout.group[i], layer->stored ? last_part(layer->name) : layer->name));
     for (int w = layer->first_weight; w < layer->first_weight + layer->n_weights; w++) {
       const kd_weight_place *place = &layout.place[w];
       const kd_shape *shape = &model->weights[w].shape;

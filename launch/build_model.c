@@ -112,6 +112,9 @@ static void add_input(builder *b, int index) {
   if (!good) return;
   int64_t batch = options.batch_size == KD_UNSET_INT ? 0 : options.batch_size;
   b->input[index] = kd_model_add_input(b->model, input->name, dtype, shape, batch, input->origin);
+  kd_layer *made = b->model->layers[b->model->calls[b->input[index].call]->layer];
+  made->rank = input->rank;
+  made->stored = input->stored;
 }
 
 static void unknown_type(builder *b, const kd_layer_spec *layer) {
@@ -157,7 +160,10 @@ static int model_layer(builder *b, int index) {
   if (b->layer[index] >= 0 || !b->options[index]) return b->layer[index];
   b->layer[index] = kd_model_add_layer(b->model, b->kinds[index], layer->name, b->options[index],
                                        !b->frozen[index], layer->origin);
-  b->model->layers[b->layer[index]]->policy = b->policy[index];
+  kd_layer *made = b->model->layers[b->layer[index]];
+  made->policy = b->policy[index];
+  made->rank = layer->rank;
+  made->stored = layer->stored;
   return b->layer[index];
 }
 
@@ -195,6 +201,7 @@ static void add_call(builder *b, int index) {
   }
   b->call[index] = kd_model_add_call(b->model, number, layer->name, layer->n_inputs, inputs, (int)n_args,
                                      names, values, layer->origin);
+  b->model->calls[b->call[index]]->masks = layer->masks;
 }
 
 static void check_blocks(builder *b) {

@@ -9,10 +9,11 @@
 #include "launch/json_text.h"
 #include "launch/progress.h"
 
-/* --weights, else [model] init_from (read already), else what `fit` saved. */
+/* --weights, else [model] init_from or file (read already), else what `fit` saved. */
 kd_status kd_session_trained_weights(kd_session *s) {
   const char *path = kd_cli_flag(s->cli, "weights");
-  if (!path && s->config->run.model.init_from) return KD_OK;
+  const kd_model_options *model = &s->config->run.model;
+  if (!path && (model->init_from || model->file)) return KD_OK;
   if (!path) path = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
   kd_status status = KD_OK;
   if (s->comm->rank == 0 && !kd_path_exists(path))

@@ -4,6 +4,7 @@
 
 #include "device/base/hash.h"
 #include "device/base/text.h"
+#include "launch/keras/keras.h"
 #include "layers/loss.h"
 
 /* Names whose class depends on the shapes of labels and predictions (keras.md 4.3): checked with the model.
@@ -82,7 +83,9 @@ kd_config *kd_config_load(const kd_ini_request *request, kd_sources *sources) {
   }
   config->context = (kd_interpolation){
       .pool = config->pool, .diag = config->diag, .sources = config->sources, .ini = config->ini};
-  config->spec = kd_model_spec_make(&config->context);
+  const char *model = kd_keras_file(&config->context);
+  config->spec =
+      model ? kd_keras_spec_make(&config->context, config->ini, model) : kd_model_spec_make(&config->context);
   read_run(config, "1");
   check_objective(config);
   return config;
@@ -102,11 +105,12 @@ static bool has_layers(const kd_ini *ini) {
 }
 
 kd_model *kd_config_model(kd_config *config) {
-  if (!has_layers(config->ini)) {
+  if (config->run.model.file && config->diag->count > 0) return NULL; /* the file's model is not complete */
+  if (!config->run.model.file && !has_layers(config->ini)) {
     if (config->diag->count > 0) return NULL; /* files that could not be read hold the layers, perhaps */
     const kd_ini_section *run = kd_ini_section_find(config->ini, "run", NULL);
     kd_diag_error(config->diag, (kd_origin){run ? run->origin.file : NULL, 0},
-                  "the configuration has no model: no [layer] and no [layers]");
+                  "the configuration has no model: no [layer], no [layers] and no [model] file");
     return NULL;
   }
   return kd_model_from_spec(&config->context, config->run.run.name, config->spec,

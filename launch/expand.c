@@ -125,6 +125,27 @@ static void walk(kd_expander *e, kd_ref *last_layer) {
   }
 }
 
+void kd_expand_change(kd_expander *e, kd_ini_section *section, kd_layer_spec *layer, const char *what) {
+  kd_draft draft = {.name = section->name,
+                    .type = layer->type,
+                    .args = layer->args,
+                    .trainable = layer->trainable,
+                    .dtype = layer->dtype,
+                    .call_args = layer->call_args,
+                    .init_from = layer->init_from,
+                    .origin = layer->origin};
+  if (!kd_draft_overlay(e, section, &draft)) return;
+  if (draft.has_inputs)
+    kd_diag_error(e->diag, section->origin, "layer %s: the input of %s cannot be changed",
+                  kd_quoted(section->name), what);
+  layer->type = draft.type;
+  layer->args = draft.args;
+  layer->call_args = draft.call_args;
+  layer->trainable = draft.trainable;
+  layer->dtype = draft.dtype;
+  layer->init_from = draft.init_from;
+}
+
 /* Overrides of single layers inside blocks. */
 static void apply_paths(kd_expander *e) {
   for (int i = 0; i < e->ini->n_sections; i++) {
@@ -137,26 +158,7 @@ static void apply_paths(kd_expander *e) {
                     kd_quoted(section->name));
       continue;
     }
-    kd_layer_spec *layer = &e->spec->layers[number];
-    kd_draft draft = {.name = section->name,
-                      .type = layer->type,
-                      .args = layer->args,
-                      .trainable = layer->trainable,
-                      .dtype = layer->dtype,
-                      .call_args = layer->call_args,
-                      .init_from = layer->init_from,
-                      .origin = layer->origin};
-    if (!kd_draft_overlay(e, section, &draft)) continue;
-    if (draft.has_inputs)
-      kd_diag_error(e->diag, section->origin,
-                    "layer %s: the input of a layer inside a block cannot be changed",
-                    kd_quoted(section->name));
-    layer->type = draft.type;
-    layer->args = draft.args;
-    layer->call_args = draft.call_args;
-    layer->trainable = draft.trainable;
-    layer->dtype = draft.dtype;
-    layer->init_from = draft.init_from;
+    kd_expand_change(e, section, &e->spec->layers[number], "a layer inside a block");
   }
 }
 

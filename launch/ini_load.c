@@ -5,6 +5,7 @@
 #include "device/base/file.h"
 #include "device/base/text.h"
 #include "device/base/value.h"
+#include "io/keras_archive.h"
 #include "launch/ini.h"
 #include "launch/interpolate.h"
 
@@ -97,6 +98,13 @@ static void load_includes(loader *l, const char *path, const kd_ini *file, kd_in
   }
 }
 
+/* A model that Keras saved, in place of a configuration file, is one that names it. */
+static void name_model(kd_ini *file, const char *path) {
+  kd_origin origin = {path, 0};
+  kd_ini_section *model = kd_ini_section_add(file, "model", NULL, origin, 0);
+  kd_ini_key_set(file, model, "file", kd_value_print(file->pool, kd_value_text(file->pool, path)), origin, 0);
+}
+
 /* Merges the file over `into`, after what it includes: an including file wins. */
 static void load_file(loader *l, const char *path, kd_origin asked, kd_ini *into) {
   if (on_stack(l, path, asked)) return;
@@ -113,7 +121,10 @@ static void load_file(loader *l, const char *path, kd_origin asked, kd_ini *into
   l->files++;
   l->stack[l->depth++] = path;
   kd_ini *file = kd_ini_create(l->pool);
-  kd_ini_scan(file, l->diag, path, source->data, source->bytes);
+  if (kd_keras_is_model(path))
+    name_model(file, path);
+  else
+    kd_ini_scan(file, l->diag, path, source->data, source->bytes);
   load_includes(l, path, file, into);
   kd_ini_merge(into, file, ++l->source);
   l->depth--;

@@ -6,6 +6,7 @@
 
 #include "device/base/value.h"
 #include "launch/interpolate.h"
+#include "layers/model.h"
 
 enum {
   KD_SPEC_LAYERS = 100000, /* expanded layers of a model, and copies of blocks */
@@ -47,6 +48,10 @@ typedef struct kd_layer_spec {
   const char *dtype;     /* policy of types as written, also of a block around it, or NULL */
   const char *init_from; /* weights file of this layer, or NULL */
   bool used;             /* an output needs it */
+  /* Of a model that Keras saved: */
+  const char *stored; /* group of its variables in weights files, see kd_layer; NULL: not from a file */
+  int rank;           /* its place among all layers, from 1; 0: not from a file */
+  kd_call_masks masks;
 } kd_layer_spec;
 
 typedef struct kd_input_spec {
@@ -54,6 +59,8 @@ typedef struct kd_input_spec {
   kd_ini_section *section; /* its keys: shape, dtype ... */
   kd_origin origin;
   bool used;
+  const char *stored; /* as of kd_layer_spec */
+  int rank;
 } kd_input_spec;
 
 typedef struct kd_output_spec {

@@ -82,6 +82,7 @@ typedef struct kd_log_options {
 
 /* [model] */
 typedef struct kd_model_options {
+  const char *file;      /* a model that Keras saved, with its weights, or NULL */
   const char *init_from; /* start weights of the whole model, or NULL */
 } kd_model_options;
 

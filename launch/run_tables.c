@@ -133,6 +133,9 @@ static const kd_option log_table[] = {
 KIND(log, kd_log_options, "log", "messages and progress");
 
 static const kd_option model_table[] = {
+    ROW(kd_model_options, file, KD_OPT_TEXT, "none",
+        "the model and its weights, as Keras saved them: NAME.keras, or a folder saved with zipped=False",
+        .flags = KD_OPT_NONE_OK),
     ROW(kd_model_options, init_from, KD_OPT_TEXT, "none", "start weights of the whole model",
         .flags = KD_OPT_NONE_OK),
     {.name = NULL},

@@ -1,6 +1,7 @@
 /* Start weights: read by rank 0, sent to all. */
 #include <string.h>
 
+#include "io/keras_archive.h"
 #include "io/weights_file.h"
 #include "launch/session.h"
 
@@ -30,7 +31,9 @@ kd_status kd_session_load_weights(kd_session *s, const char *path) {
   kd_status status = KD_OK;
   for (int w = 0; path && w < s->model->n_weights; w++) read[w] = true;
   if (s->comm->rank == 0)
-    status = path ? kd_weights_read(path, s->model, weights) : read_layers(s, weights, read);
+    status = !path                     ? read_layers(s, weights, read)
+             : kd_keras_is_model(path) ? kd_keras_read_weights(path, s->model, weights)
+                                       : kd_weights_read(path, s->model, weights);
   status = kd_comm_all_ok(s->comm, status);
   if (status == KD_OK) status = kd_comm_broadcast(s->comm, read, (size_t)s->model->n_weights * sizeof *read);
   for (int w = 0; w < s->model->n_weights && status == KD_OK; w++) {
@@ -50,6 +53,7 @@ static bool layers_have_files(const kd_session *s) {
 
 kd_status kd_session_start_weights(kd_session *s) {
   const char *path = s->config->run.model.init_from;
+  if (!path) path = s->config->run.model.file;
   if (path) KD_TRY(kd_session_load_weights(s, path));
   return layers_have_files(s) ? kd_session_load_weights(s, NULL) : KD_OK;
 }

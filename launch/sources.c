@@ -5,6 +5,7 @@
 
 #include "device/base/file.h"
 #include "device/base/hash.h"
+#include "io/keras_archive.h"
 
 kd_sources *kd_sources_create(kd_pool *pool) {
   kd_sources *sources = kd_pool_alloc(pool, 1, sizeof *sources);
@@ -36,7 +37,9 @@ const kd_source *kd_sources_file(kd_sources *sources, const char *path) {
     return source;
   }
   char *data;
-  if (kd_file_read(sources->pool, path, KD_SOURCE_LIMIT, &data, &source->bytes) == KD_OK)
+  bool model = kd_keras_is_model(path);
+  if ((model ? kd_keras_read_config : kd_file_read)(sources->pool, path, KD_SOURCE_LIMIT, &data,
+                                                    &source->bytes) == KD_OK)
     source->data = data;
   else
     source->failure = kd_pool_strdup(sources->pool, kd_status_text());

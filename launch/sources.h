@@ -31,7 +31,7 @@ typedef struct kd_sources {
 kd_sources *kd_sources_create(kd_pool *pool);
 /* A file that is only in memory: kd_sources_file of that name gives a copy of the text. */
 void kd_sources_add_text(kd_sources *sources, const char *name, const char *text);
-/* Never NULL; look at data. Valid until the next call. */
+/* Never NULL; look at data. Valid until the next call. Of a model that Keras saved: its config.json. */
 const kd_source *kd_sources_file(kd_sources *sources, const char *path);
 const kd_source *kd_sources_env(kd_sources *sources, const char *variable);
 

@@ -66,6 +66,11 @@ struct kd_layer {
   int index;        /* in model->layers */
   int first_weight; /* in model->weights, -1 before the first build; the layer's weights are contiguous */
   int n_weights;
+  /* Of a model that Keras saved, whose layers may stand in models inside of it; else 0 and NULL, and both
+   * follow from the graph (kd_model_keras_order). */
+  int rank; /* place in Keras's order of layers, from 1 */
+  const char
+      *stored; /* group of its variables in weights files: "layers/functional/layers/dense"; "": none */
 };
 
 /* --- what build functions call --- */

@@ -9,6 +9,14 @@ typedef struct kd_tap {
   int call, output;
 } kd_tap;
 
+/* What a call makes of the masks that come with its inputs, beside the rule of its kind. */
+typedef enum kd_call_masks {
+  KD_MASKS_SEEN,
+  KD_MASKS_NONE,   /* it sees and gives none: a function of keras.ops */
+  KD_MASKS_PASSED, /* it sees none, but sequences keep that of the first input: a recurrent layer of a model
+                      that Keras saved, called with initial_state and without mask */
+} kd_call_masks;
+
 /* One use of a layer. A shared layer has several calls. */
 typedef struct kd_call {
   int layer;
@@ -17,7 +25,8 @@ typedef struct kd_call {
   int n_args; /* call arguments: use_causal_mask, initial_state ... */
   const char *const *arg_names;
   const kd_value *const *arg_values; /* of one that takes tensors: the list of their positions in inputs */
-  const char *name;                  /* shown in summaries; the layer's name for its first call */
+  kd_call_masks masks;
+  const char *name; /* shown in summaries; the layer's name for its first call */
   kd_origin origin;
   int n_outputs;
   kd_shape *output_shape; /* set by kd_model_finish; dim[0] is -1, or the fixed batch size */

@@ -80,7 +80,22 @@ static void sort_layers(const walk *w, const int *layer_depth, rank *ranks, int 
   for (int i = 0; i < w->model->n_layers; i++) order[i] = ranks[i].layer;
 }
 
+/* A model from a file knows its order; places that hold no layer of it are passed over. */
+static bool order_by_rank(const kd_model *model, int *order) {
+  rank *ranks = kd_calloc((size_t)model->n_layers + 1, sizeof *ranks);
+  bool ranked = model->n_layers > 0;
+  for (int i = 0; i < model->n_layers; i++) {
+    ranks[i] = (rank){i, 0, model->layers[i]->rank};
+    ranked = ranked && model->layers[i]->rank > 0;
+  }
+  if (ranked) qsort(ranks, (size_t)model->n_layers, sizeof *ranks, compare_ranks);
+  for (int i = 0; ranked && i < model->n_layers; i++) order[i] = ranks[i].layer;
+  kd_free(ranks);
+  return ranked;
+}
+
 void kd_model_keras_order(const kd_model *model, int *order) {
+  if (order_by_rank(model, order)) return;
   size_t calls = (size_t)model->n_calls, layers = (size_t)model->n_layers;
   walk w = {.model = model,
             .post_order = kd_calloc(calls, sizeof(int)),

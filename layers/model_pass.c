@@ -204,6 +204,14 @@ static kd_status build_layer(kd_build *build, int n_inputs, kd_sym *inputs, int 
   return status;
 }
 
+/* The mask of the first input goes past the layer to an output that is a sequence too. */
+static void pass_mask(kd_pass *pass, int index, kd_sym input) {
+  const kd_graph *graph = pass->build.graph;
+  kd_tap from = pass->build.model->calls[index]->inputs[0];
+  const kd_shape *x = kd_sym_shape(graph, input), *y = kd_sym_shape(graph, pass->taps[index][0]);
+  if (x->rank == y->rank) pass->masks[index][0] = pass->masks[from.call][from.output];
+}
+
 kd_status kd_pass_call(kd_pass *pass, int index) {
   kd_build *build = &pass->build;
   const kd_call *call = build->model->calls[index];
@@ -214,7 +222,7 @@ kd_status kd_pass_call(kd_pass *pass, int index) {
   kd_sym *inputs = no_syms(build->graph, call->n_inputs), *masks = no_syms(build->graph, call->n_inputs);
   for (int i = 0; status == KD_OK && i < call->n_inputs; i++) {
     inputs[i] = pass->taps[call->inputs[i].call][call->inputs[i].output];
-    masks[i] = pass->masks[call->inputs[i].call][call->inputs[i].output];
+    if (call->masks == KD_MASKS_SEEN) masks[i] = pass->masks[call->inputs[i].call][call->inputs[i].output];
     if (inputs[i] == KD_NO_SYM) {
       pass->failed[call->layer] = true; /* what failed before it has been reported */
       return KD_OK;
@@ -232,6 +240,7 @@ kd_status kd_pass_call(kd_pass *pass, int index) {
   }
   if (build->layer->kind->mask == KD_MASK_PASS)
     for (int i = 0; i < call->n_outputs; i++) pass->masks[index][i] = masks[0];
+  if (call->masks == KD_MASKS_PASSED) pass_mask(pass, index, inputs[0]);
   build->built->call_output[index] = pass->taps[index][0];
   return KD_OK;
 }

@@ -77,12 +77,26 @@ void kd_build_add_loss(kd_build *build, kd_sym sum_over_rows) {
   built->losses[built->n_losses++] = sum_over_rows;
 }
 
+/* A layer that is called twice moves its statistic twice: w m n + a (1 - m) n + b (1 - n) is one move by the
+ * mean of a and b with these weights. */
+static void move_again(kd_graph *graph, kd_moving *first, kd_sym batch_value, double momentum) {
+  double both = first->momentum * momentum, rest = 1 - both;
+  double a = rest > 0 ? (1 - first->momentum) * momentum / rest : 0, b = rest > 0 ? (1 - momentum) / rest : 0;
+  first->value = kd_add(graph, kd_scale(graph, first->value, a), kd_scale(graph, batch_value, b));
+  first->momentum = both;
+}
+
 void kd_build_moving(kd_build *build, kd_sym weight, kd_sym batch_value, double momentum) {
   kd_built *built = build->built;
   if (!build->fits) return;
   built->moving = kd_pool_grow(build->graph->pool, built->moving, (size_t)built->n_moving,
                                &built->moving_capacity, sizeof *built->moving);
   int index = weight == KD_NO_SYM ? -1 : kd_sym_get(build->graph, weight)->index;
+  for (int i = 0; i < built->n_moving && index >= 0; i++)
+    if (built->moving[i].weight == index) {
+      move_again(build->graph, &built->moving[i], batch_value, momentum);
+      return;
+    }
   built->moving[built->n_moving++] = (kd_moving){.weight = index, .value = batch_value, .momentum = momentum};
 }
 

@@ -100,7 +100,7 @@ typedef struct kd_optimizer_common {
 #define KD_OPTIMIZER_RATE(S, default_rate)                                                                   \
   {                                                                                                          \
     .name = "learning_rate", .type = KD_OPT_VALUE, .offset = offsetof(S, common.learning_rate),              \
-    .initial = default_rate, .help = "a number or a schedule"                                                \
+    .initial = default_rate, .help = "a number or a schedule", .family = &kd_schedule_family                 \
   }
 
 /* A row of a class's own numbers. */

@@ -67,7 +67,7 @@ typedef struct kd_option {
                               KD_OPT_OPEN_MIN: > 0); max below min or infinite: no upper limit */
   int flags;               /* kd_option_flags */
   const char *choices;     /* CHOICE */
-  const kd_family *family; /* OBJECT, OBJECTS */
+  const kd_family *family; /* OBJECT, OBJECTS; VALUE: of an object that it may hold, or NULL */
   const char *alias;       /* another accepted key (legacy spelling), or NULL */
 } kd_option;
 

@@ -3,8 +3,6 @@
  * Steps are rows for the inner layer: (batch, steps, ...) becomes (batch * steps, ...). Only statistics of a
  * batch see a difference, since Keras calls the layer once per step; BatchNormalization in training is
  * therefore built step by step. Penalties of the inner layer's activity do not count, as in Keras. */
-#include <math.h>
-
 #include "layers/kinds/kinds.h"
 #include "layers/model.h"
 
@@ -32,26 +30,6 @@ static kd_status build_folded(kd_build *build, const kd_object *inner, kd_sym x,
 
 /* --- one step at a time ------------------------------------------------------------------------------ */
 
-/* Moving one statistic `steps` times one after the other is moving it once by a weighted mean: with momentum
- * m the value of step t counts (1 - m) m^(steps - 1 - t), and what was there before m^steps. */
-static void join_moving(kd_build *build, int first, int64_t steps) {
-  kd_graph *g = build->graph;
-  kd_moving *moving = build->built->moving;
-  int per_step = (int)((build->built->n_moving - first) / steps);
-  for (int i = first; i < first + per_step; i++) {
-    double m = moving[i].momentum, kept = pow(m, (double)steps);
-    kd_sym sum = KD_NO_SYM;
-    for (int64_t t = 0; t < steps && kept < 1; t++) {
-      double share = (1 - m) * pow(m, (double)(steps - 1 - t)) / (1 - kept);
-      kd_sym term = kd_scale(g, moving[i + t * per_step].value, share);
-      sum = t ? kd_add(g, sum, term) : term;
-    }
-    if (sum != KD_NO_SYM) moving[i].value = sum;
-    moving[i].momentum = kept;
-  }
-  build->built->n_moving = first + per_step;
-}
-
 static kd_sym step_of(kd_graph *g, kd_sym x, int64_t t) {
   if (x == KD_NO_SYM) return x;
   kd_shape shape = *kd_sym_shape(g, x), one = {.rank = shape.rank - 1, .dim = {shape.dim[0]}};
@@ -62,7 +40,7 @@ static kd_sym step_of(kd_graph *g, kd_sym x, int64_t t) {
 static kd_status build_steps(kd_build *build, const kd_object *inner, kd_sym x, kd_sym *output) {
   kd_graph *g = build->graph;
   int64_t steps = kd_sym_shape(g, x)->dim[1];
-  int first_weight = build->next_weight, first_moving = build->built->n_moving;
+  int first_weight = build->next_weight;
   bool declare = build->declare;
   kd_sym y = KD_NO_SYM, *parts = kd_pool_alloc(g->pool, (size_t)steps, sizeof *parts);
   for (int64_t t = 0; t < steps; t++) {
@@ -75,7 +53,6 @@ static kd_status build_steps(kd_build *build, const kd_object *inner, kd_sym x, 
     build->declare = false; /* later steps use the weights of the first */
   }
   build->declare = declare;
-  join_moving(build, first_moving, steps);
   *output = kd_concat(g, (int)steps, parts, 1);
   return kd_graph_status(g);
 }

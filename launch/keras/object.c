@@ -1,0 +1,112 @@
+/* Objects of Keras's JSON as calls of the configuration language. */
+#include <string.h>
+
+#include "device/base/text.h"
+#include "io/json.h"
+#include "launch/expand.h"
+#include "launch/keras/import.h"
+
+const char *kd_keras_policy(const kd_value *json) {
+  if (json && json->type == KD_V_TEXT) return json->text;
+  const kd_value *config = kd_keras_is(json, NULL) ? kd_value_key(json, "config") : NULL;
+  return config && kd_json_is_object(config) ? kd_keras_text(config, "name") : NULL;
+}
+
+/* Keys of every layer that its place in the model has taken care of, or that only told a first layer's shape.
+ */
+static bool is_base_key(const char *key) {
+  static const char *const keys[] = {"name",        "trainable",   "dtype",   "batch_input_shape",
+                                     "input_shape", "input_dtype", "autocast"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    if (strcmp(key, keys[i]) == 0) return true;
+  return false;
+}
+
+static bool is_layer(const kd_kind *kind) {
+  return kd_family_find(&kd_layer_family, kind->name) == kind ||
+         kd_family_find(&kd_cell_family, kind->name) == kind;
+}
+
+/* The keys of a config that the kind has options for. */
+typedef struct options {
+  int count;
+  const char **keys;
+  const kd_value **values;
+} options;
+
+static options find_options(kd_keras_import *in, const char *subject, const kd_kind *kind,
+                            const kd_value *config) {
+  bool layer = is_layer(kind);
+  options found = {.keys = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.keys),
+                   .values = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.values)};
+  for (int i = 0; i < config->count; i++) {
+    const char *key = config->keys[i];
+    const kd_value *value = &config->items[i];
+    int row = kd_option_row(kind->options, key);
+    if (row >= 0) {
+      found.keys[found.count] = key;
+      found.values[found.count++] = kd_keras_value(in, subject, kind->options[row].family, value);
+    } else if (!(layer && is_base_key(key)) && !kd_keras_key_harmless(in->pool, kind->name, key, value)) {
+      kd_diag_error(in->diag, value->origin, "%s: %s = %s is not available here", subject, kd_quoted(key),
+                    kd_quoted(kd_value_print(in->pool, value)));
+    }
+  }
+  return found;
+}
+
+void kd_keras_args(kd_keras_import *in, const char *subject, const kd_kind *kind, const kd_value *config,
+                   kd_spec_args *args) {
+  if (!kind) return;
+  options found = find_options(in, subject, kind, config);
+  for (int i = 0; i < found.count; i++) kd_args_set(in->pool, args, found.keys[i], found.values[i], false);
+}
+
+/* Class(key=value, ...). An unknown class is left to who reads the call: it names the known ones. */
+static const kd_value *make_call(kd_keras_import *in, const char *subject, const kd_family *family,
+                                 const kd_value *json) {
+  const char *type = kd_keras_text(json, "class_name"), *registered = kd_keras_text(json, "registered_name");
+  const kd_value *config = kd_value_key(json, "config");
+  const kd_kind *kind = family ? kd_family_find(family, type) : NULL;
+  kd_value *call = kd_pool_alloc(in->pool, 1, sizeof *call);
+  *call = (kd_value){.type = KD_V_CALL, .text = type, .origin = json->origin};
+  if (registered && strchr(registered, '>'))
+    kd_diag_error(in->diag, json->origin, "%s: %s is a class of your own; only Keras's can be read", subject,
+                  kd_quoted(registered));
+  if (!kind || !kd_json_is_object(config)) return call;
+  options found = find_options(in, kd_pool_printf(in->pool, "%s: %s", subject, type), kind, config);
+  call->count = found.count;
+  call->keys = found.keys;
+  call->items = kd_pool_alloc(in->pool, (size_t)found.count, sizeof *call->items);
+  for (int i = 0; i < found.count; i++) call->items[i] = *found.values[i];
+  return call;
+}
+
+/* A list, or an object without a class, with all that stands in it. */
+static const kd_value *make_all(kd_keras_import *in, const char *subject, const kd_family *family,
+                                const kd_value *json) {
+  kd_value *copy = kd_pool_alloc(in->pool, 1, sizeof *copy);
+  *copy = *json;
+  copy->items = kd_pool_alloc(in->pool, (size_t)json->count, sizeof *copy->items);
+  for (int i = 0; i < json->count; i++)
+    copy->items[i] = *kd_keras_value(in, subject, family, &json->items[i]);
+  return copy;
+}
+
+const kd_value *kd_keras_value(kd_keras_import *in, const char *subject, const kd_family *family,
+                               const kd_value *json) {
+  if (json->type != KD_V_LIST && json->type != KD_V_CALL) return json;
+  const char *type = kd_keras_text(json, "class_name");
+  if (kd_keras_is_tensor(json)) return json;
+  if (!type) return make_all(in, subject, family, json);
+  const kd_value *config = kd_value_key(json, "config"), *items = kd_value_key(json, "items");
+  if (strcmp(type, "function") == 0 && config && config->type == KD_V_TEXT) return config;
+  if (strstr(type, "DTypePolicy") && kd_keras_policy(json)) {
+    kd_value *text = kd_value_text(in->pool, kd_keras_policy(json));
+    text->origin = json->origin;
+    return text;
+  }
+  const kd_value *data = config && kd_json_is_object(config) ? kd_value_key(config, "value") : NULL;
+  if ((strcmp(type, "__tensor__") == 0 || strcmp(type, "__numpy__") == 0) && data) return data;
+  if ((strcmp(type, "TensorShape") == 0 || strcmp(type, "__tuple__") == 0) && items) return items;
+  return make_call(in, subject, family, json);
+}

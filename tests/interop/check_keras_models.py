@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Models that Keras saves are read by kdist: outputs are Keras's, for every class of layer; compile settings are taken;
+training from a saved model, nested ones too, gives Keras's weights, in a file that the same model loads.
+
+usage: check_keras_models.py KDIST
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+import keras
+import numpy as np
+
+import keras_models
+
+failures = 0
+
+
+def check(good, text):
+    global failures
+    if not good:
+        failures += 1
+        print("FAILED:", text)
+
+
+def kdist(*args):
+    run = subprocess.run([KDIST, *args], capture_output=True, text=True, timeout=300)
+    check(run.returncode == 0, "kdist %s: %s" % (" ".join(args), run.stderr[:30000]))
+    return run.stdout if run.returncode == 0 else None
+
+
+def flat(model, y):
+    """Outputs by the names that kdist gives them."""
+    if isinstance(y, dict):
+        return dict(y)
+    names, found = getattr(model, "output_names", [model.layers[-1].name]), {}
+    for name, value in zip(names, y if isinstance(y, (list, tuple)) else [y]):
+        free, number = name, 0
+        while free in found:
+            number += 1
+            free = "%s_%d" % (name, number)
+        found[free] = value
+    return found
+
+
+def same_outputs(name, model, x, tolerance, zipped=True):
+    path = name + (".keras" if zipped else "")
+    model.save(path, zipped=zipped) if zipped else model.save(path, zipped=False)
+    y = flat(model, model.predict(x, verbose=0))
+    np.savez(name + ".npz", **x, **y)
+    text = kdist("evaluate", path, "data.format=npz", "data.test=%s.npz" % name, "train.loss=mse", "train.metrics=none",
+                 "train.optimizer=sgd", "train.loss_weights=none", "--json")
+    if text is None:
+        return
+    losses = json.loads(text)
+    for output, value in y.items():
+        loss = losses.get(output + "_loss" if len(y) > 1 else "loss")
+        scale = float((np.asarray(value, "float64") ** 2).mean()) + 1e-12
+        check(loss is not None and loss <= tolerance * scale, "%s: output %s differs: mean square %s of %g" %
+              (name, output, loss, scale))
+
+
+def looks(name):
+    """The commands that look at a model take the file itself."""
+    for command in (["summary"], ["summary", "--depth", "1"], ["plot", "-o", name + ".svg"], ["config"]):
+        kdist(command[0], name + ".keras", *command[1:])
+
+
+def compiled():
+    model, x = keras_models.sequential()
+    model.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.9)),
+                  loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                  metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2)])
+    keras_models.spread(model)
+    labels = np.arange(6) % 3
+    model.save("compiled.keras")
+    np.savez("compiled.npz", **x, **{"last layer-1": labels})
+    text = kdist("evaluate", "compiled.keras", "data.format=npz", "data.test=compiled.npz", "--json")
+    wanted = model.evaluate(x["image"], labels, verbose=0, return_dict=True)
+    for key, value in (json.loads(text) if text else {}).items():
+        check(abs(value - wanted.pop(key, np.inf)) < 1e-5, "compiled: %s = %s" % (key, value))
+    check(not text or not wanted, "compiled: missing: %s" % wanted)
+
+
+def trained():
+    """An epoch of kdist from the file is an epoch of Keras; the weights go back into the nested model."""
+    model, x = keras_models.nested()
+    keras_models.spread(model)
+    model.compile(optimizer=keras.optimizers.SGD(0.05, momentum=0.9), loss=["mse", "mae", "mse"],
+                  loss_weights=[1.0, 0.5, 2.0], metrics=[["mae"], [], ["mse"]])
+    y = [keras_models.floats(6, *np.shape(v)[1:]) for v in model.predict(x, verbose=0)]
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    model.save("trained.keras")
+    np.savez("trained.npz", **x, **flat(model, y))
+    kdist("fit", "trained.keras", "data.format=npz", "data.train=trained.npz", "train.batch_size=3", "train.epochs=2",
+          "train.shuffle=false", "run.dir=trained-run")
+    if not os.path.exists("trained-run/model.weights.h5"):
+        return
+    model.fit(x, y, batch_size=3, epochs=2, shuffle=False, verbose=0)
+    back = keras.models.load_model("trained.keras")
+    back.load_weights("trained-run/model.weights.h5")
+    for a, b in zip(model.weights, back.weights):
+        check(np.abs(np.asarray(a.value) - np.asarray(b.value)).max() < 2e-5, "trained: weight %s differs" % a.path)
+
+
+def main():
+    for make in keras_models.MODELS:
+        keras.utils.clear_session()
+        model, x = make()
+        half = make is keras_models.half
+        same_outputs(make.__name__, keras_models.spread(model), x, 1e-4 if half else 1e-10)
+        looks(make.__name__)
+    model, x = keras_models.nested()
+    same_outputs("folder", keras_models.spread(model), x, 1e-10, zipped=False)
+    for name, model, x in keras_models.layer_groups():
+        same_outputs(name, keras_models.spread(model), x, 1e-9)
+    compiled()
+    trained()
+    print("%d failures" % failures)
+    return failures > 0
+
+
+if __name__ == "__main__":
+    KDIST = os.path.abspath(sys.argv[1])
+    with tempfile.TemporaryDirectory() as work:
+        os.chdir(work)
+        sys.exit(main())
