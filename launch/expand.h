@@ -106,8 +106,8 @@ void kd_expand_failed(kd_expander *e, const kd_frame *frame, const char *name, k
                       kd_ref *previous);
 kd_ref kd_ref_make(kd_expander *e, const kd_frame *frame, const kd_value *word, const char *subject);
 
-/* expand.c: the keys of a [layer PATH] section over a layer of the spec. `what` it is, for the message that its
- * input cannot be changed. */
+/* expand.c: the keys of a [layer PATH] section over a layer of the spec. `what` it is, for the message that
+ * its input cannot be changed. */
 void kd_expand_change(kd_expander *e, kd_ini_section *section, kd_layer_spec *layer, const char *what);
 
 /* expand_resolve.c: paths to numbers, order, unused parts. */
