@@ -1,79 +1,7 @@
 #include "io/onnx/export.h"
 
+#include "io/onnx/builds.h"
 #include "io/onnx/file.h"
-
-/* Sizes of the two builds. They are prime and far from each other and from what models have, so that a
- * product tells its factors. Every variable axis has its own, so far as they go. */
-static const int64_t batch_sizes[2] = {211, 307};
-static const int64_t lengths[][2] = {{509, 1021}, {521, 1031}, {541, 1049},
-                                     {557, 1061}, {569, 1087}, {587, 1097}};
-enum { N_LENGTHS = sizeof lengths / sizeof lengths[0] };
-
-/* --- the two builds -------------------------------------------------------------------------------- */
-
-typedef struct builds {
-  kd_graph *graph[2];
-  kd_built built[2];
-} builds;
-
-static void destroy_builds(builds *b) {
-  for (int i = 0; i < 2; i++) kd_graph_destroy(b->graph[i]);
-}
-
-static kd_shape *feed_shapes(const kd_model *model, kd_pool *pool, int which, bool apart) {
-  kd_shape *shapes = kd_pool_alloc(pool, (size_t)model->n_inputs, sizeof *shapes);
-  int64_t fixed = kd_model_batch_size(model);
-  int next = 0;
-  for (int i = 0; i < model->n_inputs; i++) {
-    shapes[i] = model->inputs[i].shape;
-    shapes[i].dim[0] = fixed ? fixed : batch_sizes[which];
-    for (int axis = 1; axis < shapes[i].rank; axis++)
-      if (shapes[i].dim[axis] == -1) shapes[i].dim[axis] = lengths[apart ? next++ % N_LENGTHS : 0][which];
-  }
-  return shapes;
-}
-
-/* As a pass of prediction. */
-static kd_status build_one(kd_model *model, builds *b, int which, bool apart) {
-  kd_graph *graph = b->graph[which] = kd_graph_create();
-  kd_build_spec spec = {.feed_shape = feed_shapes(model, graph->pool, which, apart)};
-  spec.batch = spec.feed_shape[0].dim[0];
-  return kd_model_build(model, graph, &spec, &b->built[which]);
-}
-
-static kd_status build_both(kd_model *model, builds *b, bool apart) {
-  *b = (builds){0};
-  kd_status status = build_one(model, b, 0, apart);
-  if (status == KD_OK) status = build_one(model, b, 1, apart);
-  if (status != KD_OK) destroy_builds(b);
-  return status;
-}
-
-/* Variable axes that a model only takes with equal lengths have equal ones. */
-static kd_status make_builds(kd_model *model, builds *b) {
-  return build_both(model, b, true) == KD_OK ? KD_OK : build_both(model, b, false);
-}
-
-static bool same_node(const kd_node *a, const kd_node *b) {
-  bool same = a->op == b->op && a->n_inputs == b->n_inputs && a->n_outputs == b->n_outputs;
-  for (int i = 0; same && i < a->n_inputs; i++) same = a->input[i] == b->input[i];
-  for (int i = 0; same && i < a->n_outputs; i++) same = a->output[i] == b->output[i];
-  return same;
-}
-
-static kd_status check_builds(const builds *b) {
-  const kd_graph *g = b->graph[0], *other = b->graph[1];
-  for (int i = 0; i < g->n_nodes && i < other->n_nodes; i++)
-    KD_CHECK(
-        same_node(&g->nodes[i], &other->nodes[i]), KD_ERR_USAGE,
-        "layer %s has no form in ONNX: what it computes depends on a variable size; give the inputs fixed "
-        "sizes",
-        g->nodes[i].scope);
-  KD_CHECK(
-      g->n_nodes == other->n_nodes && g->n_syms == other->n_syms, KD_ERR_USAGE,
-      "the model has no form in ONNX: its layers depend on a variable size; give the inputs fixed sizes");
-  return KD_OK;
-}
 
 /* --- inputs and weights ---------------------------------------------------------------------------- */
 
@@ -190,24 +118,21 @@ static kd_status write_builds(const char *path, kd_onnx *x, const kd_built *buil
 
 kd_status kd_onnx_write(const char *path, kd_model *model, const float *const *weight,
                         const kd_onnx_options *options) {
-  builds b;
+  kd_onnx_builds b;
   KD_CHECK(options->opset >= KD_ONNX_OPSET && options->opset <= KD_ONNX_LAST_OPSET, KD_ERR_USAGE,
            "opset %d is not known; use %d to %d", options->opset, KD_ONNX_OPSET, KD_ONNX_LAST_OPSET);
-  KD_TRY(make_builds(model, &b));
-  kd_status status = check_builds(&b);
-  if (status == KD_OK) {
-    kd_onnx_block block = {0};
-    kd_onnx x = {.pool = kd_pool_create(),
-                 .opset = options->opset,
-                 .model = model,
-                 .graph = b.graph[0],
-                 .other = b.graph[1],
-                 .weight = weight,
-                 .block = &block};
-    x.entry = kd_pool_alloc(x.pool, (size_t)x.graph->n_syms, sizeof *x.entry);
-    status = write_builds(path, &x, &b.built[0], options->one_file);
-    kd_pool_destroy(x.pool);
-  }
-  destroy_builds(&b);
+  KD_TRY(kd_onnx_builds_make(model, &b));
+  kd_onnx_block block = {0};
+  kd_onnx x = {.pool = kd_pool_create(),
+               .opset = options->opset,
+               .model = model,
+               .graph = b.graph[0],
+               .other = b.graph[1],
+               .weight = weight,
+               .block = &block};
+  x.entry = kd_pool_alloc(x.pool, (size_t)x.graph->n_syms, sizeof *x.entry);
+  kd_status status = write_builds(path, &x, &b.built[0], options->one_file);
+  kd_pool_destroy(x.pool);
+  kd_onnx_builds_destroy(&b);
   return status;
 }

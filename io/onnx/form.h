@@ -169,6 +169,19 @@ kd_status kd_onnx_reshape(kd_onnx *x, kd_onnx_value *v, int from_rank, const kd_
 /* 0, 1, .. size - 1 as floats along `axis` of a tensor with `rank` axes. */
 kd_status kd_onnx_range(kd_onnx *x, kd_onnx_size size, int rank, int axis, kd_onnx_value *value);
 
+/* --- windows over images (window.c) --- */
+
+typedef struct kd_onnx_window {
+  int spatial;
+  const kd_onnx_size *size; /* of the image's axes; NULL: padding never follows them */
+  int64_t reach[KD_MAX_SPATIAL];
+  const int64_t *stride;
+  const int64_t *before[2], *after[2]; /* padding in the two builds */
+} kd_onnx_window;
+
+/* Strides and padding of the node that was appended last. */
+kd_status kd_onnx_set_window(kd_onnx *x, const kd_onnx_window *window);
+
 /* --- tensors of the graph (tensors.c) --- */
 
 kd_onnx_type kd_onnx_type_of(kd_dtype dtype); /* halves are floats */

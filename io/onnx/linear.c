@@ -1,5 +1,7 @@
 /* Products: matmul, convolutions and the transposed ones. Convolutions of ONNX have the channels behind the
  * batch, and kernels (filters, channels, window..). */
+#include <stddef.h>
+
 #include "io/onnx/form.h"
 
 /* Graphs are exported before fusion, which alone gives products a bias and an activation. */
@@ -32,27 +34,29 @@ static kd_onnx_value kernel_of(kd_onnx *x, kd_sym sym) {
   return kd_onnx_get_permuted(x, sym, perm);
 }
 
-static kd_status set_window(kd_onnx *x, const kd_conv_attr *s, const kd_conv_attr *t) {
-  int64_t pads[2 * KD_MAX_SPATIAL];
-  for (int i = 0; i < s->spatial; i++) {
-    if (s->pad_before[i] != t->pad_before[i] || s->pad_after[i] != t->pad_after[i])
-      return kd_onnx_refuse(x, "padding depends on a variable size; give the inputs fixed sizes");
-    pads[i] = s->pad_before[i];
-    pads[s->spatial + i] = s->pad_after[i];
-  }
-  kd_onnx_set_ints(x, "strides", s->spatial, s->stride);
+/* image: the sizes of the convolution's input; NULL for a transposed one, whose padding never follows them.
+ */
+static kd_status set_window(kd_onnx *x, const kd_conv_attr *s, const kd_conv_attr *t,
+                            const kd_onnx_size *image, const kd_shape *kernel) {
+  kd_onnx_window w = {.spatial = s->spatial,
+                      .size = image ? image + 1 : NULL,
+                      .stride = s->stride,
+                      .before = {s->pad_before, t->pad_before},
+                      .after = {s->pad_after, t->pad_after}};
+  for (int i = 0; i < s->spatial; i++) w.reach[i] = (kernel->dim[i] - 1) * s->dilation[i] + 1;
   kd_onnx_set_ints(x, "dilations", s->spatial, s->dilation);
-  kd_onnx_set_ints(x, "pads", 2 * s->spatial, pads);
   kd_onnx_set_int(x, "group", s->groups);
-  return KD_OK;
+  return kd_onnx_set_window(x, &w);
 }
 
 kd_status kd_form_conv(kd_onnx *x, const kd_node *node, const kd_node *other) {
   const kd_conv_attr *attr = node->attr;
+  kd_onnx_size size[KD_MAX_RANK];
   KD_TRY(check_plain(x, node, attr->epilogue));
+  kd_onnx_sizes(x, node->input[0], size);
   kd_onnx_value image = kd_onnx_get_first(x, node->input[0]), kernel = kernel_of(x, node->input[1]);
   kd_onnx_put_first(x, node->output[0], KD_ONNX(x, "Conv", image, kernel));
-  return set_window(x, attr, other->attr);
+  return set_window(x, attr, other->attr, size, kd_sym_shape(x->graph, node->input[1]));
 }
 
 /* Cells of the result behind those that the windows reach. */
@@ -76,5 +80,5 @@ kd_status kd_form_conv_grad_data(kd_onnx *x, const kd_node *node, const kd_node 
   kd_onnx_value image = kd_onnx_get_first(x, node->input[0]), kernel = kernel_of(x, node->input[1]);
   kd_onnx_put_first(x, node->output[0], KD_ONNX(x, "ConvTranspose", image, kernel));
   kd_onnx_set_ints(x, "output_padding", s->spatial, behind);
-  return set_window(x, s, t);
+  return set_window(x, s, t, NULL, window);
 }

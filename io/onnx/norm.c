@@ -3,21 +3,23 @@
 
 kd_status kd_form_pool(kd_onnx *x, const kd_node *node, const kd_node *other) {
   const kd_pool_attr *s = node->attr, *t = other->attr;
-  int64_t pads[2 * KD_MAX_SPATIAL];
+  kd_onnx_size size[KD_MAX_RANK];
+  kd_onnx_window w = {.spatial = s->spatial,
+                      .size = size + 1,
+                      .stride = s->stride,
+                      .before = {s->pad_before, t->pad_before},
+                      .after = {s->pad_after, t->pad_after}};
+  kd_onnx_sizes(x, node->input[0], size);
   for (int i = 0; i < s->spatial; i++) {
-    if (s->pad_before[i] != t->pad_before[i] || s->pad_after[i] != t->pad_after[i] ||
-        s->window[i] != t->window[i])
+    if (s->window[i] != t->window[i])
       return kd_onnx_refuse(x, "windows depend on a variable size; give the inputs fixed sizes");
-    pads[i] = s->pad_before[i];
-    pads[s->spatial + i] = s->pad_after[i];
+    w.reach[i] = s->window[i];
   }
   kd_onnx_value image = kd_onnx_get_first(x, node->input[0]);
   kd_onnx_put_first(x, node->output[0], KD_ONNX(x, s->average ? "AveragePool" : "MaxPool", image));
   kd_onnx_set_ints(x, "kernel_shape", s->spatial, s->window);
-  kd_onnx_set_ints(x, "strides", s->spatial, s->stride);
-  kd_onnx_set_ints(x, "pads", 2 * s->spatial, pads);
   if (s->average) kd_onnx_set_int(x, "count_include_pad", 0);
-  return KD_OK;
+  return kd_onnx_set_window(x, &w);
 }
 
 static kd_onnx_value mean_of(kd_onnx *x, kd_onnx_value v, int rank) {

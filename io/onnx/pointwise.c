@@ -233,7 +233,11 @@ kd_status kd_form_pointwise(kd_onnx *x, const kd_node *node, const kd_node *othe
     return KD_OK;
   }
   for (int i = 0; i < node->n_inputs; i++) operand[i] = kd_onnx_get_operand(x, node->input[i], first, rank);
-  for (int s = 0; s < attr->n_steps; s++) operand[node->n_inputs + s] = take_step(x, &attr->step[s], operand);
+  for (int s = 0; s < attr->n_steps; s++) {
+    kd_onnx_value v = take_step(x, &attr->step[s], operand);
+    if (!v) return kd_onnx_refuse(x, "step %s", kd_pw_name((kd_pw)attr->step[s].op));
+    operand[node->n_inputs + s] = v;
+  }
   for (int i = 0; i < node->n_outputs; i++)
     KD_TRY(give_result(x, node, i, first, operand[attr->output[i]], whole));
   return KD_OK;

@@ -5,28 +5,65 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "device/base/file.h"
 #include "io/onnx/export.h"
 #include "support/check.h"
 #include "support/one_layer.h"
 
 static const char *const file_names[] = {"layers", "attention", "recurrent", "spectral", "called"};
 
-static void write_case(const golden_case *c, const char *path, int opset) {
-  kd_model *model = layer_model_golden(c, (kd_policy){0});
+static kd_status write_model(const golden_case *c, kd_model *model, const char *path, int opset) {
   const float *weights[GOLDEN_ARRAYS];
   for (int i = 0; i < model->n_weights; i++) weights[i] = golden_at(c, "weight", i)->values;
   kd_onnx_options options = {.opset = opset, .one_file = KD_ONNX_ONE_FILE};
-  if (kd_onnx_write(path, model, weights, &options) != KD_OK) fail_msg("%s: %s", c->text, kd_status_text());
+  kd_status status = kd_onnx_write(path, model, weights, &options);
   kd_model_destroy(model);
+  return status;
 }
 
+static void write_fixed(const golden_case *c, const char *path, int opset, kd_policy policy) {
+  if (write_model(c, layer_model_golden(c, policy), path, opset) != KD_OK)
+    fail_msg("%s: %s", c->text, kd_status_text());
+}
+
+/* The case with its steps, or the sizes of its images, left open, where the layer takes that: PATH, or why
+ * there is no form in PATH.refused. */
+static void write_open(const golden_case *c, const char *path, int opset) {
+  kd_shape shapes[8];
+  kd_dtype dtypes[8];
+  int n = 0, open = 0;
+  for (const golden_array *a; (a = golden_at(c, "input", n)); n++) {
+    shapes[n] = a->shape;
+    dtypes[n] = a->dtype;
+    int end = a->shape.rank - (a->dtype == KD_F32);
+    for (int axis = 1; axis < end; axis++) {
+      if (shapes[n].dim[axis] == 1) continue; /* it may broadcast, which open sizes do not */
+      shapes[n].dim[axis] = -1;
+      open++;
+    }
+  }
+  if (!open || *layer_errors_called(c->text, n, shapes, c->masked, 0)) return;
+  kd_model *model = layer_model_called(c->text, c->line, !c->frozen, n, shapes, dtypes, c->masked);
+  char refused[300];
+  snprintf(refused, sizeof refused, "%s.refused", path);
+  if (write_model(c, model, path, opset) != KD_OK)
+    assert_ok(kd_file_write(refused, kd_status_text(), strlen(kd_status_text())));
+}
+
+/* At the default opset also under a half policy, and with open sizes. */
 static void write_cases(const char *folder, int opset) {
   for (size_t f = 0; f < sizeof file_names / sizeof file_names[0]; f++) {
     golden_file *file = golden_open(file_names[f]);
     for (int i = 0; i < file->count; i++) {
+      const golden_case *c = &file->cases[i];
       char path[256];
       snprintf(path, sizeof path, "%s/%s-%d.onnx", folder, file_names[f], i);
-      write_case(&file->cases[i], path, opset);
+      write_fixed(c, path, opset, (kd_policy){0});
+      if (opset != KD_ONNX_OPSET) continue;
+      snprintf(path, sizeof path, "%s/%s-%d-half.onnx", folder, file_names[f], i);
+      write_fixed(c, path, opset, (kd_policy){KD_BF16, KD_BF16});
+      snprintf(path, sizeof path, "%s/%s-%d-open.onnx", folder, file_names[f], i);
+      write_open(c, path, opset);
     }
     golden_close(file);
   }
@@ -56,6 +93,6 @@ int main(void) {
     puts("skipped: onnxruntime (KDIST_PYTHON is not set)");
     return 77;
   }
-  int code = run(python, KD_ONNX_OPSET);
-  return code ? code : run(python, KD_ONNX_LAST_OPSET);
+  int code = run(python, KD_ONNX_LAST_OPSET);
+  return code ? code : run(python, KD_ONNX_OPSET);
 }
