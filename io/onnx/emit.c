@@ -94,8 +94,17 @@ void kd_onnx_set_float(kd_onnx *x, const char *name, float value) {
   add_attribute(x, name, KD_ONNX_ATTR_FLOAT)->f = value;
 }
 
+void kd_onnx_set_texts(kd_onnx *x, const char *name, int count, const char *const *values) {
+  kd_onnx_attribute *attribute = add_attribute(x, name, KD_ONNX_ATTR_TEXTS);
+  attribute->count = count;
+  attribute->texts = kd_pool_alloc(x->pool, (size_t)count, sizeof *attribute->texts);
+  memcpy(attribute->texts, values, (size_t)count * sizeof *values);
+}
+
 void kd_onnx_set_text(kd_onnx *x, const char *name, const char *value) {
-  add_attribute(x, name, KD_ONNX_ATTR_TEXT)->text = value;
+  kd_onnx_set_texts(x, name, 1, &value);
+  kd_onnx_op *op = &x->block->ops[x->block->n_ops - 1];
+  op->attribute[op->n_attributes - 1].kind = KD_ONNX_ATTR_TEXT;
 }
 
 void kd_onnx_set_body(kd_onnx *x, const char *name, kd_onnx_block *body) {

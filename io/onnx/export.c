@@ -1,5 +1,7 @@
 #include "io/onnx/export.h"
 
+#include <string.h>
+
 #include "io/onnx/builds.h"
 #include "io/onnx/file.h"
 
@@ -99,6 +101,20 @@ static void mark_needed(kd_onnx *x, const kd_onnx_port *outputs) {
   for (int i = 0; i < x->n_tensors; i++) x->tensors[i].needed = used[x->tensors[i].value];
 }
 
+/* A weight that is needed in two forms, or of which there are parts, has another name the second time. */
+static void name_tensors(kd_onnx *x) {
+  for (int i = 0; i < x->n_tensors; i++) {
+    const char *path = x->names[x->tensors[i].value], *name = path;
+    if (!x->tensors[i].needed) continue;
+    for (int k = 0, n = 1; k < i; k++) {
+      if (!x->tensors[k].needed || strcmp(x->names[x->tensors[k].value], name) != 0) continue;
+      name = kd_pool_printf(x->pool, "%s_%d", path, n++);
+      k = -1;
+    }
+    x->names[x->tensors[i].value] = name;
+  }
+}
+
 static kd_status write_builds(const char *path, kd_onnx *x, const kd_built *built, int64_t one_file) {
   kd_onnx_new(x, ""); /* value 0 */
   const kd_onnx_port *inputs = make_inputs(x, built);
@@ -106,6 +122,7 @@ static kd_status write_builds(const char *path, kd_onnx *x, const kd_built *buil
   KD_TRY(translate(x, built));
   const kd_onnx_port *outputs = make_outputs(x, built);
   mark_needed(x, outputs);
+  name_tensors(x);
   kd_onnx_file file = {.x = x,
                        .main = x->block,
                        .n_inputs = x->model->n_inputs,

@@ -26,6 +26,10 @@ static char *text(const char *constant) {
   return (char *)(uintptr_t)constant; /* protobuf-c writes its texts, it does not change them */
 }
 
+static ProtobufCBinaryData bytes_of(const char *constant) {
+  return (ProtobufCBinaryData){strlen(constant), (uint8_t *)text(constant)};
+}
+
 static char **names_of(const writer *w, int count, const kd_onnx_value *values) {
   char **names = kd_pool_alloc(w->pool, (size_t)count + 1, sizeof *names);
   for (int i = 0; i < count; i++) names[i] = text(w->x->names[values[i]]);
@@ -53,7 +57,12 @@ static Onnx__AttributeProto *make_attribute(writer *w, const kd_onnx_attribute *
   case KD_ONNX_ATTR_TEXT:
     p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING;
     p->has_s = 1;
-    p->s = (ProtobufCBinaryData){strlen(a->text), (uint8_t *)text(a->text)};
+    p->s = bytes_of(a->texts[0]);
+    break;
+  case KD_ONNX_ATTR_TEXTS:
+    p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS;
+    p->strings = kd_pool_alloc(w->pool, (size_t)a->count, sizeof *p->strings);
+    for (int i = 0; i < a->count; i++) p->strings[p->n_strings++] = bytes_of(a->texts[i]);
     break;
   case KD_ONNX_ATTR_INTS:
     p->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;

@@ -28,11 +28,18 @@ typedef struct kd_onnx_block kd_onnx_block;
 
 typedef struct kd_onnx_attribute {
   const char *name;
-  enum { KD_ONNX_ATTR_INT, KD_ONNX_ATTR_FLOAT, KD_ONNX_ATTR_TEXT, KD_ONNX_ATTR_INTS, KD_ONNX_ATTR_BODY } kind;
+  enum {
+    KD_ONNX_ATTR_INT,
+    KD_ONNX_ATTR_FLOAT,
+    KD_ONNX_ATTR_TEXT,
+    KD_ONNX_ATTR_TEXTS,
+    KD_ONNX_ATTR_INTS,
+    KD_ONNX_ATTR_BODY
+  } kind;
   float f;
-  const char *text;
   int count;
-  int64_t *ints; /* one of KD_ONNX_ATTR_INT */
+  const char **texts; /* one of KD_ONNX_ATTR_TEXT */
+  int64_t *ints;      /* one of KD_ONNX_ATTR_INT */
   kd_onnx_block *body;
 } kd_onnx_attribute;
 
@@ -129,6 +136,7 @@ kd_onnx_value kd_onnx_call(kd_onnx *x, const char *type, int n_inputs, const kd_
 void kd_onnx_set_int(kd_onnx *x, const char *name, int64_t value);
 void kd_onnx_set_float(kd_onnx *x, const char *name, float value);
 void kd_onnx_set_text(kd_onnx *x, const char *name, const char *value);
+void kd_onnx_set_texts(kd_onnx *x, const char *name, int count, const char *const *values);
 void kd_onnx_set_ints(kd_onnx *x, const char *name, int count, const int64_t *values);
 void kd_onnx_set_body(kd_onnx *x, const char *name, kd_onnx_block *body);
 
@@ -185,6 +193,8 @@ kd_status kd_onnx_set_window(kd_onnx *x, const kd_onnx_window *window);
 /* --- tensors of the graph (tensors.c) --- */
 
 kd_onnx_type kd_onnx_type_of(kd_dtype dtype); /* halves are floats */
+/* A weight as an initializer; it gets the path as its name, or one like it where others have that. */
+kd_onnx_value kd_onnx_store(kd_onnx *x, const char *path, kd_shape shape, const float *data);
 kd_onnx_value kd_onnx_get(kd_onnx *x, kd_sym sym);
 void kd_onnx_put(kd_onnx *x, kd_sym sym, kd_onnx_value value);
 /* With the channels behind the batch; the tensor has 3 axes or more. */

@@ -1,4 +1,6 @@
 /* Views and moves: reshape, transpose, broadcast, slice, pad, concat, iota. */
+#include <string.h>
+
 #include "io/onnx/form.h"
 
 kd_status kd_form_reshape(kd_onnx *x, const kd_node *node, const kd_node *other) {
@@ -62,12 +64,25 @@ static kd_status slice_axis(const kd_onnx *x, const kd_slice_attr *s, const kd_s
   return place(x, to, size, end);
 }
 
+/* Neighbouring rows of a weight are a weight. */
+static bool slice_rows(kd_onnx *x, const kd_node *node, const kd_slice_attr *s) {
+  const kd_onnx_entry *from = &x->entry[node->input[0]];
+  const kd_shape *shape = kd_sym_shape(x->graph, node->input[0]);
+  if (!from->data || s->step[0] != 1) return false;
+  for (int axis = 1; axis < shape->rank; axis++)
+    if (s->size[axis] != shape->dim[axis]) return false;
+  const float *data = from->data + s->start[0] * kd_shape_span(shape, 1, shape->rank);
+  x->entry[node->output[0]] = (kd_onnx_entry){.data = data, .path = from->path};
+  return true;
+}
+
 kd_status kd_form_slice(kd_onnx *x, const kd_node *node, const kd_node *other) {
   const kd_slice_attr *s = node->attr, *t = other->attr;
   kd_onnx_size size[KD_MAX_RANK];
   int64_t start[KD_MAX_RANK], end[KD_MAX_RANK], axes[KD_MAX_RANK], steps[KD_MAX_RANK];
   bool first = kd_onnx_is_first(x, node->input[0]);
   int rank = kd_onnx_sizes(x, node->input[0], size), n = 0;
+  if (!memcmp(s, t, sizeof *s) && slice_rows(x, node, s)) return KD_OK;
   for (int axis = 0; axis < rank; axis++) {
     bool cuts;
     KD_TRY(slice_axis(x, s, t, axis, size[axis], &start[n], &end[n], &cuts));

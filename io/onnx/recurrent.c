@@ -1,7 +1,6 @@
-/* Recurrent sequences (device/recurrent.h): a Scan over the steps, whose body is one step of the cell. It has
- * every cell, function and mask; LSTM and GRU of ONNX have few of them, and take x where the graph has x W.
- */
-#include "io/onnx/form.h"
+/* Recurrent sequences (device/recurrent.h): where ONNX has no operator for one, a Scan over the steps, whose
+ * body is one step of the cell. It has every cell, function and mask. */
+#include "io/onnx/recurrent.h"
 
 typedef struct walk {
   kd_onnx *x;
@@ -41,17 +40,31 @@ static kd_onnx_value apply(kd_onnx *x, kd_cell_fn fn, kd_onnx_value v) {
 /* --- one step -------------------------------------------------------------------------------------- */
 
 /* Blocks of `units` columns. */
-static void split(const walk *w, kd_onnx_value v, int count, kd_onnx_value *parts) {
+static void split(kd_onnx *x, kd_onnx_value v, int count, int64_t units, kd_onnx_value *parts) {
   int64_t sizes[KD_CELL_MAX_GATES];
-  for (int i = 0; i < count; i++) sizes[i] = w->units;
-  kd_onnx_append(w->x, "Split", 2, (kd_onnx_value[]){v, kd_onnx_ints(w->x, count, sizes)}, count, parts);
-  kd_onnx_set_int(w->x, "axis", 1);
+  for (int i = 0; i < count; i++) sizes[i] = units;
+  kd_onnx_append(x, "Split", 2, (kd_onnx_value[]){v, kd_onnx_ints(x, count, sizes)}, count, parts);
+  kd_onnx_set_int(x, "axis", 1);
+}
+
+void kd_onnx_split_states(kd_onnx *x, kd_onnx_value joined, int count, int64_t units, kd_onnx_value *states) {
+  if (count == 1)
+    states[0] = joined;
+  else
+    split(x, joined, count, units, states);
+}
+
+kd_onnx_value kd_onnx_join_states(kd_onnx *x, int count, const kd_onnx_value *states) {
+  if (count == 1) return states[0];
+  kd_onnx_value joined = kd_onnx_call(x, "Concat", count, states);
+  kd_onnx_set_int(x, "axis", 1);
+  return joined;
 }
 
 static void step_lstm(const walk *w, kd_onnx_value z, const kd_onnx_value *before, kd_onnx_value *after) {
   kd_onnx *x = w->x;
   kd_onnx_value gate[4]; /* i, f, c, o */
-  split(w, KD_ONNX(x, "Add", z, KD_ONNX(x, "MatMul", before[0], w->kernel)), 4, gate);
+  split(x, KD_ONNX(x, "Add", z, KD_ONNX(x, "MatMul", before[0], w->kernel)), 4, w->units, gate);
   for (int i = 0; i < 4; i++)
     gate[i] = apply(x, i == 2 ? w->attr->activation : w->attr->recurrent_activation, gate[i]);
   after[1] = KD_ONNX(x, "Add", KD_ONNX(x, "Mul", gate[1], before[1]), KD_ONNX(x, "Mul", gate[0], gate[2]));
@@ -69,8 +82,8 @@ static void step_gru(const walk *w, kd_onnx_value z, const kd_onnx_value *before
   kd_cell_fn rec = w->attr->recurrent_activation;
   kd_onnx_value given[3], inner[3], product = KD_ONNX(x, "MatMul", before[0], w->kernel);
   if (w->bias) product = KD_ONNX(x, "Add", product, w->bias);
-  split(w, z, 3, given);
-  split(w, product, 3, inner);
+  split(x, z, 3, w->units, given);
+  split(x, product, 3, w->units, inner);
   kd_onnx_value update = apply(x, rec, KD_ONNX(x, "Add", given[0], inner[0]));
   kd_onnx_value reset = apply(x, rec, KD_ONNX(x, "Add", given[1], inner[1]));
   kd_onnx_value q = KD_ONNX(x, "Add", given[2], KD_ONNX(x, "Mul", reset, inner[2]));
@@ -83,7 +96,7 @@ static void step_gru_before(const walk *w, kd_onnx_value z, const kd_onnx_value 
   kd_onnx *x = w->x;
   kd_cell_fn rec = w->attr->recurrent_activation;
   kd_onnx_value given[3];
-  split(w, z, 3, given);
+  split(x, z, 3, w->units, given);
   for (int i = 0; i < 2; i++)
     given[i] = apply(x, rec, KD_ONNX(x, "Add", given[i], KD_ONNX(x, "MatMul", before[0], w->block[i])));
   kd_onnx_value h = KD_ONNX(x, "Mul", given[1], before[0]);
@@ -150,13 +163,11 @@ static kd_status zeros(kd_onnx *x, kd_onnx_size rows, int64_t units, kd_onnx_val
 
 static kd_status first_states(const walk *w, kd_onnx_size rows, int count, kd_onnx_value *states) {
   int place = kd_recurrent_input(w->attr->flags, KD_RNN_STATE);
-  if (place < 0) {
-    for (int i = 0; i < count; i++) KD_TRY(zeros(w->x, rows, w->units, &states[i]));
-  } else if (count == 1) {
-    states[0] = kd_onnx_get(w->x, w->node->input[place]);
-  } else {
-    split(w, kd_onnx_get(w->x, w->node->input[place]), count, states);
+  if (place >= 0) {
+    kd_onnx_split_states(w->x, kd_onnx_get(w->x, w->node->input[place]), count, w->units, states);
+    return KD_OK;
   }
+  for (int i = 0; i < count; i++) KD_TRY(zeros(w->x, rows, w->units, &states[i]));
   return KD_OK;
 }
 
@@ -182,11 +193,12 @@ kd_status kd_form_recurrent(kd_onnx *x, const kd_node *node, const kd_node *othe
   int n_states = kd_cell_states(attr->cell), n = n_states;
   kd_onnx_size size[KD_MAX_RANK];
   kd_onnx_value inputs[KD_ONNX_BODY_VALUES], outputs[KD_ONNX_BODY_VALUES];
+  if (kd_onnx_recurrent_op(x, node)) return KD_OK;
   if (attr->flags & KD_RNN_DROP)
     return kd_onnx_refuse(x, "it draws random numbers; leave out training = true");
   kd_onnx_sizes(x, node->input[0], size);
   w.kernel = kd_onnx_get(x, node->input[1]);
-  if (attr->cell == KD_CELL_GRU_BEFORE) split(&w, w.kernel, 3, w.block);
+  if (attr->cell == KD_CELL_GRU_BEFORE) split(x, w.kernel, 3, w.units, w.block);
   w.bias = bias < 0 ? 0 : kd_onnx_get(x, node->input[bias]);
   KD_TRY(first_states(&w, size[0], n_states, inputs));
   if (repeats) KD_TRY(zeros(x, size[0], w.units, &inputs[n++]));
@@ -196,8 +208,6 @@ kd_status kd_form_recurrent(kd_onnx *x, const kd_node *node, const kd_node *othe
   kd_onnx_append(x, "Scan", n, inputs, body->n_outputs, outputs);
   set_scan(&w, body, mask >= 0 ? 2 : 1);
   kd_onnx_put(x, node->output[0], outputs[body->n_outputs - 1]);
-  kd_onnx_value state = n_states == 1 ? outputs[0] : KD_ONNX(x, "Concat", outputs[0], outputs[1]);
-  if (n_states > 1) kd_onnx_set_int(x, "axis", 1);
-  kd_onnx_put(x, node->output[1], state);
+  kd_onnx_put(x, node->output[1], kd_onnx_join_states(x, n_states, outputs));
   return KD_OK;
 }

@@ -20,10 +20,10 @@ static kd_onnx_value stored(const kd_onnx *x, const kd_shape *shape, const float
   return 0;
 }
 
-static kd_onnx_value store(kd_onnx *x, const char *path, kd_shape shape, const float *data) {
+kd_onnx_value kd_onnx_store(kd_onnx *x, const char *path, kd_shape shape, const float *data) {
   kd_onnx_value before = stored(x, &shape, data);
   if (before) return before;
-  kd_onnx_tensor tensor = {.value = kd_onnx_new(x, kd_onnx_unique(x, path)),
+  kd_onnx_tensor tensor = {.value = kd_onnx_new(x, path),
                            .type = KD_ONNX_FLOAT,
                            .shape = shape,
                            .data = data,
@@ -63,7 +63,7 @@ kd_onnx_value kd_onnx_get_permuted(kd_onnx *x, kd_sym sym, const int *perm) {
   if (!entry->data) return entry->permuted = kd_onnx_transpose(x, kd_onnx_get(x, sym), shape->rank, perm);
   kd_shape to;
   const float *data = permuted(x, shape, perm, entry->data, &to);
-  return entry->permuted = store(x, entry->path, to, data);
+  return entry->permuted = kd_onnx_store(x, entry->path, to, data);
 }
 
 /* --- layouts --------------------------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ kd_onnx_value kd_onnx_get(kd_onnx *x, kd_sym sym) {
   const kd_shape *shape = kd_sym_shape(x->graph, sym);
   int perm[KD_MAX_RANK];
   if (entry->plain) return entry->plain;
-  if (entry->data) return entry->plain = store(x, entry->path, *shape, entry->data);
+  if (entry->data) return entry->plain = kd_onnx_store(x, entry->path, *shape, entry->data);
   to_last(shape->rank, perm);
   return entry->plain = kd_onnx_transpose(x, entry->first, shape->rank, perm);
 }
@@ -139,7 +139,7 @@ static kd_onnx_value by_channel(kd_onnx *x, kd_sym sym, int rank) {
   for (int i = 0; i < rank - 2; i++) axes[i] = i + 1;
   if (!entry->data) return kd_onnx_unsqueeze(x, kd_onnx_get(x, sym), rank - 2, axes);
   while (shape.rank < rank - 1) shape.dim[shape.rank++] = 1;
-  return store(x, entry->path, shape, entry->data);
+  return kd_onnx_store(x, entry->path, shape, entry->data);
 }
 
 /* A tensor of fewer axes than the program: along its last ones, which in the other layout stand elsewhere. */

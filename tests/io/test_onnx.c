@@ -143,6 +143,38 @@ static void test_weights(void **state) {
   kd_pool_destroy(pool);
 }
 
+/* Recurrent layers are operators where those have the cell, and a Scan where a mask or a function needs one.
+ */
+static void test_recurrent(void **state) {
+  static const struct {
+    const char *layer, *node;
+    unsigned masked;
+  } cases[] = {
+      {"LSTM(4)", "LSTM", 0},
+      {"LSTM(4)", "Scan", 1},
+      {"LSTM(4, use_bias=false, activation=relu, go_backwards=true, return_sequences=true)", "LSTM", 0},
+      {"LSTM(4, activation=softplus)", "Scan", 0},
+      {"GRU(4, return_state=true)", "GRU", 0},
+      {"GRU(4, reset_after=false)", "GRU", 0},
+      {"SimpleRNN(4)", "RNN", 0}};
+  fixture *f = *state;
+  kd_pool *pool = kd_pool_create();
+  kd_shape shape = KD_SHAPE(2, 5, 3);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    kd_model *net = layer_model_called(cases[i].layer, 1, true, 1, &shape, NULL, cases[i].masked);
+    assert_ok(export_to(f, net, f->path, KD_ONNX_OPSET, KD_ONNX_ONE_FILE));
+    Onnx__ModelProto *model = read_model(pool, f->path);
+    if (count_nodes(model->graph, cases[i].node) != 1)
+      fail_msg("%s: no node %s", cases[i].layer, cases[i].node);
+    assert_int_equal(count_nodes(model->graph, "Scan"), !strcmp(cases[i].node, "Scan"));
+    find_weight(model->graph, "under_test/cell/kernel");
+    find_weight(model->graph, "under_test/cell/recurrent_kernel");
+    onnx__model_proto__free_unpacked(model, NULL);
+    kd_model_destroy(net);
+  }
+  kd_pool_destroy(pool);
+}
+
 static const char *entry(const Onnx__TensorProto *tensor, const char *key) {
   for (size_t i = 0; i < tensor->n_external_data; i++)
     if (!strcmp(tensor->external_data[i]->key, key)) return tensor->external_data[i]->value;
@@ -214,6 +246,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_structure, setup, teardown),
       cmocka_unit_test_setup_teardown(test_weights, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_recurrent, setup, teardown),
       cmocka_unit_test_setup_teardown(test_two_files, setup, teardown),
       cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
       cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
