@@ -53,11 +53,13 @@ const kd_shape *kd_passes_feed_shapes(const kd_replica *r, kd_pool *pool, kd_mod
   return shapes;
 }
 
-/* Predictions in half types leave as float32: files and programs know no bfloat16. */
+/* Predictions leave as float32: files and programs know no bfloat16. An input that passes through unchanged
+ * is copied, since its own address is that of the data. */
 static void give_floats(const kd_model *model, pass_graph *p) {
-  for (int o = 0; o < model->n_outputs; o++)
-    if (kd_dtype_is_half(kd_sym_get(p->graph, p->built.output[o])->dtype))
-      p->built.output[o] = kd_cast(p->graph, p->built.output[o], KD_F32);
+  for (int o = 0; o < model->n_outputs; o++) {
+    kd_sym y = kd_cast(p->graph, p->built.output[o], KD_F32);
+    p->built.output[o] = kd_producer(p->graph, y, false) ? y : kd_max(p->graph, y, y);
+  }
 }
 
 static kd_status build(const kd_replica *r, kd_mode mode, int64_t rows, pass_graph *p) {

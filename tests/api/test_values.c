@@ -198,7 +198,22 @@ static void functional(void **state) {
   kd_net_destroy(net);
 }
 
+/* An input that is an output as it is. */
+static void untouched(void **state) {
+  (void)state;
+  kd_net *net;
+  float same[ROWS][IN], result[ROWS][OUT];
+  kd_data data = {.count = ROWS, .x = {{.data = points}}};
+  assert_ok(kd_net_from_ini("[input point]\nshape = 3\n[layers]\nsame = Identity()\nout = Dense(2)(point)\n"
+                            "[output same]\n[output out]\n",
+                            &net));
+  assert_ok(kd_predict(net, &data, 4, (float *[]){&same[0][0], &result[0][0]}));
+  if (kd_world_rank() == 0) assert_memory_equal(same, points, sizeof points);
+  kd_net_destroy(net);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup(untouched, setup),
     cmocka_unit_test_setup(predictions, setup),
     cmocka_unit_test(predictions_in_training),
     cmocka_unit_test(losses),
