@@ -130,6 +130,7 @@ static kd_status train(kd_net_call *call, const kd_fit_args *a) {
                         .replica = net->session.replica,
                         .setup = &net->session.setup,
                         .fit = &fit,
+                        .keras_config = kd_session_keras_config(&net->session, &fit, call->session.pool),
                         .reporter = &reporter,
                         .train = call->session.train.stream,
                         .validation = call->session.validation.stream,

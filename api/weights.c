@@ -4,14 +4,20 @@
 #include "api/net.h"
 #include "device/base/text.h"
 
+/* In a hook of kd_fit what trains there is saved. */
 static kd_status save(kd_net *net, const char *path) {
   const kd_session *s = &net->session;
-  kd_trainer trainer = {.comm = s->comm,
-                        .replica = s->replica,
-                        .setup = &s->setup,
-                        .iteration = net->iteration,
-                        .rate = s->config->optimizer.rate.constant};
-  return kd_comm_all_ok(s->comm, kd_trainer_save_weights(&trainer, path, true));
+  kd_trainer own = {.comm = s->comm,
+                    .replica = s->replica,
+                    .setup = &s->setup,
+                    .iteration = net->iteration,
+                    .rate = s->config->optimizer.rate.constant};
+  kd_trainer trainer = net->running ? *net->running : own;
+  kd_pool *pool = kd_pool_create();
+  trainer.keras_config = kd_ends_with(path, ".keras") ? kd_session_keras_config(s, NULL, pool) : NULL;
+  kd_status status = kd_comm_all_ok(s->comm, kd_trainer_save(&trainer, path));
+  kd_pool_destroy(pool);
+  return status;
 }
 
 /* The net has weights. */
@@ -23,8 +29,7 @@ static kd_status ready(kd_net *net, const char *function) {
 kd_status kd_save(kd_net *net, const char *path) {
   KD_TRY(ready(net, "kd_save"));
   KD_CHECK(path && *path, KD_ERR_USAGE, "kd_save: there is no path");
-  if (!net->running) return save(net, path);
-  return kd_comm_all_ok(net->session.comm, kd_trainer_save_weights(net->running, path, true));
+  return save(net, path);
 }
 
 kd_status kd_load(kd_net *net, const char *path) {

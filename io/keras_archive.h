@@ -3,7 +3,7 @@
 #ifndef KD_IO_KERAS_ARCHIVE_H
 #define KD_IO_KERAS_ARCHIVE_H
 
-#include "layers/model.h"
+#include "io/weights_file.h"
 
 #define KD_KERAS_CONFIG  "config.json"
 #define KD_KERAS_WEIGHTS "model.weights.h5"
@@ -15,5 +15,11 @@ bool kd_keras_is_model(const char *path);
 kd_status kd_keras_read_config(kd_pool *pool, const char *path, size_t limit, char **text, size_t *bytes);
 /* As kd_weights_read, from model.weights.h5. */
 kd_status kd_keras_read_weights(const char *path, const kd_model *model, float *const *weight);
+
+/* keras_write.c: writes an archive of config.json (its text) and the weights as kd_weights_write has them.
+ * Under a temporary name, synced, renamed: a file of that name is replaced by a whole one or stays.
+ * KD_ERR_RUN with path and reason when it cannot be written. */
+kd_status kd_keras_write(const char *path, const char *config, const kd_model *model,
+                         const float *const *weight, const kd_optimizer_vars *optimizer);
 
 #endif

@@ -30,6 +30,10 @@ void kd_weights_keras_order(const kd_model *model, int *order);
  * half-written stays. */
 kd_status kd_weights_write(const char *path, const kd_model *model, const float *const *weight,
                            const kd_optimizer_vars *optimizer);
+/* The same straight to `path`, neither synced nor renamed: for a part of a larger file. What a failure leaves
+ * is the caller's to remove. */
+kd_status kd_weights_write_here(const char *path, const kd_model *model, const float *const *weight,
+                                const kd_optimizer_vars *optimizer);
 /* Reads files that Keras or kdist wrote. Every weight must be found with its shape: else KD_ERR_USAGE naming
  * weight, path in the file and both shapes. */
 kd_status kd_weights_read(const char *path, const kd_model *model, float *const *weight);

@@ -117,10 +117,11 @@ static kd_status write_optimizer(hid_t file, kd_pool *pool, const kd_optimizer_v
                          o->var + o->n_outer);
 }
 
-static kd_status write_file(const char *path, kd_pool *pool, const kd_model *model,
-                            const float *const *weight, const kd_optimizer_vars *optimizer) {
+kd_status kd_weights_write_here(const char *path, const kd_model *model, const float *const *weight,
+                                const kd_optimizer_vars *optimizer) {
   kd_h5_sink *sink;
   hid_t file;
+  kd_pool *pool = kd_pool_create();
   kd_h5_enter();
   kd_status status = kd_h5_create(path, 0, &sink, &file);
   if (status == KD_OK) {
@@ -130,6 +131,7 @@ static kd_status write_file(const char *path, kd_pool *pool, const kd_model *mod
     if (status == KD_OK) status = closed;
   }
   kd_h5_leave();
+  kd_pool_destroy(pool);
   return status;
 }
 
@@ -137,7 +139,7 @@ kd_status kd_weights_write(const char *path, const kd_model *model, const float 
                            const kd_optimizer_vars *optimizer) {
   kd_pool *pool = kd_pool_create();
   const char *temporary = kd_pool_printf(pool, "%s.tmp", path);
-  kd_status status = write_file(temporary, pool, model, weight, optimizer);
+  kd_status status = kd_weights_write_here(temporary, model, weight, optimizer);
   if (status == KD_OK)
     status = kd_file_commit(temporary, path);
   else

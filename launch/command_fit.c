@@ -46,15 +46,16 @@ static const char *newest_folder(const char *a, const char *b) {
 
 static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
   const kd_run_config *c = &s->config->run;
-  const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count, sizeof *save);
-  for (int i = 0; i < c->train.save.count; i++)
-    save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
+  const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count + 1, sizeof *save);
+  int n_save = c->train.save.count;
+  for (int i = 0; i < n_save; i++) save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
+  if (c->exports.keras) save[n_save++] = kd_path_join(s->pool, c->run.dir, c->exports.keras);
   *fit = kd_session_fit(c);
   fit->run_folder = c->run.dir;
   fit->checkpoint_folder = kd_path_join(s->pool, c->run.dir, "checkpoints");
   fit->keep = (int)c->train.keep;
   fit->checkpoint_epochs = true;
-  fit->n_save = c->train.save.count;
+  fit->n_save = n_save;
   fit->save = save;
   fit->identity = kd_run_identity(s);
   fit->resume = resume != KD_RESUME_NO;
@@ -123,6 +124,7 @@ static kd_status train(kd_session *s) {
                         .replica = s->replica,
                         .setup = &s->setup,
                         .fit = &fit,
+                        .keras_config = kd_session_keras_config(s, &fit, s->pool),
                         .reporter = &reporter,
                         .train = s->train.stream,
                         .validation = s->validation.stream};

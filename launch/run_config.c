@@ -140,6 +140,14 @@ static void make_distributed(kd_interpolation *context, kd_distributed_options *
   if (distributed->bucket_mb == KD_UNSET_FLOAT) distributed->bucket_mb = 0;
 }
 
+static void make_export(kd_interpolation *context, kd_export_options *exports) {
+  fill(context, &kd_export_section_kind, NULL, exports);
+  const kd_ini_section *section = find(context, "export");
+  if (section && exports->keras && !kd_ends_with(exports->keras, ".keras"))
+    kd_diag_error(context->diag, section->origin, "[export]: keras = %s: the name must end in .keras",
+                  kd_quoted(exports->keras));
+}
+
 /* `name = Object(...)`; none takes a callback of an earlier file away. */
 static void make_callbacks(kd_interpolation *context, kd_run_config *config) {
   kd_ini_section *section = find(context, "callbacks");
@@ -160,7 +168,7 @@ static void make_callbacks(kd_interpolation *context, kd_run_config *config) {
 
 /* Sections that this version reads over. */
 static void warn_without_effect(kd_interpolation *context) {
-  static const char *const kinds[] = {"export", "serve", "slurm"};
+  static const char *const kinds[] = {"serve", "slurm"};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     const kd_ini_section *section = find(context, kinds[i]);
     if (section) kd_diag_warn(context->diag, section->origin, "[%s] has no effect in this version", kinds[i]);
@@ -176,6 +184,7 @@ void kd_run_config_make(kd_interpolation *context, const kd_model_spec *spec, kd
   fill(context, &kd_log_section_kind, NULL, &config->log);
   if (config->run.log_level >= 0) config->log.level = config->run.log_level;
   fill(context, &kd_model_section_kind, NULL, &config->model);
+  make_export(context, &config->exports);
   make_callbacks(context, config);
   kd_run_outputs_make(context, spec, config);
   warn_without_effect(context);

@@ -86,6 +86,11 @@ typedef struct kd_model_options {
   const char *init_from; /* start weights of the whole model, or NULL */
 } kd_model_options;
 
+/* [export] */
+typedef struct kd_export_options {
+  const char *keras; /* archive written at the end of fit, relative to the run folder, or NULL */
+} kd_export_options;
+
 /* One line of [callbacks]. */
 typedef struct kd_callback_config {
   const char *name;
@@ -114,6 +119,7 @@ typedef struct kd_run_config {
   kd_distributed_options distributed;
   kd_log_options log;
   kd_model_options model;
+  kd_export_options exports;
   int n_callbacks;
   kd_callback_config *callbacks; /* in file order */
   int n_outputs;
@@ -123,12 +129,12 @@ typedef struct kd_run_config {
 /* Reads all sections but the model's. Errors and warnings go to context->diag. spec tells the outputs. */
 void kd_run_config_make(kd_interpolation *context, const kd_model_spec *spec, kd_run_config *config);
 
-/* The tables (run_tables.c): kinds named "run", "data", "train", "distributed", "log", "model", "output",
- * "input". */
+/* The tables (run_tables.c): kinds named "run", "data", "train", "distributed", "log", "model", "export",
+ * "output", "input". */
 extern const kd_family kd_section_family;
 extern const kd_kind kd_run_section_kind, kd_data_section_kind, kd_train_section_kind,
-    kd_distributed_section_kind, kd_log_section_kind, kd_model_section_kind, kd_output_section_kind,
-    kd_input_section_kind;
+    kd_distributed_section_kind, kd_log_section_kind, kd_model_section_kind, kd_export_section_kind,
+    kd_output_section_kind, kd_input_section_kind;
 
 /* Options of an [output] section. */
 typedef struct kd_output_options {

@@ -94,12 +94,22 @@ static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
   KD_TRY(kd_run_folder_remove_checkpoints(s->pool, checkpoints));
   unlink(kd_path_join(s->pool, dir, "command.txt"));
   for (int i = 0; i < saved->count; i++) unlink(kd_path_join(s->pool, dir, saved->v[i]));
+  if (s->config->run.exports.keras) unlink(kd_path_join(s->pool, dir, s->config->run.exports.keras));
   return KD_OK;
+}
+
+/* Where results will lie: that a folder cannot be made is told before training. */
+static kd_status make_folders(kd_session *s) {
+  const kd_run_config *c = &s->config->run;
+  KD_TRY(kd_make_folders(c->run.dir));
+  for (int i = 0; i < c->train.save.count; i++)
+    KD_TRY(kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->train.save.v[i])));
+  return c->exports.keras ? kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->exports.keras)) : KD_OK;
 }
 
 static kd_status begin(kd_session *s, const char *checkpoints, bool resumed) {
   const char *dir = s->config->run.run.dir;
-  KD_TRY(kd_make_folders(dir));
+  KD_TRY(make_folders(s));
   if (!resumed) KD_TRY(remove_old_run(s, checkpoints));
   /* What an interrupted write left behind. */
   KD_TRY(kd_checkpoint_sweep(dir));

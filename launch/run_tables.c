@@ -142,6 +142,14 @@ static const kd_option model_table[] = {
 };
 KIND(model, kd_model_options, "model", "weights and models from files");
 
+static const kd_option export_table[] = {
+    ROW(kd_export_options, keras, KD_OPT_TEXT, "none",
+        "the trained model as a .keras file, written at the end of fit, in the run folder",
+        .flags = KD_OPT_NONE_OK),
+    {.name = NULL},
+};
+KIND(export, kd_export_options, "export", "the trained model in other formats");
+
 static const kd_option output_table[] = {
     ROW(kd_output_options, from, KD_OPT_VALUE, "none", "the layer; none: the layer of that name"),
     ROW(kd_output_options, loss, KD_OPT_VALUE, "none", "a loss; none: that of [train]"),
@@ -158,8 +166,9 @@ static const kd_option output_table[] = {
 KIND(output, kd_output_options, "output", "an output of the model");
 
 static const kd_kind *const sections[] = {
-    &kd_run_section_kind,  &kd_input_section_kind, &kd_output_section_kind,      &kd_model_section_kind,
-    &kd_data_section_kind, &kd_train_section_kind, &kd_distributed_section_kind, &kd_log_section_kind,
+    &kd_run_section_kind,         &kd_input_section_kind, &kd_output_section_kind,
+    &kd_model_section_kind,       &kd_data_section_kind,  &kd_train_section_kind,
+    &kd_distributed_section_kind, &kd_log_section_kind,   &kd_export_section_kind,
 };
 
 const kd_family kd_section_family = {"section", sections, sizeof sections / sizeof *sections};

@@ -127,4 +127,9 @@ kd_fit_spec kd_session_fit(const kd_run_config *config);
 void kd_session_callbacks(kd_session *session, int count, const kd_callback_config *callbacks,
                           kd_fit_spec *fit);
 
+/* session_export.c: the text of config.json of the session's model, in the pool; with a fit only when files
+ * that it saves, or those of its callbacks, are whole models (.keras), else NULL. Tells on rank 0 when
+ * loading needs KerasHub. */
+const char *kd_session_keras_config(const kd_session *session, const kd_fit_spec *fit, kd_pool *pool);
+
 #endif

@@ -48,7 +48,12 @@ typedef struct kd_layer_kind {
                      kd_sym *outputs);
   kd_mask_rule mask;
   bool takes_any_float; /* inputs are not cast to the type of computation (Keras's autocast = False) */
+  bool takes_list;      /* Keras's call has its tensors in one list, not as arguments of their own */
+  bool of_hub;          /* a class of KerasHub, not of Keras */
   const kd_call_arg *call_args; /* ends with a name NULL; NULL: none; see kd_layer_call_arg */
+  /* Tensors of list `number` of initial_state, where Keras's is a list of one for each cell; 0 behind the
+   * last, and where it is no such list. NULL: it never is. */
+  int (*state_group)(const struct kd_layer_kind *kind, const void *options, int number);
   bool takes_training; /* Keras's call has the argument training, which kd_build.training holds then */
   /* Of a layer that takes its input as row numbers of a table: the rows. NULL: the input may be any numbers.
    */

@@ -228,7 +228,7 @@ static kd_status prepare(kd_trainer *t) {
 }
 
 static kd_status save_results(kd_trainer *t) {
-  for (int i = 0; i < t->fit->n_save; i++) KD_TRY(kd_trainer_save_weights(t, t->fit->save[i], true));
+  for (int i = 0; i < t->fit->n_save; i++) KD_TRY(kd_trainer_save(t, t->fit->save[i]));
   if (t->fit->checkpoint_folder) KD_TRY(kd_trainer_checkpoint(t, true));
   return t->writer ? kd_checkpoint_writer_finish(t->writer) : KD_OK;
 }

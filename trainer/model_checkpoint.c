@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "device/base/file.h"
+#include "device/base/text.h"
 #include "trainer/path_format.h"
 #include "trainer/trainer.h"
 
-/* keras.callbacks.ModelCheckpoint: writes weights at the end of epochs or every so many batches. */
+/* keras.callbacks.ModelCheckpoint: writes weights or the model at the end of epochs or every so many batches.
+ */
 typedef struct options {
   const char *filepath, *monitor;
   int64_t verbose;
@@ -41,7 +43,7 @@ static const kd_option table[] = {
      .type = KD_OPT_BOOL,
      .offset = offsetof(options, save_weights_only),
      .initial = "false",
-     .help = "write .weights.h5"},
+     .help = "write .weights.h5, else the whole model as .keras"},
     {.name = "mode",
      .type = KD_OPT_CHOICE,
      .offset = offsetof(options, mode),
@@ -68,19 +70,13 @@ typedef struct state {
   int64_t batches; /* since the last save, across epochs */
 } state;
 
-static bool ends_with(const char *text, const char *end) {
-  size_t n = strlen(text), m = strlen(end);
-  return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static void check(const void *given, kd_diag *diag, kd_origin origin) {
   const options *o = given;
-  if (!o->save_weights_only || !ends_with(o->filepath, ".weights.h5"))
-    kd_diag_error(
-        diag, origin,
-        "ModelCheckpoint writes weights: give save_weights_only=true and a filepath that ends in .weights.h5 "
-        "(filepath is '%s')",
-        o->filepath);
+  const char *end = o->save_weights_only ? ".weights.h5" : ".keras";
+  if (!kd_ends_with(o->filepath, end))
+    kd_diag_error(diag, origin,
+                  "ModelCheckpoint: with save_weights_only=%s the filepath ends in %s (filepath is '%s')",
+                  o->save_weights_only ? "true" : "false", end, kd_quoted(o->filepath));
   bool epoch = o->save_freq->type == KD_V_TEXT && strcmp(o->save_freq->text, "epoch") == 0;
   if (!epoch && !(o->save_freq->type == KD_V_INT && o->save_freq->integer > 0))
     kd_diag_error(diag, origin, "ModelCheckpoint: save_freq is 'epoch' or a number of batches above 0");
@@ -90,14 +86,11 @@ static bool by_epoch(const options *o) {
   return o->save_freq->type == KD_V_TEXT;
 }
 
-static kd_status write_weights(kd_trainer *t, const char *name) {
+static kd_status write_file(kd_trainer *t, const char *name) {
   kd_pool *pool = kd_pool_create();
   const char *path = kd_path_join(pool, t->fit->run_folder, name);
-  char *folder = kd_pool_strdup(pool, path), *slash = strrchr(folder, '/');
-  kd_status status = KD_OK;
-  if (slash) *slash = '\0';
-  if (slash && slash != folder && t->comm->rank == 0) status = kd_make_folders(folder);
-  if (status == KD_OK) status = kd_trainer_save_weights(t, path, true);
+  kd_status status = t->comm->rank == 0 ? kd_make_folder_of(path) : KD_OK;
+  if (status == KD_OK) status = kd_trainer_save(t, path);
   kd_pool_destroy(pool);
   return status;
 }
@@ -145,7 +138,7 @@ static kd_status consider(kd_callback *self, kd_trainer *t, int64_t epoch, const
   bool wanted = false;
   kd_status status = kd_path_format(pool, o->filepath, epoch + 1, t->batch, logs, &name);
   if (status == KD_OK) status = is_wanted(self, t, epoch, logs, name, &wanted);
-  if (status == KD_OK && wanted) status = write_weights(t, name);
+  if (status == KD_OK && wanted) status = write_file(t, name);
   kd_pool_destroy(pool);
   return status;
 }
@@ -195,7 +188,7 @@ static kd_status load(kd_callback *self, kd_trainer *t, const kd_snapshot *snaps
 
 const kd_callback_kind kd_callback_model_checkpoint = {
     .base = {.name = "ModelCheckpoint",
-             .help = "writes weights while training",
+             .help = "writes weights or the model while training",
              .options = table,
              .options_size = sizeof(options),
              .check = check},

@@ -35,6 +35,7 @@ static const kd_option table[] = {
      .type = KD_OPT_VALUE,
      .offset = offsetof(muon_options, exclude_layers),
      .initial = "none",
+     .flags = KD_OPT_LIST,
      .help = "list of patterns (POSIX extended regular expressions); weights whose path has one get "
              "Adam's step: [output, \"block1/.*\"]"},
     FLAG(exclude_embeddings, "true", "weights with 'embedding' in their path get Adam's step"),

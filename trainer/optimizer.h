@@ -130,6 +130,7 @@ typedef struct kd_optimizer_kind {
   const char *keras_name;                                /* default name in Keras: "adam_w" */
   int (*slots)(const void *options, const char **names); /* fills up to KD_MAX_SLOTS names */
   double (*slot_start)(const void *options, int slot);   /* initial value of a slot; NULL: zero */
+  int begins_as_weight; /* 1 + the slot that is the weight before the first update, for files; 0: none */
   int n_values;
   /* The scalars of update number `t` (from 1) at rate `rate`. */
   void (*values)(const void *options, double rate, int64_t t, float *values);

@@ -61,6 +61,7 @@ const kd_optimizer_kind kd_optimizer_schedule_free = {
              .options_size = sizeof(schedule_free_options)},
     .keras_name = "schedule_free_adam_w",
     .slots = kd_moments_slots,
+    .begins_as_weight = 1,
     .n_values = 4,
     .values = values,
     .update = update,

@@ -39,7 +39,7 @@ typedef struct kd_fit_spec {
   int64_t checkpoint_steps; /* every so many global steps too; 0: at the ends of epochs only */
   bool checkpoint_epochs;   /* at each end of epoch */
   int n_save;
-  const char *const *save; /* weights files written at the end */
+  const char *const *save; /* files of kd_trainer_save written at the end */
   const char *identity;    /* text that a resumed run must equal: model, optimizer, data */
   bool resume;             /* continue from the newest checkpoint; without one: from the start */
   bool resume_required;    /* without a checkpoint: KD_ERR_USAGE */
@@ -61,6 +61,7 @@ struct kd_trainer {
   kd_replica *replica;
   const kd_replica_spec *setup;
   const kd_fit_spec *fit;
+  const char *keras_config;    /* config.json of the model, where paths to save to end in .keras */
   const kd_reporter *reporter; /* never NULL; only rank 0 calls it, see kd_report_message */
   kd_pool *pool;
   kd_stream train, validation;
@@ -106,9 +107,9 @@ int64_t kd_trainer_updates(const kd_trainer *trainer);
 /* A line for the user, on rank 0. */
 void kd_report_message(const kd_trainer *trainer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* keras_weights.c: writes all weights as .weights.h5 on rank 0; collective in effect: other ranks return at
- * once. */
-kd_status kd_trainer_save_weights(kd_trainer *trainer, const char *path, bool with_optimizer);
+/* keras_file.c: writes weights and the optimizer's variables on rank 0, as .weights.h5, or the whole model
+ * when the path ends in .keras; collective in effect: other ranks return at once. */
+kd_status kd_trainer_save(kd_trainer *trainer, const char *path);
 
 /* --- snapshots (snapshot.c): what checkpoints hold --- */
 

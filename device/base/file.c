@@ -113,6 +113,16 @@ kd_status kd_make_folders(const char *path) {
   return status;
 }
 
+kd_status kd_make_folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (!slash || slash == path) return KD_OK;
+  char *folder = kd_strdup(path);
+  folder[slash - path] = '\0';
+  kd_status status = kd_make_folders(folder);
+  kd_free(folder);
+  return status;
+}
+
 bool kd_path_exists(const char *path) {
   return access(path, F_OK) == 0;
 }

@@ -18,6 +18,8 @@ kd_status kd_file_write(const char *path, const void *data, size_t bytes);
 kd_status kd_file_read(kd_pool *pool, const char *path, size_t limit, char **data, size_t *bytes);
 /* mkdir -p. */
 kd_status kd_make_folders(const char *path);
+/* The same for the folder in which a file of that path lies. */
+kd_status kd_make_folder_of(const char *path);
 bool kd_path_exists(const char *path);
 /* folder/name, or name alone when it is absolute or folder is NULL or empty. */
 char *kd_path_join(kd_pool *pool, const char *folder, const char *name);

@@ -54,7 +54,11 @@ typedef enum kd_option_flags {
   KD_OPT_REQUIRED = 2, /* no default */
   KD_OPT_OPEN_MIN = 4, /* FLOAT: min itself is not allowed */
   KD_OPT_OPEN_MAX = 8,
-  KD_OPT_KEY_ONLY = 16, /* cannot be given by position */
+  KD_OPT_KEY_ONLY = 16,  /* cannot be given by position */
+  KD_OPT_LIST = 32,      /* of INTS, FLOATS, OBJECTS and VALUE: Keras takes a list, also of one item */
+  KD_OPT_WHOLE = 64,     /* of FLOATS: Keras takes integers */
+  KD_OPT_SPELT_OUT = 128 /* Keras's files must say it: its default follows a setting of the program, or the
+                            class cannot be read without it */
 } kd_option_flags;
 
 typedef struct kd_option {

@@ -189,6 +189,11 @@ void kd_format_float(double value, bool single, char buffer[32]) {
   }
 }
 
+bool kd_ends_with(const char *text, const char *end) {
+  size_t n = strlen(text), m = strlen(end);
+  return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 bool kd_streq(const char *a, const char *b) {
   return a == b || (a && b && strcmp(a, b) == 0);
 }

@@ -31,6 +31,7 @@ bool kd_parse_float(const char *text, double *value);
 void kd_format_float(double value, bool single, char buffer[32]);
 
 bool kd_valid_utf8(const char *text, size_t length);
+bool kd_ends_with(const char *text, const char *end);
 bool kd_streq(const char *a, const char *b); /* NULL is equal to NULL only */
 
 #endif

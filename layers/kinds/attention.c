@@ -217,6 +217,7 @@ static const kd_call_arg call_args[] = {
       .max_inputs = 3,                                                                                       \
       .build = function,                                                                                     \
       .mask = KD_MASK_OWN,                                                                                   \
+      .takes_list = true,                                                                                    \
       .call_args = call_args,                                                                                \
       .takes_training = true,                                                                                \
   };

@@ -113,6 +113,16 @@ static int count_of(const kd_layer_kind *kind, const void *options) {
   return outputs + kd_rnn_states(&d.forward) + kd_rnn_states(&d.backward);
 }
 
+/* The cells of both stacks. */
+static int state_group(const kd_layer_kind *kind, const void *options, int number) {
+  directions d;
+  (void)kind;
+  if (!read_directions(options, &d)) return 0;
+  int forward = d.forward.stack ? d.forward.stack->count : 0;
+  return number < forward ? kd_rnn_cell_states(&d.forward, number)
+                          : kd_rnn_cell_states(&d.backward, number - forward);
+}
+
 static const kd_option options[] = {
     {.name = "layer",
      .type = KD_OPT_OBJECT,
@@ -148,5 +158,6 @@ const kd_layer_kind kd_layer_bidirectional = {
     .build = bidirectional_build,
     .mask = KD_MASK_OWN,
     .call_args = call_args,
+    .state_group = state_group,
     .takes_training = true,
 };

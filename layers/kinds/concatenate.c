@@ -68,5 +68,6 @@ const kd_layer_kind kd_layer_concatenate = {
     .min_inputs = 1,
     .max_inputs = 0,
     .build = concatenate_build,
+    .takes_list = true,
     .mask = KD_MASK_OWN,
 };

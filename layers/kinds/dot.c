@@ -65,4 +65,5 @@ const kd_layer_kind kd_layer_dot = {
     .min_inputs = 2,
     .max_inputs = 2,
     .build = dot_build,
+    .takes_list = true,
 };

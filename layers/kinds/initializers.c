@@ -118,7 +118,13 @@ SCALED(lecun_normal, 1, FAN_IN, TRUNCATED_NORMAL)
 
 static const kd_option none_options[] = {KD_ROW_END};
 static const kd_option seed_options[] = {ROW_SEED, KD_ROW_END};
-static const kd_option constant_options[] = {NUMBER(value, "0.0", "the value"), KD_ROW_END};
+static const kd_option constant_options[] = {{.name = "value",
+                                              .type = KD_OPT_FLOAT,
+                                              .offset = offsetof(initializer_options, value),
+                                              .initial = "0.0",
+                                              .help = "the value",
+                                              .flags = KD_OPT_SPELT_OUT},
+                                             KD_ROW_END};
 static const kd_option identity_options[] = {NUMBER(gain, "1.0", "factor of the identity matrix"),
                                              KD_ROW_END};
 static const kd_option normal_options[] = {NUMBER(mean, "0.0", "mean of the distribution"), ROW_STDDEV,

@@ -62,7 +62,11 @@ typedef struct kd_input_options {
 #define KD_ROW_VALUE(S, field, start, text)                                                                  \
   { .name = #field, .type = KD_OPT_VALUE, .offset = offsetof(S, field), .initial = start, .help = text }
 #define KD_ROW_DATA_FORMAT(S)                                                                                \
-  KD_ROW_CHOICE(S, data_format, "channels_last", "channels_last", "channels are the last axis")
+  {                                                                                                          \
+    .name = "data_format", .type = KD_OPT_CHOICE, .offset = offsetof(S, data_format),                        \
+    .initial = "channels_last", .help = "channels are the last axis", .flags = KD_OPT_SPELT_OUT,             \
+    .choices = "channels_last"                                                                               \
+  }
 #define KD_ROW_END                                                                                           \
   { .name = NULL }
 

@@ -111,6 +111,7 @@ static const kd_option no_options[] = {KD_ROW_END};
       .max_inputs = high,                                                                                    \
       .build = id##_build,                                                                                   \
       .mask = KD_MASK_OWN,                                                                                   \
+      .takes_list = true,                                                                                    \
   };
 LAYER(add, "Add", "sum of its inputs", 2, 0)
 LAYER(average, "Average", "mean of its inputs", 2, 0)

@@ -22,7 +22,8 @@ typedef struct iou_options {
 #define TARGETS(start, more)                                                                                 \
   {                                                                                                          \
     .name = "target_class_ids", .type = KD_OPT_FLOATS, .offset = offsetof(iou_options, target_class_ids),    \
-    .initial = start, .help = "classes in the mean", .min = 0, .max = 2047, .flags = more                    \
+    .initial = start, .help = "classes in the mean", .min = 0, .max = 2047,                                  \
+    .flags = KD_OPT_LIST | KD_OPT_WHOLE | (more)                                                             \
   }
 #define IGNORE                                                                                               \
   {                                                                                                          \

@@ -88,6 +88,7 @@ static const kd_call_arg call_args[] = {
       .min_inputs = 1,                                                                                       \
       .max_inputs = 1,                                                                                       \
       .build = function,                                                                                     \
+      .of_hub = true,                                                                                        \
       .call_args = call_args,                                                                                \
   };
 LAYER(position_embedding, "PositionEmbedding",

@@ -43,6 +43,7 @@ static const kd_option options[] = {
      .type = KD_OPT_FLOATS,
      .offset = offsetof(rescaling_options, offset),
      .initial = "0.0",
+     .flags = KD_OPT_SPELT_OUT,
      .help = "added after scaling; one, or one per channel"},
     KD_ROW_END,
 };

@@ -116,13 +116,22 @@ BUILD(repeat_build) {
 
 static const kd_option no_options[] = {KD_ROW_END};
 static const kd_option flatten_table[] = {KD_ROW_DATA_FORMAT(flatten_options), KD_ROW_END};
-static const kd_option reshape_table[] = {KD_ROW_INTS(reshape_options, target_shape, NULL, -1, KD_SIZE_LIMIT,
-                                                      "sizes without the batch; one may be -1"),
+static const kd_option reshape_table[] = {{.name = "target_shape",
+                                           .type = KD_OPT_INTS,
+                                           .offset = offsetof(reshape_options, target_shape),
+                                           .help = "sizes without the batch; one may be -1",
+                                           .min = -1,
+                                           .max = KD_SIZE_LIMIT,
+                                           .flags = KD_OPT_LIST},
                                           KD_ROW_END};
-static const kd_option permute_table[] = {
-    KD_ROW_INTS(permute_options, dims, NULL, 1, KD_MAX_RANK - 1,
-                "new order of the axes, counted from 1 after the batch"),
-    KD_ROW_END};
+static const kd_option permute_table[] = {{.name = "dims",
+                                           .type = KD_OPT_INTS,
+                                           .offset = offsetof(permute_options, dims),
+                                           .help = "new order of the axes, counted from 1 after the batch",
+                                           .min = 1,
+                                           .max = KD_MAX_RANK - 1,
+                                           .flags = KD_OPT_LIST},
+                                          KD_ROW_END};
 static const kd_option repeat_table[] = {
     KD_ROW_INT(repeat_options, n, NULL, 1, KD_SIZE_LIMIT, "number of copies"), KD_ROW_END};
 

@@ -64,6 +64,8 @@ typedef struct kd_rnn {
 /* Reads a layer; false when its kind is not recurrent. */
 bool kd_rnn_read(const kd_layer_kind *kind, const void *options, kd_rnn *rnn);
 int kd_rnn_states(const kd_rnn *rnn); /* number of tensors of the state: h, c of each cell */
+/* Those of one cell of a stack; 0: no stack, or no such cell. */
+int kd_rnn_cell_states(const kd_rnn *rnn, int number);
 
 /* The nodes of one walk; weights stand under `part`/cell (part may be ""). states: NULL, or kd_rnn_states
  * tensors. outputs: y, then with return_state the last states. */

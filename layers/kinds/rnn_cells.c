@@ -86,6 +86,7 @@ static const kd_option stack_table[] = {
      .type = KD_OPT_OBJECTS,
      .offset = offsetof(kd_cells_options, cells),
      .help = "cells, each takes the output of the one before",
+     .flags = KD_OPT_LIST,
      .family = &kd_cell_family},
     KD_ROW_END,
 };

@@ -71,6 +71,11 @@ static int count_of(const kd_layer_kind *kind, const void *options) {
   return kd_rnn_read(kind, options, &rnn) && rnn.walk->return_state ? 1 + kd_rnn_states(&rnn) : 1;
 }
 
+static int state_group(const kd_layer_kind *kind, const void *options, int number) {
+  kd_rnn rnn;
+  return kd_rnn_read(kind, options, &rnn) ? kd_rnn_cell_states(&rnn, number) : 0;
+}
+
 #define ROW_ACTIVITY KD_ROW_REGULARIZER(cell_layer_options, activity_regularizer)
 #define ROW_CUDNN                                                                                            \
   KD_ROW_CHOICE(cell_layer_options, use_cudnn, "auto", "auto|true|false", "accepted; makes no difference")
@@ -138,6 +143,7 @@ static const kd_call_arg call_args[] = {
       .build = rnn_build,                                                                                    \
       .mask = KD_MASK_OWN,                                                                                   \
       .call_args = call_args,                                                                                \
+      .state_group = state_group,                                                                            \
       .takes_training = true,                                                                                \
   };
 LAYER(gru, "GRU", "gated recurrent unit over a sequence", gru_table, cell_layer_options, kd_cell_check)

@@ -29,6 +29,12 @@ int kd_rnn_states(const kd_rnn *rnn) {
   return count;
 }
 
+int kd_rnn_cell_states(const kd_rnn *rnn, int number) {
+  if (!rnn->stack || number >= cell_count(rnn)) return 0;
+  kd_cell_call call = cell_at(rnn, number);
+  return states_of(&call);
+}
+
 /* "forward_layer/cell", or in a stack "cell/cells/lstm_cell_1": numbers count the same class. */
 static const char *part_name(kd_build *build, const kd_rnn *rnn, const char *part, int i) {
   const char *group = cell_at(rnn, i).kind->group, *slash = *part ? "/" : "";

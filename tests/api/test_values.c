@@ -198,6 +198,47 @@ static void functional(void **state) {
   kd_net_destroy(net);
 }
 
+/* What a .keras file says of layers and goals stands in it uncompressed; tests/interop loads such files. */
+static bool has_text(const char *path, const char *text) {
+  kd_pool *pool = kd_pool_create();
+  char *data;
+  size_t bytes;
+  assert_ok(kd_file_read(pool, path, 1 << 20, &data, &bytes));
+  bool found = memmem(data, bytes, text, strlen(text)) != NULL;
+  kd_pool_destroy(pool);
+  return found;
+}
+
+static kd_status save_model(void *path, kd_net *net, int64_t epoch) {
+  (void)epoch;
+  return kd_save(net, path);
+}
+
+static void whole_models(void **state) {
+  (void)state;
+  char path[256];
+  shared_path(path);
+  snprintf(path + strlen(path), 16, ".keras");
+  kd_net *net = linear();
+  kd_data data = all_rows();
+  assert_ok(kd_save(net, path));
+  kd_hooks hook = {.context = path, .epoch_end = save_model};
+  for (int trained = 0; trained < 2; trained++) {
+    static const char *const parts[] = {"\"class_name\":\"Dense\"", "\"class_name\":\"SGD\"",
+                                        "\"loss\":\"mse\",\"metrics\":[\"mae\"]", "model.weights.h5"};
+    for (int i = 0; i < 4 && kd_world_rank() == 0; i++) assert_true(has_text(path, parts[i]));
+    if (trained == 0) {
+      if (kd_world_rank() == 0) unlink(path);
+      assert_ok(kd_fit(net, &data, .n_hooks = 1, .hooks = &hook));
+    }
+  }
+  char inside[300]; /* a file is no folder */
+  snprintf(inside, sizeof inside, "%s/m.keras", path);
+  assert_fails(kd_save(net, inside), KD_ERR_RUN, inside);
+  kd_net_destroy(net);
+  if (kd_world_rank() == 0) unlink(path);
+}
+
 /* An input that is an output as it is. */
 static void untouched(void **state) {
   (void)state;
@@ -218,6 +259,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(predictions_in_training),
     cmocka_unit_test(losses),
     cmocka_unit_test(files),
+    cmocka_unit_test(whole_models),
     cmocka_unit_test(functional),
 };
 

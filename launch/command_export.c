@@ -1,0 +1,146 @@
+#include <string.h>
+#include <sys/stat.h>
+
+#include "device/base/file.h"
+#include "device/base/log.h"
+#include "device/base/text.h"
+#include "io/checkpoint_file.h"
+#include "io/keras_archive.h"
+#include "launch/commands.h"
+#include "launch/session.h"
+#include "trainer/keras_file.h"
+
+/* --- weights alone: the optimizer starts anew --- */
+
+typedef struct plain_weights {
+  const kd_session *session;
+  float **file; /* by weight number; NULL: the start values of the configuration's seed */
+} plain_weights;
+
+static kd_status get_weight(void *context, int part, int number, float *values) {
+  const plain_weights *plain = context;
+  const kd_session *s = plain->session;
+  const kd_weight *weight = &s->model->weights[number];
+  const kd_optimizer *o = &s->config->optimizer;
+  if (part != KD_PART_WEIGHT) {
+    bool set = part < o->n_rule_slots && o->kind->slot_start;
+    float start = set ? (float)o->kind->slot_start(o->common, part) : 0;
+    for (int64_t i = 0; i < weight->count; i++) values[i] = start;
+    return KD_OK;
+  }
+  if (!plain->file) return kd_weight_initialize(weight, (uint64_t)s->config->run.run.seed, values);
+  memcpy(values, plain->file[number], (size_t)weight->count * sizeof *values);
+  return KD_OK;
+}
+
+/* path NULL: start values. */
+static kd_status export_weights(kd_session *s, const char *path, const char *output, const char *config) {
+  plain_weights plain = {.session = s};
+  size_t n = (size_t)s->model->n_weights;
+  if (path) {
+    plain.file = kd_pool_alloc(s->pool, n + 1, sizeof *plain.file);
+    for (size_t w = 0; w < n; w++)
+      plain.file[w] = kd_pool_alloc(s->pool, (size_t)s->model->weights[w].count, sizeof *plain.file[w]);
+    KD_TRY(kd_keras_is_model(path) ? kd_keras_read_weights(path, s->model, plain.file)
+                                   : kd_weights_read(path, s->model, plain.file));
+  }
+  const kd_optimizer *optimizer = kd_session_has_loss(s) ? &s->config->optimizer : NULL;
+  kd_keras_source source = {.model = s->model,
+                            .optimizer = optimizer,
+                            .get = get_weight,
+                            .context = &plain,
+                            .rate = s->config->optimizer.rate.constant,
+                            .scale.scale = s->config->optimizer.scaling.initial_scale};
+  return kd_keras_save(&source, output, config);
+}
+
+/* --- a checkpoint --- */
+
+static kd_status export_snapshot(kd_session *s, kd_checkpoint *checkpoint, const char *path,
+                                 const char *output, const char *config) {
+  kd_snapshot snapshot = {.pool = s->pool, .checkpoint = *checkpoint};
+  kd_keras_source source;
+  kd_status status = kd_keras_from_snapshot(&snapshot, s->model, &s->config->optimizer, &source);
+  if (status == KD_OK) status = kd_keras_save(&source, output, config);
+  if (status != KD_OK) return kd_fail_context(status, "%s", kd_quoted(path));
+  kd_log(KD_LOG_INFO, "%s: step %lld of %s", output, (long long)checkpoint->step, path);
+  return KD_OK;
+}
+
+static bool is_folder(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static kd_status export_checkpoint(kd_session *s, const char *path, const char *output, const char *config) {
+  kd_checkpoint *checkpoint;
+  const char *file = path;
+  if (is_folder(path))
+    KD_TRY(kd_checkpoint_read_newest(path, s->pool, &checkpoint, &file));
+  else
+    KD_TRY(kd_checkpoint_file_read(path, s->pool, &checkpoint));
+  KD_CHECK(checkpoint, KD_ERR_USAGE, "%s holds no checkpoint", kd_quoted(path));
+  return export_snapshot(s, checkpoint, file, output, config);
+}
+
+/* --- which one --- */
+
+/* What a flag names, else the run folder's newest checkpoint, else the weights that fit left there. */
+static kd_status export_model(kd_session *s, const char *output, const char *config) {
+  const char *weights = kd_cli_flag(s->cli, "weights"), *checkpoint = kd_cli_flag(s->cli, "checkpoint");
+  const char *run = s->config->run.run.dir, *folder = kd_path_join(s->pool, run, "checkpoints");
+  bool untrained = kd_cli_flag(s->cli, "untrained");
+  KD_CHECK((weights != NULL) + (checkpoint != NULL) + untrained <= 1, KD_ERR_USAGE,
+           "--weights, --checkpoint and --untrained: give one of them");
+  if (weights || untrained) return export_weights(s, weights, output, config);
+  if (checkpoint) return export_checkpoint(s, checkpoint, output, config);
+  if (kd_checkpoint_newest_step(folder) >= 0) return export_checkpoint(s, folder, output, config);
+  weights = kd_path_join(s->pool, run, "model.weights.h5");
+  KD_CHECK(
+      kd_path_exists(weights), KD_ERR_USAGE,
+      "the run folder %s has neither a checkpoint nor model.weights.h5; train with 'kdist fit' first, or "
+      "give --weights FILE",
+      kd_quoted(run));
+  return export_weights(s, weights, output, config);
+}
+
+static kd_status export(kd_session *s) {
+  const char *output = kd_cli_flag(s->cli, "output");
+  int ranks;
+  KD_TRY(kd_comm_promised_size(&ranks));
+  KD_CHECK(ranks == 1, KD_ERR_USAGE, "kdist export is one process: leave out mpirun");
+  KD_CHECK(output && kd_ends_with(output, ".keras"), KD_ERR_USAGE,
+           "kdist export needs a file for the model: -o FILE.keras%s%s", output ? ", not " : "",
+           output ? kd_quoted(output) : "");
+  return export_model(s, output, kd_session_keras_config(s, NULL, s->pool));
+}
+
+static kd_status run_export(kd_cli *cli) {
+  kd_session session = {0};
+  kd_status status = kd_session_open(&session, cli, KD_FOR_MODEL);
+  if (status == KD_OK) status = export(&session);
+  kd_session_close(&session, status);
+  return status;
+}
+
+static const kd_flag flags[] = {
+    {.name = "output", .letter = 'o', .value = "FILE", .help = "file for the model: .keras"},
+    {.name = "weights", .value = "FILE", .help = "weights to use; the optimizer starts anew"},
+    {.name = "checkpoint", .value = "PATH", .help = "a checkpoint, or a folder whose newest one is taken"},
+    {.name = "untrained", .help = "start weights, as `fit` would begin with"},
+    {0},
+};
+
+const kd_command kd_command_export = {
+    .name = "export",
+    .arguments = "FILE.ini [FILE2.ini ...] -o FILE [--options] [section.key=value ...]",
+    .help = "the trained model as a file that Keras loads",
+    .details = "Writes what keras.models.load_model reads: layers, weights, optimizer, losses and metrics. "
+               "From the\n"
+               "newest checkpoint of the run folder, with the optimizer's state, so that training goes on in "
+               "Keras;\n"
+               "if there is none, from the weights that `fit` left there. Reads no data.",
+    .flags = flags,
+    .takes_files = true,
+    .run = run_export,
+};

@@ -1,0 +1,31 @@
+/* Whole models in Keras's format: who asks for them, and what they say. */
+#include "device/base/log.h"
+#include "device/base/text.h"
+#include "launch/keras/export.h"
+#include "launch/session.h"
+
+/* ModelCheckpoint's file; other callbacks write none of these. */
+static const char *file_of(const kd_callback *callback) {
+  const kd_option *table = callback->kind->base.options;
+  int row = kd_option_row(table, "filepath");
+  if (row < 0) return "";
+  const void *at = (const char *)callback->options + table[row].offset;
+  return *(const char *const *)at;
+}
+
+static bool saves_models(const kd_fit_spec *fit) {
+  for (int i = 0; i < fit->n_save; i++)
+    if (kd_ends_with(fit->save[i], ".keras")) return true;
+  for (int i = 0; i < fit->n_callbacks; i++)
+    if (kd_ends_with(file_of(&fit->callbacks[i]), ".keras")) return true;
+  return false;
+}
+
+const char *kd_session_keras_config(const kd_session *s, const kd_fit_spec *fit, kd_pool *pool) {
+  bool needs_hub;
+  if (fit && !saves_models(fit)) return NULL;
+  const char *text = kd_export_keras(pool, s->model, s->config, &needs_hub);
+  if (needs_hub)
+    kd_log(KD_LOG_WARNING, "the model has layers of KerasHub: import keras_hub before load_model in Python");
+  return text;
+}

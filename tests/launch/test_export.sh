@@ -1,0 +1,88 @@
+#!/bin/bash
+# kdist export, and [export] of fit: which weights are taken, and what is refused. That Keras reads the files is checked in
+# tests/interop/test_export.sh.
+. "$(dirname "$0")/../support/program.sh"
+
+csv 40 1 >train.csv
+cat >run.ini <<'INI'
+[run]
+name = e
+[input x]
+shape = 4
+[layers]
+h = Dense(5, tanh)
+y = Dense(3)
+[data]
+format = csv
+train = train.csv
+map.x = a, b, c, d
+map.y = label
+[train]
+epochs = 2
+batch_size = 10
+loss = SparseCategoricalCrossentropy(from_logits=true)
+optimizer = Adam(0.01)
+[callbacks]
+each = ModelCheckpoint("at-{epoch}.keras", monitor=loss)
+[export]
+keras = deep/m.keras
+INI
+
+member() { unzip -p "$1" "$2"; }
+unpack() { member "$1" model.weights.h5 >"$2"; }
+if command -v unzip >/dev/null; then
+  # --- fit writes the model, on any number of ranks the same
+  expect 0 "fit" 0 fit run.ini --progress=none
+  [ -f runs/e/deep/m.keras ] || fail "fit wrote no model"
+  for epoch in 1 2; do [ -f runs/e/at-$epoch.keras ] || fail "ModelCheckpoint wrote no at-$epoch.keras"; done
+  expect 0 "fit on two ranks" 2 fit run.ini --progress=none run.dir=two distributed.determinism=world
+  expect 0 "fit on one rank" 1 fit run.ini --progress=none run.dir=one distributed.determinism=world
+  unpack one/deep/m.keras one.h5
+  unpack two/deep/m.keras two.h5
+  same one.h5 two.h5 "models of one and two ranks"
+  unpack runs/e/deep/m.keras fit.h5
+  same fit.h5 runs/e/model.weights.h5 "the model's weights and the weights file"
+  member runs/e/deep/m.keras config.json >config.json
+  has config.json '"class_name":"Functional"'
+
+  # --- export: the run's newest checkpoint has the optimizer's state, a weights file has none
+  expect 0 "export" 0 export run.ini -o m.keras
+  unpack m.keras export.h5
+  same fit.h5 export.h5 "weights of fit and of export"
+  expect 0 "export of a checkpoint" 0 export run.ini -o c.keras --checkpoint runs/e/checkpoints/step-0000000004.h5
+  unpack c.keras first.h5
+  unpack runs/e/at-1.keras at.h5
+  same first.h5 at.h5 "the first epoch's checkpoint and ModelCheckpoint's file"
+  expect 0 "export of weights" 0 export run.ini --output=w.keras --weights runs/e/model.weights.h5
+  unpack w.keras weights.h5
+  cmp -s weights.h5 fit.h5 && fail "the optimizer's state stands in a file of weights alone"
+  expect 0 "export of start weights" 0 export run.ini -o s.keras --untrained
+  rm -r runs/e/checkpoints
+  expect 0 "export without checkpoints" 0 export run.ini -o p.keras
+  unpack p.keras plain.h5
+  same plain.h5 weights.h5 "the run's weights file by itself and named"
+else
+  echo "skipped a part: no unzip"
+fi
+
+# --- errors
+refused() { # TEXT ARGUMENT...
+  local text=$1
+  shift
+  expect 2 "$text" 0 "$@" && has err "$text"
+}
+refused "needs a file for the model: -o FILE.keras" export run.ini
+refused "-o FILE.keras, not m.onnx" export run.ini -o m.onnx
+refused "give one of them" export run.ini -o m.keras --untrained --weights w.h5
+refused "neither a checkpoint nor model.weights.h5" export run.ini -o m.keras run.dir=nowhere
+expect 2 "export of two ranks" 2 export run.ini -o m.keras --untrained && has err "leave out mpirun"
+refused "unknown key 'onnx'; known are: keras" check run.ini export.onnx=m.onnx
+refused "the name must end in .keras" check run.ini export.keras=m.h5
+refused "the filepath ends in .keras" check run.ini 'callbacks.each=ModelCheckpoint(a.h5)'
+refused "the filepath ends in .weights.h5" check run.ini 'callbacks.each=ModelCheckpoint(a.keras, save_weights_only=true)'
+refused "No such file" export run.ini -o m.keras --checkpoint nothing.h5
+expect 1 "no folder" 0 export run.ini -o no/such/m.keras --untrained && has err "no/such/m.keras"
+echo damaged >bad.weights.h5
+expect 2 "damaged weights" 0 export run.ini -o bad.keras --weights bad.weights.h5
+[ -e bad.keras ] && fail "a refused export left bad.keras"
+finish
