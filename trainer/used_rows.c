@@ -42,9 +42,8 @@ static bool is_alone(const kd_replica *r) {
 static bool is_table(const kd_replica *r, const kd_graph *g, kd_sym gradient, kd_table_rest rest) {
   const kd_node *node = row_sum(g, gradient);
   if (!node || r->spec.whole_tables) return false;
-  if (is_alone(r) && rest == KD_REST_IGNORED) return true;
-  if (r->apart || (is_alone(r) && rest == KD_REST_CLEARED)) return false;
-  return names_few(r, g, node);
+  if (is_alone(r)) return rest == KD_REST_IGNORED; /* else nothing was gained */
+  return !r->apart && names_few(r, g, node);
 }
 
 void kd_used_rows_find(kd_replica *r, const kd_graph *g, const kd_sym *gradient, int n_order, int *order) {
@@ -62,7 +61,7 @@ void kd_used_rows_find(kd_replica *r, const kd_graph *g, const kd_sym *gradient,
       order[n++] = order[i];
   }
   for (int i = 0; i < r->n_tables; i++) order[n++] = r->tables[i].weight;
-  r->row_sums = r->n_tables > 0 && !(is_alone(r) && r->tables[0].rest == KD_REST_IGNORED);
+  r->row_sums = r->n_tables > 0 && !is_alone(r);
 }
 
 static size_t used_bytes(const kd_table *table) {
