@@ -4,13 +4,17 @@
 #include "device/base/text.h"
 #include "launch/keras/import.h"
 
+/* Counts one more call; false, with one error, when there are too many. */
+static bool count_call(kd_keras_import *in, kd_origin origin) {
+  if (in->full) return false;
+  if (in->copies++ < KD_SPEC_LAYERS) return true;
+  in->full = true;
+  kd_diag_error(in->diag, origin, "the model has more than %d calls of layers", KD_SPEC_LAYERS);
+  return false;
+}
+
 kd_layer_spec *kd_keras_add_layer(kd_keras_import *in, const char *name, kd_origin origin) {
-  if (in->full) return NULL;
-  if (in->copies++ >= KD_SPEC_LAYERS) {
-    in->full = true;
-    kd_diag_error(in->diag, origin, "the model has more than %d calls of layers", KD_SPEC_LAYERS);
-    return NULL;
-  }
+  if (!count_call(in, origin)) return NULL;
   if (kd_name_find(&in->names, name) >= 0) {
     kd_diag_error(in->diag, origin, "two layers are named %s", kd_quoted(name));
     return NULL;
@@ -68,7 +72,7 @@ kd_spec_tap kd_keras_tap(kd_keras_import *in, const kd_keras_model *model, kd_ke
   if (node->n_outputs > 0 && ref.tensor < node->n_outputs) return node->outputs[ref.tensor];
   kd_spec_tap tap = node->outputs ? node->outputs[0] : (kd_spec_tap){-1, -1, 0, entry->object->origin};
   tap.output = ref.tensor;
-  if (node->n_outputs > 0 || !node->outputs)
+  if (!in->full && (node->n_outputs > 0 || !node->outputs))
     kd_diag_error(in->diag, entry->object->origin, "layer %s has no output %d that could be used",
                   kd_quoted(entry->name), ref.tensor);
   return tap;
@@ -96,7 +100,7 @@ static void add_model(kd_keras_import *in, kd_keras_model *model, int index, con
                   kd_quoted(path), inner->n_inputs, count);
     return;
   }
-  if (in->full || in->copies++ >= KD_SPEC_LAYERS) return;
+  if (!count_call(in, entry->object->origin)) return;
   add_group(in, path, inner->type);
   kd_keras_frame inside = {
       .prefix = kd_pool_printf(in->pool, "%s/", path), .inputs = inputs, .n_inputs = count};

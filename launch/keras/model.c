@@ -15,13 +15,21 @@ const char *kd_keras_file(kd_interpolation *context) {
   return value && value->type == KD_V_TEXT ? value->text : NULL;
 }
 
+/* Types of inputs alone; they say nothing about what layers compute in. */
+static bool is_input_type(const char *policy) {
+  static const char *const types[] = {"int", "uint", "bool", "string"};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (strncmp(policy, types[i], strlen(types[i])) == 0) return true;
+  return false;
+}
+
 /* Any layer with another policy than float32. */
 static bool has_policies(const kd_value *value) {
   for (int i = 0; i < value->count; i++) {
     const kd_value *item = &value->items[i];
     bool dtype = value->keys && kd_streq(value->keys[i], "dtype");
     const char *policy = dtype ? kd_keras_policy(item) : NULL;
-    if (policy && (strstr(policy, "float16") || strstr(policy, "float64"))) return true;
+    if (policy && strcmp(policy, "float32") != 0 && !is_input_type(policy)) return true;
     if (has_policies(item)) return true;
   }
   return false;

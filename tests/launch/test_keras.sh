@@ -1,0 +1,69 @@
+#!/bin/bash
+# Models that Keras saved (tests/golden/make_keras.py): every command takes them, on one rank and two; outputs are Keras's.
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../support/program.sh"
+golden=$here/../golden/keras
+
+# near NAME MODEL RANKS: the mean squares of the differences to Keras's outputs, and their sum, are those of rounding.
+near() {
+  cp "$golden/$1.npz" "$1.npz"
+  expect 0 "evaluate $2" "$3" evaluate "$2" data.format=npz "data.test=$1.npz" train.loss=mse train.metrics=none train.loss_weights=none --json || return
+  tr ',{}' '\n' <out | awk -F: 'NF == 2 { n++; if (!($2 < 1e-9)) bad = bad " " $0 } END { print bad; exit n == 0 || bad != "" }' >far ||
+    fail "$2 on $3 ranks: far from Keras:$(cat far)"
+}
+
+for name in shared recurrent operations; do
+  near "$name" "$golden/$name.keras" 0
+  near "$name" "$golden/$name.keras" 2
+done
+near folder "$golden/folder" 0
+
+# --- looking
+cp "$golden/shared.keras" m.keras
+expect 0 summary 0 summary m.keras && has out "both (Dense)" && has out "Total params"
+expect 0 plot 0 plot m.keras -o m.svg && has m.svg "norm"
+expect 0 plan 0 plan m.keras
+expect 0 config 0 config "$golden/folder" && has out "AdamW" && has out "[input image]" && has out "metrics = [mae]"
+cp out again.ini
+expect 0 "config again" 0 config again.ini && cp out twice.ini
+expect 0 "config a third time" 0 config twice.ini && same out twice.ini "config"
+
+# --- an INI file around it: data, other settings, a layer that is changed
+cat >a.ini <<EOF
+[model]
+file = m.keras
+[data]
+format = npz
+train = shared.npz
+test = shared.npz
+[train]
+epochs = 3
+batch_size = 2
+loss = mse
+optimizer = SGD(0.01)
+[layer both]
+trainable = false
+EOF
+expect 0 check 0 check a.ini
+expect 0 fit 2 fit a.ini && has runs/a/config.ini "file = m.keras"
+expect 0 "resume" 0 fit a.ini --resume train.epochs=4
+expect 0 "evaluate, trained" 0 evaluate a.ini --weights runs/a/model.weights.h5 --json && cp out trained
+expect 0 "evaluate, the file's" 0 evaluate a.ini --json
+cmp -s out trained && fail "training changed nothing"
+expect 0 predict 0 predict a.ini -o p.npz
+expect 0 "start weights of another configuration" 0 evaluate a.ini model.init_from=runs/a/model.weights.h5 --json && same out trained "init_from"
+expect 0 "--weights takes .keras" 0 evaluate a.ini --weights m.keras --json
+
+# --- wrong files
+head -c 20000 m.keras >cut.keras
+expect 2 cut 0 summary cut.keras && has err "cut.keras: cannot open as a .keras archive"
+expect 2 missing 0 summary none.keras && has err "none.keras"
+mkdir bare && cp "$golden/folder/config.json" bare/
+expect 2 "no weights" 0 evaluate bare data.format=npz data.test=folder.npz && has err "bare/model.weights.h5"
+mkdir mixed && cp "$golden/folder/config.json" mixed/ && cp m.keras mixed/model.weights.h5
+expect 2 "no HDF5" 0 evaluate mixed data.format=npz data.test=folder.npz && has err "mixed/model.weights.h5: cannot open as HDF5"
+mkdir other && sed 's/"units": 3/"units": 4/' "$golden/folder/config.json" >other/config.json && cp "$golden/folder/model.weights.h5" other/
+expect 2 "other weights" 0 predict other data.format=npz data.test=folder.npz -o p.npz && has err "but the model wants (5, 4)"
+expect 2 "no model" 0 check a.ini model.file=zzz.keras && has err "zzz.keras"
+
+finish
