@@ -3,6 +3,8 @@
 #ifndef KD_CPU_VECTOR_ROWS_H
 #define KD_CPU_VECTOR_ROWS_H
 
+#include <float.h>
+
 #include "device/cpu/vector_element.h"
 #include "device/cpu/vector_math.h"
 
@@ -39,6 +41,59 @@ KD_INLINE float row_exp_sum(kd_dtype type, const void *x, float shift, int64_t n
     sum[1] += term;
   }
   return v_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+/* Largest element of what was read of a row, in all lanes, and the sum of exp(x - most) in four parts. */
+typedef struct row_terms {
+  vf most, sum[4];
+} row_terms;
+
+/* A larger element was found: the terms so far are scaled to it. */
+KD_INLINE void row_raise(row_terms *r, float largest) {
+  vf most = v_set(largest), factor = v_exp(r->most - most);
+  for (int k = 0; k < 4; k++) r->sum[k] *= factor;
+  r->most = most;
+}
+
+/* Vectors that stay in registers, of which there are 32 or 16, between the search for their largest element
+ * and their exponentials. */
+enum { ROW_BLOCK = KD_W == 16 ? 8 : 4 };
+
+KD_INLINE void row_take_block(kd_dtype type, const void *x, int64_t i, row_terms *r) {
+  vf part[ROW_BLOCK], best[2] = {r->most, r->most};
+  for (int k = 0; k < ROW_BLOCK; k++) {
+    part[k] = e_load(type, x, i + k * KD_W, KD_W);
+    best[k % 2] = v_max_number(part[k], best[k % 2]);
+  }
+  best[0] = v_max_number(best[0], best[1]);
+  if (v_bits(v_lt(r->most, best[0]))) row_raise(r, v_largest_number(best[0]));
+  for (int k = 0; k < ROW_BLOCK; k++) r->sum[k % 4] += v_exp(part[k] - r->most);
+}
+
+/* Reads the row once. Without a number above -inf the sum is 0, from which losses and gradients become NaN as
+ * they do from the NaN of row_exp_sum. */
+KD_INLINE void row_measure_blocks(kd_dtype type, const void *x, int64_t n, float *most, float *sum) {
+  row_terms r = {.most = v_set(-FLT_MAX)};
+  int64_t i = 0;
+  for (; i + ROW_BLOCK * KD_W <= n; i += ROW_BLOCK * KD_W) row_take_block(type, x, i, &r);
+  const void *rest = e_at(type, x, i);
+  float largest = row_largest(type, rest, n - i);
+  if (largest > r.most[0]) row_raise(&r, largest);
+  *most = r.most[0];
+  *sum = v_sum((r.sum[0] + r.sum[1]) + (r.sum[2] + r.sum[3])) + row_exp_sum(type, rest, *most, n - i, NULL);
+}
+
+/* Of shorter rows a second reading, from the nearest cache, costs less than to scale the sums. */
+enum { LONG_ROW = 1024 };
+
+/* Largest element and sum of exp(x - most). */
+KD_INLINE void row_measure(kd_dtype type, const void *x, int64_t n, float *most, float *sum) {
+  if (n >= LONG_ROW) {
+    row_measure_blocks(type, x, n, most, sum);
+    return;
+  }
+  *most = row_largest(type, x, n);
+  *sum = row_exp_sum(type, x, *most, n, NULL);
 }
 
 /* Terms of rows of half types stand in a buffer on the stack before they are rounded; longer rows compute

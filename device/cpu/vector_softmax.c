@@ -17,15 +17,18 @@ KD_INLINE void softmax_rows(kd_dtype type, int64_t n, bool log, const void *x, v
     const void *from = e_at(type, x, row * n);
     void *to = e_place(type, y, row * n);
     float kept[KEPT_ROW], *terms = type == KD_F32 ? to : n <= KEPT_ROW ? kept : NULL;
-    float shift = row_largest(type, from, n), sum = row_exp_sum(type, from, shift, n, log ? NULL : terms);
-    if (log) {
-      log_row(type, from, shift, sum, n, to);
-    } else if (terms) {
-      scale_row(terms, 1.0f / sum, n);
+    float shift, sum;
+    if (terms && !log) {
+      shift = row_largest(type, from, n);
+      scale_row(terms, 1.0f / row_exp_sum(type, from, shift, n, terms), n);
       if (type != KD_F32) store_row(type, terms, n, to);
-    } else {
-      write_exp(type, from, shift, 1.0f / sum, n, to);
+      continue;
     }
+    row_measure(type, from, n, &shift, &sum);
+    if (log)
+      log_row(type, from, shift, sum, n, to);
+    else
+      write_exp(type, from, shift, 1.0f / sum, n, to);
   }
 }
 

@@ -26,8 +26,7 @@ KD_INLINE float read_row(kd_dtype type, int64_t n, int ignore, const void *x, in
   *sum = 1.0f;
   if (ignore != INT32_MIN && label == ignore) return 0.0f;
   if (outside(label, n)) return __builtin_nanf("");
-  *most = row_largest(type, x, n);
-  *sum = row_exp_sum(type, x, *most, n, NULL);
+  row_measure(type, x, n, most, sum);
   return e_value(type, x, label) - *most;
 }
 

@@ -1,15 +1,22 @@
 /* Softmax and cross-entropy over rows. */
+#include <float.h>
+
 #include "device/cuda/platform.cuh"
 
-/* The logarithm of the sum of exp(x) as largest element and sum of the rest. */
+/* The logarithm of the sum of exp(x) as largest element and sum of the rest. Reads the row once: of the
+ * larger element so far and the next one exp(0) = 1, the other one is scaled to it. NaN comes through in the
+ * sum, and so do two infinities; the sum of a row without a number above -inf is 0, from which all becomes
+ * NaN too. */
 template <int THREADS>
 static __device__ __forceinline__ void measure(const float *x, int64_t n, float *most, float *sum) {
-  float top = -INFINITY, total = 0;
-  for (int64_t i = threadIdx.x; i < n; i += THREADS) top = kd_max(top, x[i]);
-  top = kd_row_max<THREADS>(top);
-  for (int64_t i = threadIdx.x; i < n; i += THREADS) total += expf(x[i] - top);
-  *most = top;
-  *sum = kd_row_sum<THREADS>(total);
+  float top = -FLT_MAX, total = 0;
+  for (int64_t i = threadIdx.x; i < n; i += THREADS) {
+    float value = x[i], term = expf(-fabsf(value - top));
+    total = value > top ? total * term + 1.0f : total + term;
+    top = value > top ? value : top;
+  }
+  *most = kd_row_max<THREADS>(top);
+  *sum = kd_row_sum<THREADS>(total * expf(top - *most));
 }
 
 template <int THREADS>

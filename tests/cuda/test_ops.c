@@ -7,6 +7,7 @@
 #include "device/cuda/attention.h"
 #endif
 #include "support/op_case.h"
+#include "support/xent_rows.h"
 
 enum { MOST_BYTES = 1 << 21 };
 
@@ -88,6 +89,13 @@ static void check_types(const op_case *what, kd_dtype type) {
 static void run_half_types(void) {
   for (int i = 0; i < n_op_cases; i++)
     for (kd_dtype type = KD_BF16; type <= KD_F16; type++) check_types(&op_cases[i], type);
+}
+
+static void test_xent_rows(void **state) {
+  (void)state;
+  kd_device device = open_device();
+  check_xent_rows(&device, KD_F32, "CUDA");
+  kd_device_close(&device);
 }
 
 /* cuDNN does in 16 bits what it is there for; with `any` false nothing at all. */
@@ -186,7 +194,8 @@ static void test_tf32(void **state) {
 
 int main(void) {
   NEED_DEVICE();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_half_types),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),         cmocka_unit_test(test_half_types),
+                                     cmocka_unit_test(test_xent_rows),
 #ifndef KD_TEST_GPU
                                      cmocka_unit_test(test_without_plans), cmocka_unit_test(test_pieces),
 #endif

@@ -5,6 +5,7 @@
 #include "device/cpu/isa.h"
 #include "support/check.h"
 #include "support/op_case.h"
+#include "support/xent_rows.h"
 
 enum { MAX_OUTPUT = 1 << 21 };
 
@@ -99,11 +100,25 @@ static void test_argmax_nan(void **state) {
   for_each_isa(check_argmax_nan);
 }
 
+static void check_rows(kd_isa isa) {
+  static const kd_dtype types[] = {KD_F32, KD_BF16, KD_F16};
+  kd_device device;
+  assert_ok(kd_device_open("cpu", 0, 1, true, &device));
+  for (int i = 0; i < 3; i++) check_xent_rows(&device, types[i], kd_isa_name(isa));
+  kd_device_close(&device);
+}
+
+static void test_xent_rows(void **state) {
+  (void)state;
+  for_each_isa(check_rows);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_op_has_a_case),
       cmocka_unit_test(test_cases),
       cmocka_unit_test(test_argmax_nan),
+      cmocka_unit_test(test_xent_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,8 @@ void op_data_fill(const op_input *input, int which, double *values) {
 /* Types of 16 bits: the values of the tables above are exact in them, so cutting is enough. */
 static uint16_t encode_half(double value) {
   if (value == 0) return 0;
+  if (isnan(value)) return 0x7E00;
+  if (isinf(value)) return value < 0 ? 0xFC00 : 0x7C00;
   int exponent;
   double mantissa = frexp(fabs(value), &exponent);
   return (uint16_t)((value < 0 ? 0x8000 : 0) | ((exponent + 14) << 10) | ((int)(mantissa * 2048) & 1023));
