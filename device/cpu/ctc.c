@@ -1,15 +1,16 @@
 /* CTC and CTC_GRAD (Graves et al., ICML 2006), in the form and with the numbers of optax, which Keras has:
  * after each step a path stands in blank[n] with n labels behind it, or has just emitted label n in emit[n].
- * What is not possible costs exp(IMPOSSIBLE) instead of infinity, so that even labels that do not fit into
+ * What is not possible has the weight exp(IMPOSSIBLE) instead of 0, so that even labels that do not fit into
  * the steps have a loss and a gradient.
  *
- * All is kept as logarithms in double: thousands of steps are a sum of thousands of numbers. Backward makes
- * forward's states again, which is cheaper than to keep them through the whole backward pass. A sample is one
- * item of work. */
+ * A weight is a probability with an exponent of its own (ctc_weight.h), since that of a double ends where a
+ * hundred steps begin. Backward makes forward's states again, which is cheaper than to keep them through the
+ * whole backward pass. A sample is one item of work. */
 #include <math.h>
 #include <string.h>
 
 #include "device/cpu/cpu.h"
+#include "device/cpu/ctc_weight.h"
 #include "device/cpu/half_kernels.h"
 #include "device/cpu/index.h"
 #include "device/cpu/kernels.h"
@@ -22,17 +23,18 @@ static int64_t state_width(const kd_launch *launch) {
   return 2 * launch->input[1].shape.dim[1] + 1;
 }
 
-/* Doubles of one sample: so many states and the labels. */
-static int64_t sample_room(const kd_launch *launch, int64_t n_states) {
-  return n_states * state_width(launch) + launch->input[1].shape.dim[1];
+/* Bytes of one sample: so many states, slopes by two of them, and the labels. */
+static int64_t sample_bytes(const kd_launch *launch, int64_t n_states) {
+  int64_t width = state_width(launch), labels = launch->input[1].shape.dim[1];
+  return n_states * width * (int64_t)sizeof(kd_weight) + (2 * width + labels) * (int64_t)sizeof(double);
 }
 
 typedef struct sample {
-  const float *logs; /* (steps, classes) */
-  const double *label;
+  const float *logs;                      /* (steps, classes) */
   int64_t steps, classes, labels, length; /* length: labels that count */
   int64_t width;
-  double *states;
+  kd_weight *states, impossible;
+  double *slopes[2], *label;
 } sample;
 
 /* Sample i with its labels read; false: a label is no class. */
@@ -41,62 +43,66 @@ static bool sample_open(const kd_launch *launch, int64_t i, int64_t n_states, sa
   *s = (sample){.steps = logs->shape.dim[1],
                 .classes = logs->shape.dim[2],
                 .labels = labels->shape.dim[1],
-                .width = state_width(launch)};
+                .width = state_width(launch),
+                .impossible = kd_weight_exp(IMPOSSIBLE)};
   s->logs = (const float *)logs->data + i * s->steps * s->classes;
-  s->states = (double *)launch->workspace + i * sample_room(launch, n_states);
-  double *label = s->states + n_states * s->width;
+  s->states = (kd_weight *)((char *)launch->workspace + i * sample_bytes(launch, n_states));
+  for (int k = 0; k < 2; k++) s->slopes[k] = (double *)(s->states + n_states * s->width) + k * s->width;
+  s->label = s->slopes[1] + s->width;
   bool good = true;
   for (int64_t n = 0; n < s->labels; n++) {
-    label[n] = (double)kd_index_at(labels, i * s->labels + n);
-    s->length += label[n] != 0;
-    good &= label[n] >= 0 && label[n] < (double)s->classes;
+    s->label[n] = (double)kd_index_at(labels, i * s->labels + n);
+    s->length += s->label[n] != 0;
+    good &= s->label[n] >= 0 && s->label[n] < (double)s->classes;
   }
-  s->label = label;
   return good;
 }
 
-static double log_add(double a, double b) {
-  double most = fmax(a, b);
-  return a == b ? a + M_LN2 : most + log1p(exp(-fabs(a - b)));
-}
-
-/* exp(a) / (exp(a) + exp(b)) */
-static double share(double a, double b) {
-  return a == b ? 0.5 : 1 / (1 + exp(b - a));
-}
-
-static double repeats(const sample *s, int64_t n) {
+static bool repeats(const sample *s, int64_t n) {
   return n + 1 < s->labels && s->label[n] == s->label[n + 1];
 }
 
-static void start(const sample *s, double *state) {
-  for (int64_t n = 0; n < s->width; n++) state[n] = IMPOSSIBLE;
-  state[0] = 0;
+static kd_weight unless(const sample *s, bool impossible, kd_weight w) {
+  return impossible ? kd_weight_times(w, s->impossible) : w;
 }
 
-/* blank[n] before a step, where the label before may have been left without a blank: only when another label
- * follows. */
-static double left(const sample *s, const double *blank, const double *emit, int64_t n) {
-  return n == 0 ? blank[0] : log_add(blank[n], emit[n - 1] + IMPOSSIBLE * repeats(s, n - 1));
+static void start(const sample *s, kd_weight *state) {
+  for (int64_t n = 0; n < s->width; n++) state[n] = s->impossible;
+  state[0] = kd_weight_exp(0);
 }
 
-/* Label n-1 is left by a blank: only when it is repeated, otherwise `left` has it. */
-static double left_by_blank(const sample *s, const double *emit, int64_t n) {
-  return emit[n - 1] + IMPOSSIBLE * (1 - repeats(s, n - 1));
+/* Label n-1 is left for the next one, without a blank: only when that is another label. */
+static kd_weight left_at_once(const sample *s, const kd_weight *emit, int64_t n) {
+  return unless(s, repeats(s, n - 1), emit[n - 1]);
 }
 
-static void advance(const sample *s, int64_t t, const double *before, double *after) {
-  const double *blank = before, *emit = before + s->labels + 1;
+/* Label n-1 is left by a blank: only when it is repeated, otherwise `left_at_once` has it. */
+static kd_weight left_by_blank(const sample *s, const kd_weight *emit, int64_t n) {
+  return unless(s, !repeats(s, n - 1), emit[n - 1]);
+}
+
+/* n labels are behind before a step. */
+static kd_weight behind(const sample *s, const kd_weight *blank, const kd_weight *emit, int64_t n) {
+  return n == 0 ? blank[0] : kd_weight_plus(blank[n], left_at_once(s, emit, n));
+}
+
+static void advance(const sample *s, int64_t t, const kd_weight *before, kd_weight *after) {
+  const kd_weight *blank = before, *emit = before + s->labels + 1;
   const float *logs = s->logs + t * s->classes;
+  kd_weight at_blank = kd_weight_exp((double)logs[0]);
   for (int64_t n = 0; n <= s->length; n++) {
-    double from = left(s, blank, emit, n);
-    after[n] = (double)logs[0] + (n > 0 ? log_add(from, left_by_blank(s, emit, n)) : from);
-    if (n < s->length) after[s->labels + 1 + n] = (double)logs[(int64_t)s->label[n]] + log_add(from, emit[n]);
+    kd_weight from = behind(s, blank, emit, n), rests = from;
+    if (n > 0) rests = kd_weight_plus(from, left_by_blank(s, emit, n));
+    after[n] = kd_weight_level(kd_weight_times(at_blank, rests));
+    if (n == s->length) break;
+    kd_weight at_label = kd_weight_exp((double)logs[(int64_t)s->label[n]]);
+    after[s->labels + 1 + n] = kd_weight_level(kd_weight_times(at_label, kd_weight_plus(from, emit[n])));
   }
 }
 
-static double loss_of(const sample *s, const double *last) {
-  return s->length == 0 ? -last[0] : -log_add(last[s->length], last[s->labels + s->length]);
+static double loss_of(const sample *s, const kd_weight *last) {
+  if (s->length == 0) return -kd_weight_log(last[0]);
+  return -kd_weight_log(kd_weight_plus(last[s->length], last[s->labels + s->length]));
 }
 
 static void forward_range(void *context, int64_t begin, int64_t end) {
@@ -115,33 +121,34 @@ static void forward_range(void *context, int64_t begin, int64_t end) {
 
 /* --- backward --------------------------------------------------------------------------------------- */
 
-/* The last state becomes the slopes of log p by it. From here on slopes are what share of the paths, by
- * weight, goes through a state. */
-static void slopes_last(const sample *s, double *state) {
+/* Slopes of log p by the last state. A slope is what share of the paths, by weight, goes through a state. */
+static void slopes_last(const sample *s, const kd_weight *state, double *slopes) {
   int64_t end = s->length;
-  double part = end > 0 ? share(state[end], state[s->labels + end]) : 1;
-  memset(state, 0, (size_t)s->width * sizeof *state);
-  state[end] = part;
-  if (end > 0) state[s->labels + end] = 1 - part;
+  double part = end > 0 ? kd_weight_share(state[end], state[s->labels + end]) : 1;
+  memset(slopes, 0, (size_t)s->width * sizeof *slopes);
+  slopes[end] = part;
+  if (end > 0) slopes[s->labels + end] = 1 - part;
 }
 
-/* The state before a step becomes slopes, from those after it. Descending, so that n - 1 is still a state. */
-static void slopes_before(const sample *s, const double *after, double *before) {
-  double *blank = before, *emit = before + s->labels + 1, carry = 0;
+/* Slopes by the state before a step, from those by the state after it. */
+static void slopes_before(const sample *s, const kd_weight *state, const double *after, double *before) {
+  const kd_weight *blank = state, *emit = state + s->labels + 1;
   const double *to_emit = after + s->labels + 1;
+  double *from_emit = before + s->labels + 1, carry = 0;
   for (int64_t n = s->length; n >= 0; n--) {
-    double from = left(s, blank, emit, n), stays = 0, leaves = 0;
+    kd_weight from = behind(s, blank, emit, n);
+    double leaves = 0, by_blank = after[n], kept = 1;
     if (n < s->length) {
-      double part = share(from, emit[n]);
-      stays = to_emit[n] * (1 - part);
-      leaves = to_emit[n] * part;
-      emit[n] = stays + carry;
+      leaves = to_emit[n] * kd_weight_share(from, emit[n]);
+      from_emit[n] = to_emit[n] - leaves + carry;
     }
-    double by_blank = n > 0 ? after[n] * share(from, left_by_blank(s, emit, n)) : after[n];
-    double through = by_blank + leaves, kept = 1;
-    if (n > 0) kept = share(blank[n], emit[n - 1] + IMPOSSIBLE * repeats(s, n - 1));
+    if (n > 0) {
+      by_blank *= kd_weight_share(from, left_by_blank(s, emit, n));
+      kept = kd_weight_share(blank[n], left_at_once(s, emit, n));
+    }
+    double through = by_blank + leaves;
     carry = after[n] - by_blank + through * (1 - kept);
-    blank[n] = through * kept;
+    before[n] = through * kept;
   }
 }
 
@@ -166,11 +173,11 @@ static void grad_range(void *context, int64_t begin, int64_t end) {
     start(&s, s.states);
     for (int64_t t = 0; t < s.steps; t++)
       advance(&s, t, s.states + t * s.width, s.states + (t + 1) * s.width);
-    slopes_last(&s, s.states + s.steps * s.width);
+    slopes_last(&s, s.states + s.steps * s.width, s.slopes[s.steps % 2]);
     for (int64_t t = s.steps - 1; t >= 0; t--) {
-      double *after = s.states + (t + 1) * s.width;
+      const double *after = s.slopes[(t + 1) % 2];
       store_step(&s, dloss, after, dlogs + t * s.classes);
-      if (t > 0) slopes_before(&s, after, s.states + t * s.width);
+      if (t > 0) slopes_before(&s, s.states + t * s.width, after, s.slopes[t % 2]);
     }
   }
 }
@@ -180,8 +187,7 @@ static void grad_range(void *context, int64_t begin, int64_t end) {
 static kd_status prepare_states(kd_launch *launch, int64_t n_states) {
   KD_TRY(kd_cpu_check_types(launch));
   launch->note = "double, sample by sample";
-  launch->workspace_bytes =
-      (size_t)(launch->input[0].shape.dim[0] * sample_room(launch, n_states)) * sizeof(double);
+  launch->workspace_bytes = (size_t)(launch->input[0].shape.dim[0] * sample_bytes(launch, n_states));
   return kd_index_check(&launch->input[1]);
 }
 
@@ -193,8 +199,8 @@ static kd_status grad_prepare(kd_launch *launch) {
   return prepare_states(launch, launch->input[0].shape.dim[1] + 1);
 }
 
-/* Two logarithms of sums for each state take as long as this many bytes. */
-enum { STATE_BYTES = 200 };
+/* The sums of a state take as long as this many bytes. */
+enum { STATE_BYTES = 60 };
 
 static kd_status run_samples(const kd_launch *launch, kd_range_fn *range) {
   const kd_shape *logs = &launch->input[0].shape;
