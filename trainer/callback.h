@@ -47,8 +47,10 @@ struct kd_callback {
 
 extern const kd_family kd_callback_family;
 
-/* Which way a monitored value improves (Keras's mode = auto | min | max): +1 up, -1 down, 0 unknown. */
-int kd_monitor_direction(const kd_trainer *trainer, int mode, const char *monitor);
+/* Which way a monitored value improves (Keras's mode = auto | min | max): +1 up, -1 down. KD_ERR_USAGE: mode
+ * is auto and the name does not tell. */
+kd_status kd_monitor_direction(const kd_callback *self, const kd_trainer *trainer, int mode,
+                               const char *monitor, int *direction);
 /* Whether a value is better than the reference by more than min_delta: in float32, as Keras compares. */
 bool kd_monitor_improved(int direction, double min_delta, double value, double reference);
 /* The monitored value, or a warning and false when it is not in the logs. */

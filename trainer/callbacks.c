@@ -29,10 +29,14 @@ static int natural_direction(const kd_trainer *t, const char *name) {
   return length >= 4 && strcmp(name + length - 4, "loss") == 0 ? -1 : 0;
 }
 
-int kd_monitor_direction(const kd_trainer *t, int mode, const char *monitor) {
-  if (mode == 1) return -1;
-  if (mode == 2) return 1;
-  return natural_direction(t, strncmp(monitor, "val_", 4) == 0 ? monitor + 4 : monitor);
+kd_status kd_monitor_direction(const kd_callback *self, const kd_trainer *t, int mode, const char *monitor,
+                               int *direction) {
+  *direction = mode == 1 ? -1 : 1;
+  if (mode == 0) *direction = natural_direction(t, strncmp(monitor, "val_", 4) == 0 ? monitor + 4 : monitor);
+  KD_CHECK(*direction != 0, KD_ERR_USAGE,
+           "callback %s (%s): it is not known whether '%s' should rise or fall; give mode = min or max",
+           self->name, self->kind->base.name, monitor);
+  return KD_OK;
 }
 
 bool kd_monitor_improved(int direction, double min_delta, double value, double reference) {

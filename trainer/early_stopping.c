@@ -83,22 +83,14 @@ static kd_status keep_weights(kd_callback *self, kd_trainer *t) {
   return KD_OK;
 }
 
-static kd_status check_direction(const options *o, const kd_callback *self, int direction) {
-  KD_CHECK(
-      direction != 0, KD_ERR_USAGE,
-      "callback %s (EarlyStopping): it is not known whether '%s' should rise or fall; give mode = min or max",
-      self->name, o->monitor);
-  return KD_OK;
-}
-
 /* The order of the tests is Keras's: the first value always counts as an improvement. */
 static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_logs *logs) {
   const options *o = self->options;
   state *s = self->state;
   double value;
   if (!kd_monitor_value(self, t, logs, o->monitor, &value) || epoch < o->start_from_epoch) return KD_OK;
-  int direction = kd_monitor_direction(t, o->mode, o->monitor);
-  KD_TRY(check_direction(o, self, direction));
+  int direction;
+  KD_TRY(kd_monitor_direction(self, t, o->mode, o->monitor, &direction));
   if (o->restore_best_weights && !s->weights) {
     KD_TRY(keep_weights(self, t));
     s->best_epoch = epoch;

@@ -108,11 +108,8 @@ static kd_status is_wanted(kd_callback *self, kd_trainer *t, int64_t epoch, cons
       kd_report_message(t, "Epoch %lld: saving model to %s", (long long)epoch + 1, name);
     return KD_OK;
   }
-  int direction = kd_monitor_direction(t, o->mode, o->monitor);
-  KD_CHECK(direction != 0, KD_ERR_USAGE,
-           "callback %s (ModelCheckpoint): it is not known whether '%s' should rise or fall; give mode = min "
-           "or max",
-           self->name, o->monitor);
+  int direction;
+  KD_TRY(kd_monitor_direction(self, t, o->mode, o->monitor, &direction));
   if (!s->has_best && o->initial_value_threshold != KD_UNSET_FLOAT) {
     s->has_best = true;
     s->best = o->initial_value_threshold;

@@ -102,11 +102,8 @@ static kd_status epoch_end(kd_callback *self, kd_trainer *t, int64_t epoch, kd_l
   kd_logs_set(logs, "learning_rate", (double)(float)t->rate);
   double value;
   if (!kd_monitor_value(self, t, logs, o->monitor, &value)) return KD_OK;
-  int direction = kd_monitor_direction(t, o->mode, o->monitor);
-  KD_CHECK(direction != 0, KD_ERR_USAGE,
-           "callback %s (ReduceLROnPlateau): it is not known whether '%s' should rise or fall; give mode = "
-           "min or max",
-           self->name, o->monitor);
+  int direction;
+  KD_TRY(kd_monitor_direction(self, t, o->mode, o->monitor, &direction));
   if (s->cooldown > 0) {
     s->cooldown--;
     s->wait = 0;

@@ -1,12 +1,10 @@
-/* REDUCE: passes over (outer, n, inner) views, from the innermost reduced axes to the outermost. */
-#include <math.h>
-#include <string.h>
-
+/* REDUCE: passes over views. */
+#include "device/reduce.h"
 #include "device/base/memory.h"
 #include "device/cpu/kernels.h"
 #include "device/cpu/reduce_pass.h"
 
-enum { MAX_PASSES = KD_MAX_RANK, INPUT = -1, OUTPUT = -2 };
+enum { INPUT = -1, OUTPUT = -2 };
 
 /* A pass reads and writes the tensors or a place in the workspace, in floats. */
 typedef struct step {
@@ -15,9 +13,8 @@ typedef struct step {
 } step;
 
 typedef struct reduction {
-  kd_dtype dtype; /* of the input */
   int n_steps;
-  step steps[MAX_PASSES];
+  step steps[KD_MAX_RANK];
   int64_t result;  /* where the result lies before it is converted, or OUTPUT */
   int64_t partial; /* where passes keep partial results */
   int64_t in_count, out_count;
@@ -27,27 +24,6 @@ typedef struct reduction {
 
 /* --- prepare --------------------------------------------------------------------------------------- */
 
-/* Runs of axes that are all reduced or all kept; axes of size 1 are dropped. */
-typedef struct groups {
-  int count;
-  int64_t size[KD_MAX_RANK];
-  bool reduced[KD_MAX_RANK];
-} groups;
-
-static groups find_groups(const kd_reduce_attr *attr, const kd_shape *x) {
-  groups g = {0};
-  for (int d = 0; d < x->rank; d++) {
-    if (x->dim[d] == 1) continue;
-    if (g.count && g.reduced[g.count - 1] == attr->axis[d]) {
-      g.size[g.count - 1] *= x->dim[d];
-    } else {
-      g.reduced[g.count] = attr->axis[d];
-      g.size[g.count++] = x->dim[d];
-    }
-  }
-  return g;
-}
-
 static int64_t count_reduced(const kd_reduce_attr *attr, const kd_shape *x) {
   int64_t n = 1;
   for (int d = 0; d < x->rank; d++)
@@ -56,27 +32,17 @@ static int64_t count_reduced(const kd_reduce_attr *attr, const kd_shape *x) {
 }
 
 /* Squares are taken, and other types converted, by the first pass only. */
-static void add_step(reduction *r, kd_reduce_kind kind, int64_t outer, int64_t n, int64_t inner) {
-  if (r->n_steps && kind == KD_REDUCE_SUMSQ) kind = KD_REDUCE_SUM;
-  kd_dtype dtype = r->n_steps ? KD_F32 : r->dtype;
-  kd_reduce_pass_plan(&r->steps[r->n_steps++].pass, kind, dtype, outer, n, inner);
-}
-
-static void plan_steps(reduction *r, kd_reduce_kind kind, const groups *g) {
-  int64_t inner = 1;
-  for (int i = g->count - 1; i >= 0; i--) {
-    if (!g->reduced[i]) {
-      inner *= g->size[i];
-      continue;
-    }
-    int64_t outer = 1;
-    for (int before = 0; before < i; before++) outer *= g->size[before];
-    add_step(r, kind, outer, g->size[i], inner);
+static void plan_steps(reduction *r, const kd_reduce_attr *attr, const kd_tensor *x) {
+  kd_reduce_view view[KD_MAX_RANK];
+  r->n_steps = kd_reduce_views(attr, &x->shape, view);
+  for (int i = 0; i < r->n_steps; i++) {
+    kd_reduce_kind kind = i > 0 && attr->kind == KD_REDUCE_SUMSQ ? KD_REDUCE_SUM : attr->kind;
+    kd_reduce_pass_plan(&r->steps[i].pass, kind, i == 0 ? x->dtype : KD_F32, view[i].outer, view[i].n,
+                        view[i].inner);
   }
-  if (r->n_steps == 0) add_step(r, kind, 1, 1, inner);
 }
 
-/* Intermediate results alternate between two places. */
+/* Every intermediate result has a place of its own; partial ones share one. */
 static int64_t place_results(reduction *r, bool convert_out) {
   int64_t used = 0, partial = 0;
   int64_t from = INPUT;
@@ -102,31 +68,25 @@ static kd_status reduce_prepare(kd_launch *launch) {
   reduction *r = kd_calloc(1, sizeof *r);
   launch->handle = r;
   launch->note = "reduce";
-  r->dtype = x->dtype;
   r->in_count = kd_shape_count(&x->shape);
   r->out_count = kd_shape_count(&y->shape);
   r->empty = r->in_count == 0;
   r->divisor = (float)count_reduced(attr, &x->shape);
   if (r->empty) return KD_OK;
-  groups g = find_groups(attr, &x->shape);
-  plan_steps(r, attr->kind, &g);
+  plan_steps(r, attr, x);
   launch->workspace_bytes = (size_t)place_results(r, y->dtype != KD_F32) * sizeof(float);
   return KD_OK;
 }
 
 /* --- run ------------------------------------------------------------------------------------------- */
 
-/* The result of no elements: 0, 1 or an infinity; a mean of nothing is NaN. */
 static void write_empty(const kd_launch *launch) {
-  static const float value[] = {
-      [KD_REDUCE_SUM] = 0.0f,     [KD_REDUCE_MEAN] = NAN,  [KD_REDUCE_MAX] = -INFINITY,
-      [KD_REDUCE_MIN] = INFINITY, [KD_REDUCE_PROD] = 1.0f, [KD_REDUCE_SUMSQ] = 0.0f,
-  };
   const kd_tensor *y = &launch->output[0];
+  float value = kd_reduce_nothing(((const kd_reduce_attr *)launch->attr)->kind);
   kd_store_fn *store = kd_cpu_vector(launch->device)->store_fn(y->dtype);
   size_t size = kd_dtype_size(y->dtype);
   for (int64_t i = 0; i < kd_shape_count(&y->shape); i++)
-    store((char *)y->data + i * (int64_t)size, &value[((const kd_reduce_attr *)launch->attr)->kind], 1);
+    store((char *)y->data + i * (int64_t)size, &value, 1);
 }
 
 static kd_status reduce_run(const kd_launch *launch) {

@@ -1,15 +1,13 @@
-/* REDUCE as passes over (outer, n, inner), from the innermost reduced axes to the outermost; ARGMAX,
- * IN_TOP_K.
- */
-#include <math.h>
+/* REDUCE as passes over views; ARGMAX, IN_TOP_K. */
 #include <string.h>
 
 #include "device/base/memory.h"
 #include "device/cuda/cuda.h"
 #include "device/cuda/kernels.h"
 #include "device/cuda/launch.h"
+#include "device/reduce.h"
 
-enum { MAX_PASSES = KD_MAX_RANK, INPUT = -1, OUTPUT = -2, GRAIN = 64 };
+enum { INPUT = -1, OUTPUT = -2, GRAIN = 64 };
 
 /* A pass reads and writes the tensors or a place in the workspace, in floats. */
 typedef struct pass {
@@ -19,58 +17,24 @@ typedef struct pass {
 
 typedef struct reduction {
   int n_passes;
-  pass passes[MAX_PASSES];
+  pass passes[KD_MAX_RANK];
   int64_t partial; /* where passes keep the results of their pieces */
   bool empty;      /* nothing is reduced into each result */
 } reduction;
 
-/* Runs of axes that are all reduced or all kept; axes of size 1 are dropped. */
-typedef struct groups {
-  int count;
-  int64_t size[KD_MAX_RANK];
-  bool reduced[KD_MAX_RANK];
-} groups;
-
-static groups find_groups(const kd_reduce_attr *attr, const kd_shape *x) {
-  groups g = {0};
-  for (int d = 0; d < x->rank; d++) {
-    if (x->dim[d] == 1) continue;
-    if (g.count && g.reduced[g.count - 1] == attr->axis[d]) {
-      g.size[g.count - 1] *= x->dim[d];
-    } else {
-      g.reduced[g.count] = attr->axis[d];
-      g.size[g.count++] = x->dim[d];
-    }
-  }
-  return g;
-}
-
 /* Squares are taken, and other types converted, by the first pass only. */
-static void add_pass(reduction *r, kd_reduce_kind kind, kd_dtype from, int64_t outer, int64_t n,
-                     int64_t inner) {
-  bool first = r->n_passes == 0;
-  r->passes[r->n_passes++].reduce =
-      (kd_job_reduce){.kind = (int)(first || kind != KD_REDUCE_SUMSQ ? kind : KD_REDUCE_SUM),
-                      .from = first ? from : KD_F32,
-                      .to = KD_F32,
-                      .outer = outer,
-                      .n = n,
-                      .inner = inner,
-                      .divisor = 1};
-}
-
-static void plan_passes(reduction *r, kd_reduce_kind kind, kd_dtype from, const groups *g) {
-  int64_t inner = 1;
-  for (int i = g->count - 1; i >= 0; i--) {
-    if (!g->reduced[i]) {
-      inner *= g->size[i];
-      continue;
-    }
-    int64_t outer = 1;
-    for (int before = 0; before < i; before++) outer *= g->size[before];
-    add_pass(r, kind, from, outer, g->size[i], inner);
-  }
-  if (r->n_passes == 0) add_pass(r, kind, from, 1, 1, inner);
+static void plan_passes(reduction *r, const kd_reduce_attr *attr, const kd_tensor *x) {
+  kd_reduce_view view[KD_MAX_RANK];
+  r->n_passes = kd_reduce_views(attr, &x->shape, view);
+  for (int i = 0; i < r->n_passes; i++)
+    r->passes[i].reduce =
+        (kd_job_reduce){.kind = (int)(i > 0 && attr->kind == KD_REDUCE_SUMSQ ? KD_REDUCE_SUM : attr->kind),
+                        .from = i == 0 ? x->dtype : KD_F32,
+                        .to = KD_F32,
+                        .outer = view[i].outer,
+                        .n = view[i].n,
+                        .inner = view[i].inner,
+                        .divisor = 1};
 }
 
 /* Every result but the last has a place of its own; pieces share one. Returns the floats of all. */
@@ -102,8 +66,7 @@ static kd_status reduce_prepare(kd_launch *launch) {
   launch->note = "reduce";
   r->empty = kd_shape_count(&x->shape) == 0;
   if (r->empty) return KD_OK;
-  groups g = find_groups(attr, &x->shape);
-  plan_passes(r, attr->kind, x->dtype, &g);
+  plan_passes(r, attr, x);
   kd_job_reduce *last = &r->passes[r->n_passes - 1].reduce;
   last->to = y->dtype;
   if (attr->kind == KD_REDUCE_MEAN)
@@ -112,16 +75,12 @@ static kd_status reduce_prepare(kd_launch *launch) {
   return KD_OK;
 }
 
-/* The result of no elements: 0, 1 or an infinity; a mean of nothing is NaN. */
 static kd_status write_empty(const kd_launch *launch) {
-  static const float value[] = {
-      [KD_REDUCE_SUM] = 0.0f,     [KD_REDUCE_MEAN] = NAN,  [KD_REDUCE_MAX] = -INFINITY,
-      [KD_REDUCE_MIN] = INFINITY, [KD_REDUCE_PROD] = 1.0f, [KD_REDUCE_SUMSQ] = 0.0f,
-  };
+  float value = kd_reduce_nothing(((const kd_reduce_attr *)launch->attr)->kind);
   const kd_tensor *y = &launch->output[0];
   KD_CHECK(y->dtype == KD_F32, KD_ERR_INTERNAL, "a reduction of nothing to %s", kd_dtype_name(y->dtype));
   uint32_t bits;
-  memcpy(&bits, &value[((const kd_reduce_attr *)launch->attr)->kind], sizeof bits);
+  memcpy(&bits, &value, sizeof bits);
   KD_CUDA(kd_cuda_fill_start(sizeof(float), bits, kd_shape_count(&y->shape), y->data, kd_cuda_stream(launch)),
           "a fill");
   return KD_OK;

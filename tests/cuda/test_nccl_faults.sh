@@ -1,12 +1,9 @@
 #!/bin/bash
 # When NCCL is not to be had, sums pass through the host or one message says why; when a rank fails, stops or dies under it, the job
 # ends within the time limit with one message. On the emulated device with a double of NCCL.
-plugin=$(dirname "$KDIST")/../tests/libkdist_cuda_emulated_plugin.so
-double=$(dirname "$KDIST")/../tests/nccl/libnccl.so.2
-[ -r "$plugin" ] && [ -r "$double" ] || { echo "skipped: this build has no CUDA plug-in with NCCL"; exit 77; }
 . "$(dirname "$0")/../support/program.sh" || exit 1
 . "$support/mock_driver.sh" || exit 1
-export XDG_CACHE_HOME=$work/cache KDIST_CUDA_PLUGIN=$(realpath "$plugin") KD_NCCL_FOLDER=$work
+. "$support/nccl.sh" || exit 1
 for folder in two one damaged other; do mock_driver $folder 13000 2 0; done
 mock_driver one 13000 1 0
 cp "$double" one && cp "$double" two
@@ -14,20 +11,9 @@ cp "$double" one && cp "$double" two
 echo 'int ncclNothing(void) { return 0; }' | cc -shared -fPIC -x c - -o other/libnccl.so.2
 export LD_LIBRARY_PATH=$work/two
 
-cat >plain.ini <<'INI'
-[input x]
-shape = 8
-[layers]
-one = Dense(40, activation=relu)
-two = Dense(40, activation=relu)
-three = Dense(3)
-[data]
-format = synthetic
-samples = 64
-[train]
+plain_ini 64 <<'INI'
 epochs = 2
 batch_size = 16
-loss = SparseCategoricalCrossentropy(from_logits=true)
 [distributed]
 device = cuda
 bucket_mb = 0.004

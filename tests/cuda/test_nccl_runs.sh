@@ -1,14 +1,11 @@
 #!/bin/bash
 # Whole trainings whose sums are made by NCCL, on the emulated device with a double of NCCL: the plug-in's own code from the choice
 # of the transport to the last sum. A driver that is a mock shows three devices.
-plugin=$(dirname "$KDIST")/../tests/libkdist_cuda_emulated_plugin.so
-double=$(dirname "$KDIST")/../tests/nccl/libnccl.so.2
-[ -r "$plugin" ] && [ -r "$double" ] || { echo "skipped: this build has no CUDA plug-in with NCCL"; exit 77; }
 . "$(dirname "$0")/../support/program.sh" || exit 1
 . "$support/small_cnn.sh" || exit 1
 . "$support/mock_driver.sh" || exit 1
 unset NCCL_ALGO NCCL_PROTO NCCL_NVLS_ENABLE
-export XDG_CACHE_HOME=$work/cache KDIST_CUDA_PLUGIN=$(realpath "$plugin") KD_NCCL_FOLDER=$work
+. "$support/nccl.sh" || exit 1
 mock_driver three 13000 3 0
 cp "$double" three
 export LD_LIBRARY_PATH=$work/three
@@ -28,11 +25,6 @@ for n in 1 2 3; do
 done
 
 # The order of NCCL: the same bits again, close to the host's; several passes of a rank; a rank without rows in the last batch.
-losses() { awk -F, 'NR > 1 { print $2 }' "runs/$1/log.csv"; }
-close_to() {
-  paste <(losses "$1") <(losses "$2") |
-    awk '{ d = $1 - $2; if (d * d > 1e-6 * (1 + $1) ^ 2) exit 1 }' || fail "$1 and $2 differ: $(tail -qn 1 runs/{$1,$2}/log.csv)"
-}
 run=(distributed.device=cuda distributed.determinism=run train.batch_size=11 distributed.bucket_mb=0.004)
 for n in 2 3; do
   train 0 run-host$n $n "${run[@]}" distributed.backend=mpi
@@ -48,19 +40,8 @@ close_to pieces pieces-host
 
 # What is put on the device and between ranks is the same on all of them. With equal rows every launch; else what orders streams
 # and ranks.
-cat >plain.ini <<'INI'
-[input x]
-shape = 8
-[layers]
-one = Dense(40, activation=relu)
-two = Dense(40, activation=relu)
-three = Dense(3)
-[data]
-format = synthetic
-samples = 30
-[train]
+plain_ini 30 <<'INI'
 epochs = 1
-loss = SparseCategoricalCrossentropy(from_logits=true)
 metrics = accuracy
 INI
 order() { # NAME ARGUMENT...

@@ -18,18 +18,6 @@ if [ -z "${KD_TEST_GPU:-}" ]; then
   export LD_LIBRARY_PATH=$work/one KDIST_CUDA_PLUGIN=$(realpath "$plugin")
 fi
 
-# losses NAME: the columns of the log that are losses.
-losses() {
-  awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /loss$/) column[++n] = i; next }
-    { for (k = 1; k <= n; k++) printf "%s%s", $column[k], k < n ? "," : "\n" }' "runs/$1/log.csv"
-}
-
-# close_to NAME NAME [TOLERANCE]: losses of all epochs agree, by default to three digits.
-close_to() {
-  paste -d, <(losses "$1") <(losses "$2") |
-    awk -F, -v t="${3:-1e-3}" '{ for (i = 1; i <= NF / 2; i++) { d = $i - $(i + NF / 2); if (d * d > t * t * (1 + $i) ^ 2) exit 1 } }' || fail "$1 and $2 differ: $(tail -qn 1 runs/{$1,$2}/log.csv)"
-}
-
 # Sequences: look-up with used rows, masks, recurrent cells, attention, layer normalisation.
 cat >steps.ini <<'INI'
 [run]

@@ -2,6 +2,7 @@
 
 #include "device/base/option.h"
 #include "support/check.h"
+#include "support/pool_and_diag.h"
 
 /* A small family of its own: what the table promises must hold for any kind. */
 typedef struct normal {
@@ -57,31 +58,14 @@ static const kd_option dense_options[] = {
     {0},
 };
 
-static void check_dense(const void *options, kd_diag *diag, kd_origin origin) {
-  if (((const dense *)options)->units == 13) kd_diag_error(diag, origin, "13 units bring bad luck");
+static void check_dense(const void *options, kd_diag *to, kd_origin origin) {
+  if (((const dense *)options)->units == 13) kd_diag_error(to, origin, "13 units bring bad luck");
 }
 
 static const kd_kind dense_kind = {
     .name = "Dense", .options = dense_options, .options_size = sizeof(dense), .check = check_dense};
 static const kd_kind *const layers[] = {&dense_kind};
 static const kd_family layer_family = {"layer", layers, 1};
-
-static kd_pool *pool;
-static kd_diag *diag;
-
-static int setup(void **state) {
-  (void)state;
-  pool = kd_pool_create();
-  diag = kd_diag_create();
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  kd_pool_destroy(pool);
-  kd_diag_destroy(diag);
-  return 0;
-}
 
 static bool fill(const char *text, dense *out) {
   memset(out, 0, sizeof *out);

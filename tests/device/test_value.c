@@ -1,22 +1,6 @@
 #include "device/base/value.h"
 #include "support/check.h"
-
-static kd_pool *pool;
-static kd_diag *diag;
-
-static int setup(void **state) {
-  (void)state;
-  pool = kd_pool_create();
-  diag = kd_diag_create();
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  kd_pool_destroy(pool);
-  kd_diag_destroy(diag);
-  return 0;
-}
+#include "support/pool_and_diag.h"
 
 static kd_value *parse(const char *text) {
   kd_value *value = kd_value_parse(pool, diag, (kd_origin){"a.ini", 3}, text, true);

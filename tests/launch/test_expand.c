@@ -2,23 +2,7 @@
 #include "device/base/file.h"
 #include "launch/model_spec.h"
 #include "support/check.h"
-
-static kd_pool *pool;
-static kd_diag *diag;
-
-static int setup(void **state) {
-  (void)state;
-  pool = kd_pool_create();
-  diag = kd_diag_create();
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  kd_pool_destroy(pool);
-  kd_diag_destroy(diag);
-  return 0;
-}
+#include "support/pool_and_diag.h"
 
 static const kd_model_spec *make(kd_ini *ini) {
   kd_interpolation context = {.pool = pool, .diag = diag, .sources = kd_sources_create(pool), .ini = ini};

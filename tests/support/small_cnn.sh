@@ -53,6 +53,17 @@ equal() {
   for file in model.weights.h5 best.weights.h5 log.csv callback.csv; do same runs/$1/$file runs/$2/$file "run $2"; done
 }
 
+# losses NAME: the columns of the log that are losses.
+losses() {
+  awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i ~ /loss$/) column[++n] = i; next }
+    { for (k = 1; k <= n; k++) printf "%s%s", $column[k], k < n ? "," : "\n" }' "runs/$1/log.csv"
+}
+
+# close_to NAME NAME [TOLERANCE]: losses of all epochs agree, by default to three digits.
+close_to() {
+  paste -d, <(losses "$1") <(losses "$2") |
+    awk -F, -v t="${3:-1e-3}" '{ for (i = 1; i <= NF / 2; i++) { d = $i - $(i + NF / 2); if (d * d > t * t * (1 + $i) ^ 2) exit 1 } }' || fail "$1 and $2 differ: $(tail -qn 1 runs/{$1,$2}/log.csv)"
+}
 
 # The newest step of which runs/NAME has a checkpoint.
 steps_saved() { ls "runs/$1/backup" 2>/dev/null | sed -n 's/^step-0*\(.*\)\.h5$/\1/p' | tail -n 1; }

@@ -247,6 +247,15 @@ static void early_stopping_ends(void **state) {
   close_run(&r);
 }
 
+static void unknown_direction(void **state) {
+  (void)state;
+  static run r;
+  static const char *const watch[] = {"ReduceLROnPlateau(monitor=learning_rate)", NULL};
+  open_run(&r, "direction", optimizers[0], watch, -1);
+  assert_fails(kd_trainer_fit(&r.trainer), KD_ERR_USAGE, "give mode = min or max");
+  close_run(&r);
+}
+
 static void nan_ends(void **state) {
   (void)state;
   static run r;
@@ -297,9 +306,10 @@ static void other_settings(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(resumed_runs_are_whole),    cmocka_unit_test(complete_runs),
-      cmocka_unit_test(early_stopping_ends),       cmocka_unit_test(nan_ends),
-      cmocka_unit_test(stops_without_checkpoints), cmocka_unit_test(other_settings)};
+      cmocka_unit_test(resumed_runs_are_whole), cmocka_unit_test(complete_runs),
+      cmocka_unit_test(early_stopping_ends),    cmocka_unit_test(nan_ends),
+      cmocka_unit_test(unknown_direction),      cmocka_unit_test(stops_without_checkpoints),
+      cmocka_unit_test(other_settings)};
   unit_begin(100);
   return unit_end(cmocka_run_group_tests(tests, make_root, NULL));
 }
