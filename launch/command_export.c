@@ -5,7 +5,6 @@
 #include "device/base/log.h"
 #include "device/base/text.h"
 #include "io/checkpoint_file.h"
-#include "io/keras_archive.h"
 #include "launch/commands.h"
 #include "launch/session.h"
 #include "trainer/keras_file.h"
@@ -14,37 +13,28 @@
 
 typedef struct plain_weights {
   const kd_session *session;
-  float **file; /* by weight number; NULL: the start values of the configuration's seed */
+  float **value; /* by weight number */
 } plain_weights;
 
 static kd_status get_weight(void *context, int part, int number, float *values) {
   const plain_weights *plain = context;
-  const kd_session *s = plain->session;
-  const kd_weight *weight = &s->model->weights[number];
-  const kd_optimizer *o = &s->config->optimizer;
-  if (part != KD_PART_WEIGHT) {
-    bool set = part < o->n_rule_slots && o->kind->slot_start;
-    float start = set ? (float)o->kind->slot_start(o->common, part) : 0;
-    for (int64_t i = 0; i < weight->count; i++) values[i] = start;
+  const kd_optimizer *o = &plain->session->config->optimizer;
+  int64_t count = plain->session->model->weights[number].count;
+  if (part == KD_PART_WEIGHT) {
+    memcpy(values, plain->value[number], (size_t)count * sizeof *values);
     return KD_OK;
   }
-  if (!plain->file) return kd_weight_initialize(weight, (uint64_t)s->config->run.run.seed, values);
-  memcpy(values, plain->file[number], (size_t)weight->count * sizeof *values);
+  bool set = part < o->n_rule_slots && o->kind->slot_start;
+  float start = set ? (float)o->kind->slot_start(o->common, part) : 0;
+  for (int64_t i = 0; i < count; i++) values[i] = start;
   return KD_OK;
 }
 
-/* path NULL: start values. */
+/* path NULL: start weights. */
 static kd_status export_weights(kd_session *s, const char *path, const char *output, const char *config) {
-  plain_weights plain = {.session = s};
-  size_t n = (size_t)s->model->n_weights;
-  if (path) {
-    plain.file = kd_pool_alloc(s->pool, n + 1, sizeof *plain.file);
-    for (size_t w = 0; w < n; w++)
-      plain.file[w] = kd_pool_alloc(s->pool, (size_t)s->model->weights[w].count, sizeof *plain.file[w]);
-    KD_TRY(kd_keras_is_model(path) ? kd_keras_read_weights(path, s->model, plain.file)
-                                   : kd_weights_read(path, s->model, plain.file));
-  }
+  plain_weights plain = {s, kd_pool_alloc(s->pool, (size_t)s->model->n_weights + 1, sizeof(float *))};
   const kd_optimizer *optimizer = kd_session_has_loss(s) ? &s->config->optimizer : NULL;
+  KD_TRY(kd_session_read_weights(s, path, plain.value));
   kd_keras_source source = {.model = s->model,
                             .optimizer = optimizer,
                             .get = get_weight,
@@ -85,10 +75,12 @@ static kd_status export_checkpoint(kd_session *s, const char *path, const char *
 
 /* --- which one --- */
 
-/* What a flag names, else the run folder's newest checkpoint, else the weights that fit left there. */
+/* What a flag names, else what fit has made: the run folder's newest checkpoint, or the weights that lie
+ * there; else those of a file that the configuration names. */
 static kd_status export_model(kd_session *s, const char *output, const char *config) {
   const char *weights = kd_cli_flag(s->cli, "weights"), *checkpoint = kd_cli_flag(s->cli, "checkpoint");
   const char *run = s->config->run.run.dir, *folder = kd_path_join(s->pool, run, "checkpoints");
+  const kd_model_options *model = &s->config->run.model;
   bool untrained = kd_cli_flag(s->cli, "untrained");
   KD_CHECK((weights != NULL) + (checkpoint != NULL) + untrained <= 1, KD_ERR_USAGE,
            "--weights, --checkpoint and --untrained: give one of them");
@@ -96,12 +88,13 @@ static kd_status export_model(kd_session *s, const char *output, const char *con
   if (checkpoint) return export_checkpoint(s, checkpoint, output, config);
   if (kd_checkpoint_newest_step(folder) >= 0) return export_checkpoint(s, folder, output, config);
   weights = kd_path_join(s->pool, run, "model.weights.h5");
+  if (kd_path_exists(weights)) return export_weights(s, weights, output, config);
   KD_CHECK(
-      kd_path_exists(weights), KD_ERR_USAGE,
+      model->init_from || model->file, KD_ERR_USAGE,
       "the run folder %s has neither a checkpoint nor model.weights.h5; train with 'kdist fit' first, or "
-      "give --weights FILE",
+      "give --weights FILE or --untrained",
       kd_quoted(run));
-  return export_weights(s, weights, output, config);
+  return export_weights(s, NULL, output, config);
 }
 
 static kd_status export(kd_session *s) {

@@ -117,6 +117,9 @@ void kd_session_setup(kd_session *session);
 /* session_weights.c: reads a weights file into the replica; NULL: the files of the layers that have one
  * ([layer NAME] init_from). Collective. */
 kd_status kd_session_load_weights(kd_session *session, const char *path);
+/* The same into memory, which it takes from the session's pool, of one process without a replica; path NULL:
+ * the weights that `fit` would begin with. weights: one pointer per weight of the model. */
+kd_status kd_session_read_weights(kd_session *session, const char *path, float **weights);
 /* The files that the configuration names, if any. Collective. */
 kd_status kd_session_start_weights(kd_session *session);
 /* What the sections [run] and [train] say of fit: epochs, steps, validation, order. Folders and callbacks are

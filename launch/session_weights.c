@@ -23,6 +23,11 @@ static kd_status read_layers(kd_session *s, float *const *weights, bool *read) {
   return KD_OK;
 }
 
+static kd_status read_file(const char *path, const kd_model *model, float *const *weights) {
+  return kd_keras_is_model(path) ? kd_keras_read_weights(path, model, weights)
+                                 : kd_weights_read(path, model, weights);
+}
+
 kd_status kd_session_load_weights(kd_session *s, const char *path) {
   bool *read = kd_pool_alloc(s->pool, (size_t)s->model->n_weights + 1, sizeof *read);
   float **weights = kd_pool_alloc(s->pool, (size_t)s->model->n_weights + 1, sizeof *weights);
@@ -30,10 +35,7 @@ kd_status kd_session_load_weights(kd_session *s, const char *path) {
     weights[w] = kd_calloc((size_t)s->model->weights[w].count, sizeof(float));
   kd_status status = KD_OK;
   for (int w = 0; path && w < s->model->n_weights; w++) read[w] = true;
-  if (s->comm->rank == 0)
-    status = !path                     ? read_layers(s, weights, read)
-             : kd_keras_is_model(path) ? kd_keras_read_weights(path, s->model, weights)
-                                       : kd_weights_read(path, s->model, weights);
+  if (s->comm->rank == 0) status = path ? read_file(path, s->model, weights) : read_layers(s, weights, read);
   status = kd_comm_all_ok(s->comm, status);
   if (status == KD_OK) status = kd_comm_broadcast(s->comm, read, (size_t)s->model->n_weights * sizeof *read);
   for (int w = 0; w < s->model->n_weights && status == KD_OK; w++) {
@@ -51,9 +53,26 @@ static bool layers_have_files(const kd_session *s) {
   return false;
 }
 
+static const char *start_file(const kd_session *s) {
+  const kd_model_options *model = &s->config->run.model;
+  return model->init_from ? model->init_from : model->file;
+}
+
+kd_status kd_session_read_weights(kd_session *s, const char *path, float **weights) {
+  const kd_model *model = s->model;
+  size_t n = (size_t)model->n_weights;
+  bool start = !path, *read = kd_pool_alloc(s->pool, n + 1, sizeof *read);
+  for (size_t w = 0; w < n; w++)
+    weights[w] = kd_pool_alloc(s->pool, (size_t)model->weights[w].count, sizeof *weights[w]);
+  if (start) path = start_file(s);
+  if (path) KD_TRY(read_file(path, model, weights));
+  for (size_t w = 0; w < n && !path; w++)
+    KD_TRY(kd_weight_initialize(&model->weights[w], (uint64_t)s->config->run.run.seed, weights[w]));
+  return start ? read_layers(s, weights, read) : KD_OK;
+}
+
 kd_status kd_session_start_weights(kd_session *s) {
-  const char *path = s->config->run.model.init_from;
-  if (!path) path = s->config->run.model.file;
+  const char *path = start_file(s);
   if (path) KD_TRY(kd_session_load_weights(s, path));
   return layers_have_files(s) ? kd_session_load_weights(s, NULL) : KD_OK;
 }

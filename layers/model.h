@@ -178,5 +178,8 @@ uint64_t kd_model_hash(const kd_model *model);
 /* Order of layers as keras.Model(inputs, outputs) numbers them (keras.md 6.4): fills order[n_layers] with
  * layer numbers, InputLayers included. Used for the group names of .weights.h5. */
 void kd_model_keras_order(const kd_model *model, int *order);
+/* The model with the order and groups that follow from its graph, whatever file it came from: models in
+ * models are flat. Shares all but its layers with `model`; in the pool. */
+const kd_model *kd_model_flat(kd_pool *pool, const kd_model *model);
 
 #endif

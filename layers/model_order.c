@@ -111,3 +111,16 @@ void kd_model_keras_order(const kd_model *model, int *order) {
   void *blocks[] = {w.post_order, w.layer_index, stack, seen, call_depth, layer_depth, ranks};
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd_free(blocks[i]);
 }
+
+const kd_model *kd_model_flat(kd_pool *pool, const kd_model *model) {
+  kd_model *flat = kd_pool_alloc(pool, 1, sizeof *flat);
+  *flat = *model;
+  flat->layers = kd_pool_alloc(pool, (size_t)model->n_layers, sizeof *flat->layers);
+  for (int i = 0; i < model->n_layers; i++) {
+    flat->layers[i] = kd_pool_alloc(pool, 1, sizeof *flat->layers[i]);
+    *flat->layers[i] = *model->layers[i];
+    flat->layers[i]->rank = 0;
+    flat->layers[i]->stored = NULL;
+  }
+  return flat;
+}

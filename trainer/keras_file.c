@@ -44,8 +44,9 @@ static void add_scale(const kd_keras_source *s, kd_pool *pool, kd_optimizer_vars
 
 /* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule,
  * averages of weights, accumulators, then the slots, interleaved or in blocks, then the optimizer's own
- * scalar. */
-static kd_status optimizer_vars(const kd_keras_source *s, kd_pool *pool, kd_optimizer_vars *vars) {
+ * scalar. model: whose order counts. */
+static kd_status optimizer_vars(const kd_keras_source *s, kd_pool *pool, const kd_model *model,
+                                kd_optimizer_vars *vars) {
   const kd_optimizer *o = s->optimizer;
   size_t n_weights = (size_t)s->model->n_weights;
   int interleaved = o->kind->interleaved;
@@ -55,7 +56,7 @@ static kd_status optimizer_vars(const kd_keras_source *s, kd_pool *pool, kd_opti
   add_count(s->updates, vars);
   if (!o->rate.schedule.kind) add_scalar(pool, s->rate, vars);
   int *order = kd_pool_alloc(pool, n_weights, sizeof *order);
-  kd_weights_keras_order(s->model, order);
+  kd_weights_keras_order(model, order);
   if (o->common->use_ema) KD_TRY(add_parts(s, pool, order, o->n_rule_slots, o->n_rule_slots, vars));
   if (o->accumulation > 1) KD_TRY(add_parts(s, pool, order, o->n_slots, o->n_slots, vars));
   if (interleaved > 0) KD_TRY(add_parts(s, pool, order, 0, interleaved - 1, vars));
@@ -66,8 +67,8 @@ static kd_status optimizer_vars(const kd_keras_source *s, kd_pool *pool, kd_opti
 }
 
 kd_status kd_keras_save(const kd_keras_source *s, const char *path, const char *config) {
-  const kd_model *model = s->model;
   kd_pool *pool = kd_pool_create();
+  const kd_model *model = config ? kd_model_flat(pool, s->model) : s->model;
   const float **weights = kd_pool_alloc(pool, (size_t)model->n_weights + 1, sizeof *weights);
   kd_optimizer_vars vars = {0};
   kd_status status = KD_OK;
@@ -76,7 +77,7 @@ kd_status kd_keras_save(const kd_keras_source *s, const char *path, const char *
     weights[w] = values;
     status = s->get(s->context, KD_PART_WEIGHT, w, values);
   }
-  if (status == KD_OK && s->optimizer) status = optimizer_vars(s, pool, &vars);
+  if (status == KD_OK && s->optimizer) status = optimizer_vars(s, pool, model, &vars);
   const kd_optimizer_vars *optimizer = vars.count ? &vars : NULL;
   if (status == KD_OK)
     status = config ? kd_keras_write(path, config, model, weights, optimizer)

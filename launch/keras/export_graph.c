@@ -225,6 +225,7 @@ const kd_value *kd_export_graph(kd_exporter *e, const kd_model *model) {
 const char *kd_export_keras(kd_pool *pool, const kd_model *model, const kd_config *config, bool *needs_hub) {
   static const char module[] = "keras.src.models.functional", class_name[] = "Functional";
   kd_exporter e = {.pool = pool, .policy = "float32"};
+  model = kd_model_flat(pool, model);
   const kd_value *object = kd_export_class(&e, module, class_name, class_name, kd_export_graph(&e, model));
   kd_json whole = kd_json_object(pool);
   for (int i = 0; i < object->count; i++) kd_json_put(&whole, object->keys[i], &object->items[i]);

@@ -4,6 +4,7 @@
 
 #include "device/base/option_read.h"
 #include "launch/keras/export.h"
+#include "launch/keras/import.h"
 #include "layers/loss.h"
 #include "trainer/optimizer.h"
 
@@ -36,37 +37,16 @@ const kd_value *kd_export_layer(kd_exporter *e, const kd_layer_kind *kind, const
 
 /* --- activations --------------------------------------------------------------------------------------- */
 
-/* Keras stores a function by its name alone. One with arguments stands as the layer of its formula, or as the
- * operation behind keras.ops, which are callable as well. Their defaults are not the function's. */
-static const struct {
-  const char *function, *layer, *operation;
-} callables[] = {
-    {"relu", "ReLU", NULL},
-    {"leaky_relu", "LeakyReLU", NULL},
-    {"elu", "ELU", NULL},
-    {"softmax", "Softmax", NULL},
-    {"celu", NULL, "Celu"},
-    {"gelu", NULL, "Gelu"},
-    {"glu", NULL, "Glu"},
-    {"hard_shrink", NULL, "HardShrink"},
-    {"squareplus", NULL, "Squareplus"},
-    {"log_softmax", NULL, "LogSoftmax"},
-    {"sparsemax", NULL, "Sparsemax"},
-    {"soft_shrink", NULL, "SoftShrink"},
-    {"threshold", NULL, "Threshold"},
-};
-
+/* All options are written: the defaults of the class are not always the function's. */
 static const kd_value *export_activation(kd_exporter *e, const kd_object *object) {
+  const kd_keras_callable *callable = kd_keras_callable_of(object->kind->name);
   kd_json given = kd_json_object(e->pool), config = kd_json_object(e->pool);
   kd_export_settings(e, object->kind, object->options, false, &given);
-  size_t at = 0, count = sizeof callables / sizeof *callables;
-  while (at < count && strcmp(callables[at].function, object->kind->name) != 0) at++;
-  if (given.value->count == 0 || at == count) return kd_value_text(e->pool, object->kind->name);
-  if (callables[at].layer) kd_json_put_text(&config, "dtype", e->policy);
+  if (given.value->count == 0 || !callable) return kd_value_text(e->pool, object->kind->name);
+  if (callable->layer) kd_json_put_text(&config, "dtype", e->policy);
   kd_export_settings(e, object->kind, object->options, true, &config);
-  if (callables[at].layer) return kd_export_class(e, "keras.layers", callables[at].layer, NULL, config.value);
-  const char *operation = callables[at].operation;
-  return kd_export_class(e, "keras.src.ops.nn", operation, operation, config.value);
+  return kd_export_class(e, callable->layer ? "keras.layers" : "keras.src.ops.nn", callable->class_name,
+                         callable->layer ? NULL : callable->class_name, config.value);
 }
 
 /* --- objects ------------------------------------------------------------------------------------------- */

@@ -140,4 +140,15 @@ bool kd_keras_key_harmless(kd_pool *pool, const char *type, const char *key, con
 /* compile.c: the keys of [train] that the configuration leaves out. */
 void kd_keras_compile(kd_keras_import *in, const kd_keras_model *model, const kd_value *compile);
 
+/* Whether the object is of a class of KerasHub that is here. */
+bool kd_keras_is_hub(const kd_value *object);
+
+/* activation.c: what stands in files for an activation function with arguments, whose names are the same. */
+typedef struct kd_keras_callable {
+  const char *function, *class_name;
+  bool layer; /* of keras.layers, else an operation of keras.src.ops.nn */
+} kd_keras_callable;
+const kd_keras_callable *kd_keras_callable_of(const char *function); /* NULL: none */
+const char *kd_keras_function_of(const char *class_name);
+
 #endif

@@ -34,9 +34,8 @@ typedef struct options {
   const kd_value **values;
 } options;
 
-static options find_options(kd_keras_import *in, const char *subject, const kd_kind *kind,
+static options find_options(kd_keras_import *in, const char *subject, const kd_kind *kind, bool layer,
                             const kd_value *config) {
-  bool layer = is_layer(kind);
   options found = {.keys = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.keys),
                    .values = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.values)};
   for (int i = 0; i < config->count; i++) {
@@ -57,23 +56,26 @@ static options find_options(kd_keras_import *in, const char *subject, const kd_k
 void kd_keras_args(kd_keras_import *in, const char *subject, const kd_kind *kind, const kd_value *config,
                    kd_spec_args *args) {
   if (!kind) return;
-  options found = find_options(in, subject, kind, config);
+  options found = find_options(in, subject, kind, is_layer(kind), config);
   for (int i = 0; i < found.count; i++) kd_args_set(in->pool, args, found.keys[i], found.values[i], false);
 }
 
-/* Class(key=value, ...). An unknown class is left to who reads the call: it names the known ones. */
+/* Class(key=value, ...), of a callable in place of an activation function(key=value, ...). An unknown class
+ * is left to who reads the call: it names the known ones. */
 static const kd_value *make_call(kd_keras_import *in, const char *subject, const kd_family *family,
                                  const kd_value *json) {
   const char *type = kd_keras_text(json, "class_name"), *registered = kd_keras_text(json, "registered_name");
   const kd_value *config = kd_value_key(json, "config");
-  const kd_kind *kind = family ? kd_family_find(family, type) : NULL;
+  const char *function = family == &kd_activation_family ? kd_keras_function_of(type) : NULL;
+  const kd_kind *kind = family ? kd_family_find(family, function ? function : type) : NULL;
   kd_value *call = kd_pool_alloc(in->pool, 1, sizeof *call);
-  *call = (kd_value){.type = KD_V_CALL, .text = type, .origin = json->origin};
-  if (registered && strchr(registered, '>'))
+  *call = (kd_value){.type = KD_V_CALL, .text = function ? function : type, .origin = json->origin};
+  if (registered && strchr(registered, '>') && !kd_keras_is_hub(json))
     kd_diag_error(in->diag, json->origin, "%s: %s is a class of your own; only Keras's can be read", subject,
                   kd_quoted(registered));
   if (!kind || !kd_json_is_object(config)) return call;
-  options found = find_options(in, kd_pool_printf(in->pool, "%s: %s", subject, type), kind, config);
+  options found = find_options(in, kd_pool_printf(in->pool, "%s: %s", subject, type), kind,
+                               function || is_layer(kind), config);
   call->count = found.count;
   call->keys = found.keys;
   call->items = kd_pool_alloc(in->pool, (size_t)found.count, sizeof *call->items);

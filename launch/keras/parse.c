@@ -28,11 +28,18 @@ static bool is_op(const kd_value *object) {
   return module && (strstr(module, ".ops.") || strcmp(module, "keras.ops") == 0);
 }
 
+bool kd_keras_is_hub(const kd_value *object) {
+  const char *registered = kd_keras_text(object, "registered_name");
+  const kd_kind *kind = kd_family_find(&kd_layer_family, kd_keras_text(object, "class_name"));
+  return registered && strncmp(registered, "keras_hub>", 10) == 0 && kind &&
+         ((const kd_layer_kind *)kind)->of_hub;
+}
+
 /* Custom classes are "package>Name"; a module of the user's is one too. */
 static bool is_foreign(const kd_value *object) {
   const char *registered = kd_keras_text(object, "registered_name"),
              *module = kd_keras_text(object, "module");
-  if (registered && strchr(registered, '>')) return true;
+  if (registered && strchr(registered, '>')) return !kd_keras_is_hub(object);
   return module && strncmp(module, "keras", 5) != 0 && strncmp(module, "tf_keras", 8) != 0;
 }
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # kdist export, and [export] of fit: which weights are taken, and what is refused. That Keras reads the files is checked in
 # tests/interop/test_export.sh.
+source=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/../support/program.sh"
 
 csv 40 1 >train.csv
@@ -63,6 +64,32 @@ if command -v unzip >/dev/null; then
   same plain.h5 weights.h5 "the run's weights file by itself and named"
 else
   echo "skipped a part: no unzip"
+fi
+
+# --- round trips: what was exported is read again, and exported again
+expect 0 "export for a round trip" 0 export run.ini -o t.keras
+expect 0 "predict" 0 predict run.ini data.test=train.csv -o ours.csv
+expect 0 "predict from the archive" 0 predict t.keras data.format=csv data.test=train.csv "data.map.x=a, b, c, d" data.map.y=label -o again.csv
+same ours.csv again.csv "predictions of the model and of its archive"
+expect 0 "export of the archive" 0 export t.keras -o u.keras run.dir=nowhere
+expect 0 "predict from the second archive" 0 predict u.keras data.format=csv data.test=train.csv "data.map.x=a, b, c, d" data.map.y=label -o more.csv
+same ours.csv more.csv "predictions of the model and of its second archive"
+
+again() { # TEXT FILE ...: the archive of a configuration, and that of the archive, say the same
+  local text=$1
+  shift
+  expect 0 "export of $text" 0 export "$@" -o first.keras --untrained run.name=same
+  expect 0 "export of $text again" 0 export first.keras -o second.keras run.name=same run.dir=nowhere
+  member first.keras config.json >first.json
+  member second.keras config.json >second.json
+  same first.json second.json "config.json of $text"
+}
+if command -v unzip >/dev/null; then
+  for name in speech forecast tickets transformer fashion_mnist; do again $name "$source/examples/$name.ini"; done
+  for function in 'gelu(approximate=true)' 'leaky_relu(0.3)' 'relu(0.1, max_value=2)' 'elu(0.5)' 'softmax(axis=1)' 'celu(0.7)' \
+    'glu(axis=1)' 'hard_shrink(0.7)' 'squareplus(2)' 'log_softmax(axis=1)' 'sparsemax(axis=1)' 'soft_shrink(0.7)' 'threshold(0.5, 0.1)'; do
+    again "$function" run.ini h.units=6 "h.activation=$function"
+  done
 fi
 
 # --- errors
