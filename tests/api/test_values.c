@@ -41,6 +41,21 @@ static kd_data all_rows(void) {
   return (kd_data){.count = ROWS, .x = {{.data = points}}, .y = {{.data = targets}}};
 }
 
+/* A model that Keras saved is a configuration too: its outputs are Keras's. */
+static void keras_model(void **state) {
+  (void)state;
+  kd_net *net;
+  assert_ok(kd_net_from_ini("[model]\nfile = " KDIST_SOURCE_DIR "/tests/golden/keras/shared.keras\n"
+                            "[data]\nformat = npz\ntest = " KDIST_SOURCE_DIR "/tests/golden/keras/shared.npz\n"
+                            "[train]\nloss = mse\n",
+                            &net));
+  double loss = 1;
+  assert_ok(kd_evaluate(net, NULL, 0));
+  assert_ok(kd_metric(net, "loss", &loss));
+  assert_true(loss < 1e-9);
+  kd_net_destroy(net);
+}
+
 static void predictions(void **state) {
   (void)state;
   kd_net *net = linear();
@@ -256,6 +271,7 @@ static void untouched(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(untouched, setup),
     cmocka_unit_test_setup(predictions, setup),
+    cmocka_unit_test(keras_model),
     cmocka_unit_test(predictions_in_training),
     cmocka_unit_test(losses),
     cmocka_unit_test(files),

@@ -3,8 +3,7 @@
 #include "support/check.h"
 
 /* What the file m.keras says, and sections of a configuration that names it. */
-static kd_config *load(const char *json, const char *ini, kd_model **model) {
-  kd_pool *pool = kd_pool_create();
+static kd_config *load(kd_pool *pool, const char *json, const char *ini, kd_model **model) {
   kd_sources *sources = kd_sources_create(pool);
   const char *files[] = {"a.ini"};
   kd_sources_add_text(sources, "m.keras", json);
@@ -120,8 +119,9 @@ static const char *const cases[][3] = {
 static void test_messages(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    kd_pool *pool = kd_pool_create();
     kd_model *model;
-    kd_config *config = load(cases[i][0], cases[i][1], &model);
+    kd_config *config = load(pool, cases[i][0], cases[i][1], &model);
     kd_status status = kd_diag_status(config->diag);
     if ((status == KD_OK) != (cases[i][2] == NULL) || (status == KD_OK && !model) ||
         (cases[i][2] && !strstr(kd_status_text(), cases[i][2])))
@@ -129,19 +129,22 @@ static void test_messages(void **state) {
                kd_status_text());
     kd_model_destroy(model);
     kd_config_destroy(config);
+    kd_pool_destroy(pool);
   }
 }
 
 /* What a [layer] section changes is changed, and the rest is the file's. */
 static void test_changes(void **state) {
   (void)state;
+  kd_pool *pool = kd_pool_create();
   kd_model *model;
-  kd_config *config = load(MODEL(DENSE), "[layer y]\nunits = 5\ntrainable = false\n", &model);
+  kd_config *config = load(pool, MODEL(DENSE), "[layer y]\nunits = 5\ntrainable = false\n", &model);
   assert_non_null(model);
   assert_int_equal(kd_model_count_params(model, false), 4 * 5 + 5);
   assert_int_equal(kd_model_count_params(model, true), 0);
   kd_model_destroy(model);
   kd_config_destroy(config);
+  kd_pool_destroy(pool);
 }
 
 /* Texts that would take far more memory or stack than they have bytes. */
@@ -158,12 +161,14 @@ static void test_limits(void **state) {
     for (size_t used = 1; used < repeated[i].bytes; used += strlen(repeated[i].part))
       memcpy(text + used, repeated[i].part, strlen(repeated[i].part));
     kd_model *model;
-    kd_config *config = load(text, NULL, &model);
+    kd_pool *pool = kd_pool_create();
+    kd_config *config = load(pool, text, NULL, &model);
     kd_diag_status(config->diag);
     assert_null(model);
     if (!strstr(kd_status_text(), repeated[i].message))
       fail_msg("wanted %s, got: %s", repeated[i].message, kd_status_text());
     kd_config_destroy(config);
+    kd_pool_destroy(pool);
     kd_free(text);
   }
 }
@@ -184,7 +189,7 @@ static void test_doubling(void **state) {
                                                                    "\"output_layers\": [\"y\", %d, 0]}",
         inner, level == 0 ? 1 : 2);
   kd_model *model;
-  kd_config *config = load(kd_pool_printf(pool, "{%s}", inner), NULL, &model);
+  kd_config *config = load(pool, kd_pool_printf(pool, "{%s}", inner), NULL, &model);
   assert_int_equal(kd_diag_status(config->diag), KD_ERR_USAGE);
   if (!strstr(kd_status_text(), "more than 100000 calls")) fail_msg("%s", kd_status_text());
   kd_config_destroy(config);
