@@ -46,7 +46,8 @@ static void keras_model(void **state) {
   (void)state;
   kd_net *net;
   assert_ok(kd_net_from_ini("[model]\nfile = " KDIST_SOURCE_DIR "/tests/golden/keras/shared.keras\n"
-                            "[data]\nformat = npz\ntest = " KDIST_SOURCE_DIR "/tests/golden/keras/shared.npz\n"
+                            "[data]\nformat = npz\ntest = " KDIST_SOURCE_DIR
+                            "/tests/golden/keras/shared.npz\n"
                             "[train]\nloss = mse\n",
                             &net));
   double loss = 1;
