@@ -2,8 +2,9 @@
 
 #include "support/check.h"
 
-const kd_layer_kind *layer_parse_called(kd_pool *pool, kd_diag *diag, const char *text, int line,
-                                        void **options, const kd_value **call) {
+/* The kind, its options and the call arguments in second brackets; NULL after adding to diag. */
+static const kd_layer_kind *parse(kd_pool *pool, kd_diag *diag, const char *text, int line, void **options,
+                                  const kd_value **call) {
   kd_origin origin = {"case", line};
   const char *rest;
   const kd_value *value = kd_value_parse_first(pool, diag, origin, text, &rest);
@@ -30,18 +31,33 @@ static void fail_on(kd_diag *diag, const char *text) {
 const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options) {
   kd_diag *diag = kd_diag_create();
   const kd_value *call;
-  const kd_layer_kind *kind = layer_parse_called(pool, diag, text, line, options, &call);
+  const kd_layer_kind *kind = parse(pool, diag, text, line, options, &call);
   fail_on(diag, text);
   kd_diag_destroy(diag);
   return kind;
 }
 
-static kd_tap add_masking(kd_model *model, kd_diag *diag, kd_tap x, const char *name) {
+/* The call's number; -1 after adding to diag. */
+static int add(kd_model *model, kd_diag *diag, const char *text, int line, const char *name, bool trainable,
+               int n_inputs, const kd_tap *inputs) {
+  kd_origin origin = {"case", line};
+  const kd_value *args = NULL;
   void *options = NULL;
-  const kd_value *call;
-  const kd_layer_kind *kind = layer_parse_called(model->pool, diag, "Masking()", 0, &options, &call);
-  int layer = kd_model_add_layer(model, kind, name, options, true, (kd_origin){0});
-  return (kd_tap){kd_model_add_call(model, layer, NULL, 1, &x, 0, NULL, NULL, (kd_origin){0}), 0};
+  const kd_layer_kind *kind = parse(model->pool, diag, text, line, &options, &args);
+  if (!kind) return -1;
+  const kd_value **values = kd_pool_alloc(model->pool, (size_t)args->count + 1, sizeof *values);
+  for (int i = 0; i < args->count; i++) values[i] = &args->items[i];
+  int layer = kd_model_add_layer(model, kind, name, options, trainable, origin);
+  return kd_model_add_call(model, layer, NULL, n_inputs, inputs, args->count, args->keys, values, origin);
+}
+
+int layer_add_called(kd_model *model, const char *text, int line, const char *name, bool trainable,
+                     int n_inputs, const kd_tap *inputs) {
+  kd_diag *diag = kd_diag_create();
+  int call = add(model, diag, text, line, name, trainable, n_inputs, inputs);
+  fail_on(diag, text);
+  kd_diag_destroy(diag);
+  return call;
 }
 
 static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable, int n_inputs,
@@ -57,16 +73,11 @@ static kd_model *build(kd_diag *diag, const char *text, int line, bool trainable
     kd_shape sample = kd_shape_make(shapes[i].rank - 1, shapes[i].dim + 1);
     taps[i] = kd_model_add_input(model, name, dtypes ? dtypes[i] : KD_F32, sample, batch_size, origin);
     if (masked >> i & 1)
-      taps[i] = add_masking(model, diag, taps[i], kd_pool_printf(model->pool, "mask%d", i));
+      taps[i].call =
+          add(model, diag, "Masking()", 0, kd_pool_printf(model->pool, "mask%d", i), true, 1, &taps[i]);
   }
-  void *options = NULL;
-  const kd_value *args = NULL;
-  const kd_layer_kind *kind = layer_parse_called(model->pool, diag, text, line, &options, &args);
-  if (kind) {
-    const kd_value **values = kd_pool_alloc(model->pool, (size_t)args->count + 1, sizeof *values);
-    for (int i = 0; i < args->count; i++) values[i] = &args->items[i];
-    int layer = kd_model_add_layer(model, kind, "under_test", options, trainable, origin);
-    int call = kd_model_add_call(model, layer, NULL, n_inputs, taps, args->count, args->keys, values, origin);
+  int call = add(model, diag, text, line, "under_test", trainable, n_inputs, taps);
+  if (call >= 0) {
     for (int i = 0; i < model->calls[call]->n_outputs; i++)
       kd_model_add_output(model, NULL, (kd_tap){call, i});
     (void)kd_model_finish(model, diag);

@@ -8,17 +8,17 @@
 /* The kind that a value names, with its options filled in the pool; fails the test on errors. */
 const kd_layer_kind *layer_parse(kd_pool *pool, const char *text, int line, void **options);
 
-/* The same of a text with call arguments in second brackets, which *call holds then; NULL after adding to
- * diag. */
-const kd_layer_kind *layer_parse_called(kd_pool *pool, kd_diag *diag, const char *text, int line,
-                                        void **options, const kd_value **call);
+/* Adds a layer and its call on the taps; the text may have call arguments in second brackets (tensors as
+ * positions of the taps). Returns the call's number; fails the test on errors. */
+int layer_add_called(kd_model *model, const char *text, int line, const char *name, bool trainable,
+                     int n_inputs, const kd_tap *inputs);
 
 /* Inputs have the given shapes, which begin with the batch. The model is finished. */
 kd_model *layer_model(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                       const kd_dtype *dtypes);
 
-/* The same; the text may have call arguments in second brackets (tensors as positions of inputs), and inputs
- * whose bit is set in `masked` go through a Masking layer first. */
+/* The same; the text may have call arguments, and inputs whose bit is set in `masked` go through a Masking
+ * layer first. */
 kd_model *layer_model_called(const char *text, int line, bool trainable, int n_inputs, const kd_shape *shapes,
                              const kd_dtype *dtypes, unsigned masked);
 

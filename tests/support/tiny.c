@@ -9,41 +9,15 @@ kd_value *tiny_value(tiny *t, const char *text) {
   return value;
 }
 
-static kd_tap add_layer(tiny *t, kd_tap from, const char *text, int number) {
-  kd_origin origin = {"test", 1};
-  const kd_value *args;
-  void *options;
-  const kd_layer_kind *kind = layer_parse_called(t->pool, t->diag, text, 1, &options, &args);
-  assert_ok(kd_diag_status(t->diag));
-  const kd_value **values = kd_pool_alloc(t->pool, (size_t)args->count + 1, sizeof *values);
-  for (int i = 0; i < args->count; i++) values[i] = &args->items[i];
-  const char *name = kd_pool_printf(t->pool, "layer%d", number);
-  int layer = kd_model_add_layer(t->model, kind, name, options, true, origin);
-  int call = kd_model_add_call(t->model, layer, name, 1, &from, args->count, args->keys, values, origin);
-  return (kd_tap){call, 0};
-}
-
-void tiny_create(tiny *t, const tiny_spec *spec) {
-  *t = (tiny){.pool = kd_pool_create(), .diag = kd_diag_create()};
-  kd_origin origin = {"test", 1};
-  t->comm = spec->comm;
+void tiny_open(tiny *t, kd_comm *comm) {
+  *t = (tiny){.pool = kd_pool_create(), .diag = kd_diag_create(), .comm = comm};
   assert_ok(kd_device_open("cpu", 0, 1, true, &t->device));
   t->model = kd_model_create("tiny");
-  t->model->policy = spec->policy;
-  kd_tap tap = kd_model_add_input(t->model, "x", KD_F32, spec->input, 0, origin);
-  for (int i = 0; spec->layers[i]; i++) tap = add_layer(t, tap, spec->layers[i], i);
-  kd_model_add_output(t->model, "y", tap);
+}
+
+void tiny_start(tiny *t, const tiny_spec *spec, const kd_output_goal *goals) {
   assert_ok(kd_model_finish(t->model, t->diag));
-  kd_output_goal goal = {.loss = tiny_value(t, spec->loss),
-                         .loss_weight = 1,
-                         .metrics = spec->metrics ? tiny_value(t, spec->metrics) : NULL,
-                         .label_dtype = spec->label_dtype,
-                         .label_sample = spec->label,
-                         .sample_weight = spec->sample_weight,
-                         .weight_dtype = KD_F32,
-                         .weight_sample = spec->label};
-  if (spec->weighted_metrics) goal.weighted_metrics = tiny_value(t, spec->weighted_metrics);
-  kd_objective_make(t->pool, t->diag, t->model, &goal, spec->batch, &t->objective);
+  kd_objective_make(t->pool, t->diag, t->model, goals, spec->batch, &t->objective);
   kd_optimizer_make(t->pool, t->diag, tiny_value(t, spec->optimizer), &t->optimizer);
   assert_ok(kd_diag_status(t->diag));
   t->spec = (kd_replica_spec){.comm = t->comm,
@@ -62,6 +36,27 @@ void tiny_create(tiny *t, const tiny_spec *spec) {
                               .seed = 7};
   if (spec->device) spec->device(t);
   assert_ok(kd_replica_create(&t->spec, &t->replica));
+}
+
+void tiny_create(tiny *t, const tiny_spec *spec) {
+  tiny_open(t, spec->comm);
+  t->model->policy = spec->policy;
+  kd_tap tap = kd_model_add_input(t->model, "x", KD_F32, spec->input, 0, (kd_origin){"test", 1});
+  for (int i = 0; spec->layers[i]; i++) {
+    const char *name = kd_pool_printf(t->pool, "layer%d", i);
+    tap = (kd_tap){layer_add_called(t->model, spec->layers[i], 1, name, true, 1, &tap), 0};
+  }
+  kd_model_add_output(t->model, "y", tap);
+  kd_output_goal goal = {.loss = tiny_value(t, spec->loss),
+                         .loss_weight = 1,
+                         .metrics = spec->metrics ? tiny_value(t, spec->metrics) : NULL,
+                         .label_dtype = spec->label_dtype,
+                         .label_sample = spec->label,
+                         .sample_weight = spec->sample_weight,
+                         .weight_dtype = KD_F32,
+                         .weight_sample = spec->label};
+  if (spec->weighted_metrics) goal.weighted_metrics = tiny_value(t, spec->weighted_metrics);
+  tiny_start(t, spec, &goal);
 }
 
 enum { FEATURES = 36, CLASSES = 4 };

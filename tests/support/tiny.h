@@ -40,6 +40,10 @@ typedef struct tiny_spec {
 /* Fails the test on any error. Collective. */
 void tiny_create(tiny *t, const tiny_spec *spec);
 void tiny_destroy(tiny *t);
+/* The same in two steps, for models of other forms: layers, inputs and outputs are added to t->model between
+ * them. goals: one per output. What describes the model, labels or weights in the spec is not read. */
+void tiny_open(tiny *t, kd_comm *comm);
+void tiny_start(tiny *t, const tiny_spec *spec, const kd_output_goal *goals);
 /* Trains `steps` steps on made rows of 36 numbers with labels of 4 classes in uint8; the last step has
  * `last_rows` rows, the others a batch. Returns the mean loss. Collective. */
 double tiny_train(tiny *t, int steps, int64_t last_rows);
