@@ -4,7 +4,10 @@
 
 const kd_call_arg kd_heads_call_args[] = {
     {"key", KD_CALL_TENSOR, "the key; none: the value"},
-    {"query_mask", KD_CALL_TENSOR, "mask (batch, steps) in place of the one that comes with the query"},
+    {"query_mask", KD_CALL_TENSOR,
+     "mask (batch, steps) in place of the one that comes with the query; without effect on "
+     "MultiHeadAttention, as in "
+     "Keras"},
     {"value_mask", KD_CALL_TENSOR, "the same of the value"},
     {"key_mask", KD_CALL_TENSOR, "the same of the key"},
     {"attention_mask", KD_CALL_TENSOR,

@@ -57,6 +57,7 @@ static kd_status mha_build(kd_build *build, const kd_layer *layer, int n_inputs,
   char text[KD_SHAPE_TEXT];
   kd_heads_call call;
   KD_TRY(kd_heads_call_read(build, n_inputs, inputs, &call));
+  call.query_mask = build->input_mask[0]; /* Keras's layer reads it over the argument */
   kd_shape shape = *kd_sym_shape(g, call.query);
   KD_CHECK(shape.rank >= 3 && shape.rank < KD_MAX_RANK, KD_ERR_USAGE,
            "needs a query (batch, steps, features) of rank 3 to %d, but its shape is %s", KD_MAX_RANK - 1,
