@@ -11,8 +11,8 @@ tests=$(dirname "$kdist")/../tests
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for test in layers_test_golden_layers trainer_test_golden_losses trainer_test_golden_optimizers trainer_test_golden_schedules \
-  trainer_test_golden_training; do
+for test in layers_test_golden_layers trainer_test_golden_layer_steps trainer_test_golden_losses trainer_test_golden_optimizers \
+  trainer_test_golden_schedules trainer_test_golden_training; do
   [ -x "$tests/$test" ] || { echo "parity.sh: $tests/$test is not there: build it" >&2; exit 1; }
   KDIST_PARITY=$work/lines "$tests/$test" >"$work/out" 2>&1 || { cat "$work/out" >&2; exit 1; }
 done
@@ -41,9 +41,9 @@ elsewhere() { # FAMILY CLASS
   (cd "$root" && grep -liw -- "$name" "${@:2}" | head -n 1) || true
 }
 
-table() { # FAMILY
+table() { # FAMILY [FAMILY of its classes]
   printf '| class | difference |\n|---|---|\n'
-  classes | awk -v family="$1" '$1 == family { print $2 }' | while read -r class; do
+  classes | awk -v family="${2:-$1}" '$1 == family { print $2 }' | while read -r class; do
     bound=$(awk -v family="$1" -v class="$class" '$1 == family && $2 == class { print $3 }' "$work/bounds")
     [ -n "$bound" ] || bound=$(elsewhere "$1" "$class" | sed 's/.*/`&`/')
     [ "$class" = InputLayer ] && bound='has no numbers of its own'
@@ -51,6 +51,20 @@ table() { # FAMILY
     [ -n "$bound" ] || { echo "parity.sh: $1 $class: no test compares it with Keras" >&2; exit 1; }
     printf '| %s | %s |\n' "$class" "$bound"
   done
+}
+
+ten_steps() {
+  cat <<'TEXT'
+
+## Layers after ten steps
+
+Weights, statistics and the losses of ten steps of SGD with a momentum of 0.9 on one batch, against Keras's `train_on_batch`:
+the layer behind a Dense for each input, with the mean squared error of its outputs (`tests/golden/make_layer_steps.py`), for
+the options of the cases above. The test holds each weight's difference to 1e-4 of what the weight moved by, and its
+roundings. Layers that draw are trained with a rate of 0, or called with `training=false`: random numbers are not Keras's.
+
+TEXT
+  table layer_steps layers
 }
 
 write() {
@@ -67,6 +81,7 @@ TEXT
   for family in layers cells activations regularizers constraints initializers losses metrics optimizers schedules callbacks; do
     printf '\n## %s%s\n\n' "$(printf '%s' "${family:0:1}" | tr '[:lower:]' '[:upper:]')" "${family:1}"
     table "$family"
+    [ "$family" != layers ] || ten_steps
   done
   cat <<'TEXT'
 
