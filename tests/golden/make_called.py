@@ -7,11 +7,10 @@ writes called.txt and called.bin as make_layers.py does. What is dropped or draw
 are called with training=false here; "infer" comes from a pass of inference and "train" from one of training.
 """
 
-import jax
 import numpy as np
 
 from make_layers import Call, Writer, single, weight_value
-from make_recurrent import Layer, listed
+from make_recurrent import Layer, listed, training_pass
 from weight_places import places
 
 out = Writer()
@@ -64,24 +63,11 @@ def case(layer_text, shapes, training, mask=None, trainable=True, infer_only=Fal
         out.array("infer", i, y)
     if infer_only:
         return
-    cotangents = [single(rng.normal(0, 1, y.shape)) for y in infer]
-    for i, c in enumerate(cotangents):
-        out.array("cotangent", i, c)
 
-    def loss(tv, values):
-        y, new = layer.stateless_call(tv, others, *inputs(values), **given)
-        return sum((a * c).sum() for a, c in zip(listed(y), cotangents)), (listed(y), new)
+    def training_call(tv, values):
+        return layer.stateless_call(tv, others, *inputs(values), **given)
 
-    (_, (ys, new)), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(trained, xs)
-    for i, y in enumerate(ys):
-        out.array("train", i, y)
-    for w, g in zip(layer.trainable_variables, grads[0]):
-        out.array("grad_weight", place[id(w)], g)
-    for i, g in enumerate(grads[1]):
-        out.array("grad_input", i, g)
-    for w, value in zip(layer.non_trainable_variables, new):
-        if id(w) in place:
-            out.array("moved", place[id(w)], value)
+    training_pass(out, rng, layer, place, training_call, xs, infer)
 
 
 def statistics():

@@ -44,8 +44,6 @@ sample_weight = wa
 [output b]
 sample_weight = wb
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = SGD(learning_rate=0.1)
 loss = dict(a=binary_crossentropy, b=binary_crossentropy)

@@ -21,7 +21,7 @@ keras.config.set_floatx("float32")
 def case(name, policy, ini, make, inputs, labels, compiled, **fit):
     keras.config.set_dtype_policy(policy)
     head, train = ini.split("[train]\n")
-    ini = head + "[train]\nepochs = 2\nbatch_size = 8\nshuffle = false\ndtype_policy = " + policy + "\n" + train
+    ini = head + "[train]\nshuffle = false\ndtype_policy = " + policy + "\n" + train
     run(name, ini, make, inputs, labels, compiled, **dict(dict(epochs=2), **fit))
 
 

@@ -128,26 +128,35 @@ def case(name, shape, *args, states=(), masked=False, explicit=False, trainable=
         out.array("mask", "-", output_mask)
     if stochastic:
         return
+
+    def training_call(tv, inputs):
+        return layer.stateless_call(tv, others, inputs[0], **arguments(inputs, True))
+
+    training_pass(out, rng, layer, place, training_call, xs, infer, moved=trainable)
+    penalties(layer, xs, arguments)
+
+
+def training_pass(out, rng, layer, place, call, xs, infer, moved=True):
+    """Writes a pass of training: cotangents of the outputs, which have the shapes of infer, outputs, gradients and, when
+    moved, new statistics. call(trained, inputs) gives outputs and new values of the others; place: id of a weight -> name."""
     cotangents = [single(rng.normal(0, 1, y.shape)) for y in infer]
     for i, c in enumerate(cotangents):
         out.array("cotangent", i, c)
 
     def loss(tv, inputs):
-        y, new = layer.stateless_call(tv, others, inputs[0], **arguments(inputs, True))
+        y, new = call(tv, inputs)
         return sum((a * c).sum() for a, c in zip(listed(y), cotangents)), (listed(y), new)
 
-    (_, (ys, new)), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(trained, xs)
+    (_, (ys, new)), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)([w.value for w in layer.trainable_variables], xs)
     for i, y in enumerate(ys):
         out.array("train", i, y)
     for w, g in zip(layer.trainable_variables, grads[0]):
         out.array("grad_weight", place[id(w)], g)
     for i, g in enumerate(grads[1]):
         out.array("grad_input", i, g)
-    kept = {id(w) for w in layer.weights}
     for w, value in zip(layer.non_trainable_variables, new):
-        if id(w) in kept and trainable:
+        if id(w) in place and moved:
             out.array("moved", place[id(w)], value)
-    penalties(layer, xs, arguments)
 
 
 def penalties(layer, xs, arguments):

@@ -16,8 +16,6 @@ from training_run import classes, normal, random, run, writer
 
 TRAIN = """
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 """
 
@@ -177,8 +175,6 @@ r2 = Bidirectional(GRU(3, return_sequences=true, stateful=true))
 r3 = RNN([SimpleRNNCell(4), LSTMCell(3)], stateful=true)
 y = Dense(2)
 [train]
-epochs = 4
-batch_size = 6
 shuffle = false
 optimizer = Adam(learning_rate=0.02)
 loss = mse

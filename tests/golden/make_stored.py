@@ -20,7 +20,7 @@ LABEL = {"y": (lambda n: classes(4, n), "int32")}
 
 def case(name, policy, ini, make, inputs, optimizer, rule, metric="accuracy"):
     keras.config.set_dtype_policy(policy)
-    ini += "[train]\nepochs = 2\nbatch_size = 8\nshuffle = false\ndtype_policy = %s\n" % policy
+    ini += "[train]\nshuffle = false\ndtype_policy = %s\n" % policy
     ini += "optimizer = %s\nloss = sparse_categorical_crossentropy\nmetrics = %s\n" % (rule, metric)
     compiled = dict(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=[metric])
     run(name + "_" + policy, ini, make, inputs, LABEL, compiled, rows=40, valid=10, epochs=2)

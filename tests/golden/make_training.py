@@ -38,8 +38,6 @@ d1 = Dense(16, relu)
 d2 = Dense(10, tanh)
 y = Dense(4, softmax)
 [train]
-epochs = 4
-batch_size = 8
 validation_batch_size = 4
 shuffle = false
 optimizer = Adam(learning_rate=0.01)
@@ -78,8 +76,6 @@ a2 = Activation(relu)
 f = Flatten()
 y = Dense(3)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = SGD(learning_rate=0.05, momentum=0.9)
 loss = CategoricalCrossentropy(from_logits=true, label_smoothing=0.1)
@@ -112,8 +108,6 @@ f = Flatten()
 d = Dense(7, gelu)
 y = Dense(1, sigmoid)
 [train]
-epochs = 3
-batch_size = 5
 shuffle = false
 optimizer = AdamW(learning_rate=0.02, weight_decay=0.01)
 loss = binary_crossentropy
@@ -140,8 +134,6 @@ shape = 5
 d1 = Dense(8, relu, kernel_regularizer=L2(0.02), activity_regularizer=L1(0.03))
 y = Dense(2, bias_regularizer=L1L2(0.01, 0.05), activity_regularizer=L2(0.01))
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = RMSprop(learning_rate=0.01, momentum=0.5, centered=true)
 loss = mse
@@ -191,8 +183,6 @@ loss = Huber(delta=0.5)
 loss_weight = 2.0
 metrics = mae, MeanSquaredError()
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = Adam(learning_rate=0.02, global_clipnorm=0.5)
 """, make, {"a": (lambda n: normal(n, 4), "float32"), "b": (lambda n: normal(n, 4), "float32")},
@@ -217,8 +207,6 @@ shape = 6
 d1 = Dense(5, tanh)
 y = Dense(2)
 [train]
-epochs = 5
-batch_size = 6
 shuffle = false
 """
 SMALL_INPUT = {"x": (lambda n: normal(n, 6), "float32")}
@@ -273,8 +261,6 @@ shape = 6
 d1 = Dense(5, tanh)
 y = Dense(3, softmax)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = Adam(learning_rate=0.03)
 """
@@ -325,8 +311,6 @@ shape = 4, 3
 [layers]
 y = Dense(3, softmax)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = SGD(learning_rate=0.1)
 loss = sparse_categorical_crossentropy
@@ -356,8 +340,6 @@ type = Dense
 input = d1
 units = 1
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = Adam(learning_rate=0.03)
 loss = dict(kind=sparse_categorical_crossentropy, size=mse)
@@ -420,8 +402,6 @@ shape = 4, 3
 m = Masking()
 y = Dense(1, sigmoid)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = SGD(learning_rate=0.1)
 loss = binary_crossentropy
@@ -457,8 +437,6 @@ activation = sigmoid
 [output kind]
 [output size]
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = SGD(learning_rate=0.1)
 loss = dict(kind=binary_crossentropy, size=binary_crossentropy)
@@ -503,8 +481,6 @@ shape = 9, 4
 c = Conv1D(6, 3, padding=same, activation=tanh)
 y = Dense(5)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = Adam(learning_rate=0.01)
 loss = CTC
@@ -530,8 +506,6 @@ c2 = Conv2D(5, (2, 3), strides=2, activation=tanh)
 f = Flatten()
 y = Dense(2)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = Adafactor(learning_rate=0.02)
 loss = mse
@@ -555,8 +529,6 @@ f = Flatten()
 d = Dense(5, tanh, kernel_constraint=MaxNorm(0.7))
 y = Dense(2, kernel_constraint=MinMaxNorm(0.4, 0.9, rate=0.5))
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = Adam(learning_rate=0.02)
 loss = mse
@@ -576,8 +548,6 @@ shape = 5, 4
 d = Dense(6, tanh)
 y = Dense(2, sigmoid)
 [train]
-epochs = 4
-batch_size = 8
 shuffle = false
 optimizer = SGD(learning_rate=0.5, momentum=0.9)
 loss = Dice

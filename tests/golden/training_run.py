@@ -58,7 +58,8 @@ class Recorder(keras.callbacks.Callback):
 
 
 def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", weights={}, **fit):
-    """make() gives a model. inputs, labels, weights (of samples): {field: (function of rows, dtype)}."""
+    """make() gives a model. inputs, labels, weights (of samples): {field: (function of rows, dtype)}. ini has all that the
+    configuration needs but [run], [data] and how long [train] goes on, which come from the arguments."""
     keras.utils.set_random_seed(len(writer.lines))
     model = make()
     model.compile(**compiled)
@@ -98,7 +99,8 @@ def run(name, ini, make, inputs, labels, compiled, rows=22, valid=0, data="", we
     for weight in model.weights:
         writer.array("final", path[id(weight)], weight.numpy())
     order = list(inputs) + list(labels) + list(weights)
-    lines = ["[run]", "name = " + name, ini.strip(), "[data]", "format = npy"]
+    length = "[train]\nepochs = %(epochs)d\nbatch_size = %(batch_size)d\n" % given
+    lines = ["[run]", "name = " + name, ini.strip().replace("[train]\n", length), "[data]", "format = npy"]
     lines.append("train = " + ", ".join(field + ".npy" for field in order))
     if valid:
         lines.append("validation = " + ", ".join("val_" + field + ".npy" for field in order))
