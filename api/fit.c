@@ -125,12 +125,14 @@ static kd_status train(kd_net_call *call, const kd_fit_args *a) {
   KD_TRY(kd_diag_status(call->config.diag));
   KD_TRY(kd_net_prepare(net, call, true));
   KD_TRY(kd_comm_all_ok(net->session.comm, make_folder(net->session.comm, a->folder)));
+  KD_TRY(kd_session_check_onnx(&net->session, &fit));
   start_history(net);
   kd_trainer trainer = {.comm = net->session.comm,
                         .replica = net->session.replica,
                         .setup = &net->session.setup,
                         .fit = &fit,
                         .keras_config = kd_session_keras_config(&net->session, &fit, call->session.pool),
+                        .opset = (int)net->session.config->run.exports.opset,
                         .reporter = &reporter,
                         .train = call->session.train.stream,
                         .validation = call->session.validation.stream,

@@ -11,6 +11,7 @@ static kd_status save(kd_net *net, const char *path) {
                     .replica = s->replica,
                     .setup = &s->setup,
                     .iteration = net->iteration,
+                    .opset = (int)s->config->run.exports.opset,
                     .rate = s->config->optimizer.rate.constant};
   kd_trainer trainer = net->running ? *net->running : own;
   kd_pool *pool = kd_pool_create();

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "io/onnx/export.h"
 #include "launch/commands.h"
 #include "launch/session.h"
 #include "launch/size_text.h"
@@ -28,6 +29,8 @@ static kd_status check(kd_session *s) {
   kd_forecast forecast;
   KD_TRY(kd_session_check_labels(s));
   KD_TRY(kd_session_check_memory(s, &forecast));
+  const kd_export_options *exports = &s->config->run.exports;
+  if (exports->onnx) KD_TRY(kd_onnx_check(s->model, (int)exports->opset));
   const kd_replica_stats *stats = &forecast.stats;
   if (s->comm->rank != 0) return KD_OK;
   const kd_run_config *c = &s->config->run;

@@ -5,6 +5,7 @@
 #include "device/base/log.h"
 #include "device/base/text.h"
 #include "io/checkpoint_file.h"
+#include "io/onnx/export.h"
 #include "launch/commands.h"
 #include "launch/session.h"
 #include "trainer/keras_file.h"
@@ -40,7 +41,8 @@ static kd_status export_weights(kd_session *s, const char *path, const char *out
                             .get = get_weight,
                             .context = &plain,
                             .rate = s->config->optimizer.rate.constant,
-                            .scale.scale = s->config->optimizer.scaling.initial_scale};
+                            .scale.scale = s->config->optimizer.scaling.initial_scale,
+                            .opset = (int)s->config->run.exports.opset};
   return kd_keras_save(&source, output, config);
 }
 
@@ -51,6 +53,7 @@ static kd_status export_snapshot(kd_session *s, kd_checkpoint *checkpoint, const
   kd_snapshot snapshot = {.pool = s->pool, .checkpoint = *checkpoint};
   kd_keras_source source;
   kd_status status = kd_keras_from_snapshot(&snapshot, s->model, &s->config->optimizer, &source);
+  source.opset = (int)s->config->run.exports.opset;
   if (status == KD_OK) status = kd_keras_save(&source, output, config);
   if (status != KD_OK) return kd_fail_context(status, "%s", kd_quoted(path));
   kd_log(KD_LOG_INFO, "%s: step %lld of %s", output, (long long)checkpoint->step, path);
@@ -102,10 +105,15 @@ static kd_status export(kd_session *s) {
   int ranks;
   KD_TRY(kd_comm_promised_size(&ranks));
   KD_CHECK(ranks == 1, KD_ERR_USAGE, "kdist export is one process: leave out mpirun");
-  KD_CHECK(output && kd_ends_with(output, ".keras"), KD_ERR_USAGE,
-           "kdist export needs a file for the model: -o FILE.keras%s%s", output ? ", not " : "",
-           output ? kd_quoted(output) : "");
-  return export_model(s, output, kd_session_keras_config(s, NULL, s->pool));
+  bool keras = output && kd_ends_with(output, ".keras"), onnx = output && kd_ends_with(output, ".onnx");
+  KD_CHECK(keras || onnx, KD_ERR_USAGE,
+           "kdist export needs a file for the model: -o FILE.keras or -o FILE.onnx%s%s",
+           output ? ", not " : "", output ? kd_quoted(output) : "");
+  long long opset;
+  KD_TRY(kd_cli_int(s->cli, "opset", KD_ONNX_OPSET, s->config->run.exports.opset, &opset));
+  s->config->run.exports.opset = opset;
+  if (onnx) KD_TRY(kd_onnx_check(s->model, (int)opset));
+  return export_model(s, output, keras ? kd_session_keras_config(s, NULL, s->pool) : NULL);
 }
 
 static kd_status run_export(kd_cli *cli) {
@@ -117,22 +125,26 @@ static kd_status run_export(kd_cli *cli) {
 }
 
 static const kd_flag flags[] = {
-    {.name = "output", .letter = 'o', .value = "FILE", .help = "file for the model: .keras"},
+    {.name = "output", .letter = 'o', .value = "FILE", .help = "file for the model: .keras or .onnx"},
     {.name = "weights", .value = "FILE", .help = "weights to use; the optimizer starts anew"},
     {.name = "checkpoint", .value = "PATH", .help = "a checkpoint, or a folder whose newest one is taken"},
     {.name = "untrained", .help = "start weights, as `fit` would begin with"},
+    {.name = "opset", .value = "N", .help = "version of the operators of .onnx (17)"},
     {0},
 };
 
 const kd_command kd_command_export = {
     .name = "export",
     .arguments = "FILE.ini [FILE2.ini ...] -o FILE [--options] [section.key=value ...]",
-    .help = "the trained model as a file that Keras loads",
-    .details = "Writes what keras.models.load_model reads: layers, weights, optimizer, losses and metrics. "
-               "From the\n"
-               "newest checkpoint of the run folder, with the optimizer's state, so that training goes on in "
-               "Keras;\n"
-               "if there is none, from the weights that `fit` left there. Reads no data.",
+    .help = "the trained model as a file for Keras or onnxruntime",
+    .details =
+        "-o FILE.keras: what keras.models.load_model reads: layers, weights, optimizer, losses and "
+        "metrics,\n"
+        "with the optimizer's state, so that training goes on in Keras. -o FILE.onnx: what computes the "
+        "outputs,\n"
+        "for onnxruntime and others. From the newest checkpoint of the run folder; if there is none, from "
+        "the\n"
+        "weights that `fit` left there. Reads no data.",
     .flags = flags,
     .takes_files = true,
     .run = run_export,

@@ -146,6 +146,9 @@ static void make_export(kd_interpolation *context, kd_export_options *exports) {
   if (section && exports->keras && !kd_ends_with(exports->keras, ".keras"))
     kd_diag_error(context->diag, section->origin, "[export]: keras = %s: the name must end in .keras",
                   kd_quoted(exports->keras));
+  if (section && exports->onnx && !kd_ends_with(exports->onnx, ".onnx"))
+    kd_diag_error(context->diag, section->origin, "[export]: onnx = %s: the name must end in .onnx",
+                  kd_quoted(exports->onnx));
 }
 
 /* `name = Object(...)`; none takes a callback of an earlier file away. */

@@ -88,7 +88,9 @@ typedef struct kd_model_options {
 
 /* [export] */
 typedef struct kd_export_options {
-  const char *keras; /* archive written at the end of fit, relative to the run folder, or NULL */
+  /* Files written at the end of fit, relative to the run folder, or NULL. */
+  const char *keras, *onnx;
+  int64_t opset; /* of the ONNX file */
 } kd_export_options;
 
 /* One line of [callbacks]. */

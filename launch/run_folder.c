@@ -94,7 +94,9 @@ static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
   KD_TRY(kd_run_folder_remove_checkpoints(s->pool, checkpoints));
   unlink(kd_path_join(s->pool, dir, "command.txt"));
   for (int i = 0; i < saved->count; i++) unlink(kd_path_join(s->pool, dir, saved->v[i]));
-  if (s->config->run.exports.keras) unlink(kd_path_join(s->pool, dir, s->config->run.exports.keras));
+  const kd_export_options *exports = &s->config->run.exports;
+  if (exports->keras) unlink(kd_path_join(s->pool, dir, exports->keras));
+  if (exports->onnx) unlink(kd_path_join(s->pool, dir, exports->onnx));
   return KD_OK;
 }
 
@@ -104,6 +106,7 @@ static kd_status make_folders(kd_session *s) {
   KD_TRY(kd_make_folders(c->run.dir));
   for (int i = 0; i < c->train.save.count; i++)
     KD_TRY(kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->train.save.v[i])));
+  if (c->exports.onnx) KD_TRY(kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->exports.onnx)));
   return c->exports.keras ? kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->exports.keras)) : KD_OK;
 }
 

@@ -1,6 +1,7 @@
-/* Whole models in Keras's format: who asks for them, and what they say. */
+/* Whole models as files: who asks for them, what they say, and whether they can be. */
 #include "device/base/log.h"
 #include "device/base/text.h"
+#include "io/onnx/export.h"
 #include "launch/keras/export.h"
 #include "launch/session.h"
 
@@ -13,19 +14,23 @@ static const char *file_of(const kd_callback *callback) {
   return *(const char *const *)at;
 }
 
-static bool saves_models(const kd_fit_spec *fit) {
+static bool saves_models(const kd_fit_spec *fit, const char *end) {
   for (int i = 0; i < fit->n_save; i++)
-    if (kd_ends_with(fit->save[i], ".keras")) return true;
+    if (kd_ends_with(fit->save[i], end)) return true;
   for (int i = 0; i < fit->n_callbacks; i++)
-    if (kd_ends_with(file_of(&fit->callbacks[i]), ".keras")) return true;
+    if (kd_ends_with(file_of(&fit->callbacks[i]), end)) return true;
   return false;
 }
 
 const char *kd_session_keras_config(const kd_session *s, const kd_fit_spec *fit, kd_pool *pool) {
   bool needs_hub;
-  if (fit && !saves_models(fit)) return NULL;
+  if (fit && !saves_models(fit, ".keras")) return NULL;
   const char *text = kd_export_keras(pool, s->model, s->config, &needs_hub);
   if (needs_hub)
     kd_log(KD_LOG_WARNING, "the model has layers of KerasHub: import keras_hub before load_model in Python");
   return text;
+}
+
+kd_status kd_session_check_onnx(const kd_session *s, const kd_fit_spec *fit) {
+  return saves_models(fit, ".onnx") ? kd_onnx_check(s->model, (int)s->config->run.exports.opset) : KD_OK;
 }

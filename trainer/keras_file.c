@@ -2,6 +2,7 @@
 
 #include "device/base/text.h"
 #include "io/keras_archive.h"
+#include "io/onnx/export.h"
 
 /* The parts first..last of each trainable weight, weight by weight. */
 static kd_status add_parts(const kd_keras_source *s, kd_pool *pool, const int *order, int first, int last,
@@ -77,9 +78,13 @@ kd_status kd_keras_save(const kd_keras_source *s, const char *path, const char *
     weights[w] = values;
     status = s->get(s->context, KD_PART_WEIGHT, w, values);
   }
-  if (status == KD_OK && s->optimizer) status = optimizer_vars(s, pool, model, &vars);
+  bool onnx = kd_ends_with(path, ".onnx");
+  if (status == KD_OK && s->optimizer && !onnx) status = optimizer_vars(s, pool, model, &vars);
   const kd_optimizer_vars *optimizer = vars.count ? &vars : NULL;
-  if (status == KD_OK)
+  kd_onnx_options options = {.opset = s->opset ? s->opset : KD_ONNX_OPSET, .one_file = KD_ONNX_ONE_FILE};
+  if (status == KD_OK && onnx)
+    status = kd_onnx_write(path, s->model, weights, &options);
+  else if (status == KD_OK)
     status = config ? kd_keras_write(path, config, model, weights, optimizer)
                     : kd_weights_write(path, model, weights, optimizer);
   kd_pool_destroy(pool);
@@ -100,6 +105,7 @@ kd_status kd_trainer_save(kd_trainer *t, const char *path) {
                             .context = t->replica,
                             .updates = kd_trainer_updates(t),
                             .rate = t->rate,
+                            .opset = t->opset,
                             .scale = kd_replica_loss_scale(t->replica)};
   return kd_keras_save(&source, path, whole ? t->keras_config : NULL);
 }

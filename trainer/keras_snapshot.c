@@ -19,7 +19,7 @@ static kd_status get(void *context, int part, int number, float *values) {
   return KD_OK;
 }
 
-kd_status kd_keras_from_snapshot(const kd_snapshot *s, const kd_model *model, const kd_optimizer *optimizer,
+kd_status kd_keras_from_snapshot(const kd_snapshot *s, kd_model *model, const kd_optimizer *optimizer,
                                  kd_keras_source *source) {
   double iteration;
   *source =

@@ -62,6 +62,7 @@ struct kd_trainer {
   const kd_replica_spec *setup;
   const kd_fit_spec *fit;
   const char *keras_config;    /* config.json of the model, where paths to save to end in .keras */
+  int opset;                   /* of ONNX files; 0: the default */
   const kd_reporter *reporter; /* never NULL; only rank 0 calls it, see kd_report_message */
   kd_pool *pool;
   kd_stream train, validation;

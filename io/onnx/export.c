@@ -115,11 +115,13 @@ static void name_tensors(kd_onnx *x) {
   }
 }
 
-static kd_status write_builds(const char *path, kd_onnx *x, const kd_built *built, int64_t one_file) {
+/* path NULL: nothing is written. */
+static kd_status export_builds(const char *path, kd_onnx *x, const kd_built *built, int64_t one_file) {
   kd_onnx_new(x, ""); /* value 0 */
   const kd_onnx_port *inputs = make_inputs(x, built);
   name_weights(x, built);
   KD_TRY(translate(x, built));
+  if (!path) return KD_OK;
   const kd_onnx_port *outputs = make_outputs(x, built);
   mark_needed(x, outputs);
   name_tensors(x);
@@ -148,8 +150,21 @@ kd_status kd_onnx_write(const char *path, kd_model *model, const float *const *w
                .weight = weight,
                .block = &block};
   x.entry = kd_pool_alloc(x.pool, (size_t)x.graph->n_syms, sizeof *x.entry);
-  kd_status status = write_builds(path, &x, &b.built[0], options->one_file);
+  kd_status status = export_builds(path, &x, &b.built[0], options->one_file);
   kd_pool_destroy(x.pool);
   kd_onnx_builds_destroy(&b);
+  return status;
+}
+
+kd_status kd_onnx_check(kd_model *model, int opset) {
+  int64_t largest = 1;
+  for (int i = 0; i < model->n_weights; i++)
+    if (model->weights[i].count > largest) largest = model->weights[i].count;
+  float *zeros = kd_calloc((size_t)largest, sizeof *zeros);
+  const float **weights = kd_calloc((size_t)model->n_weights + 1, sizeof *weights);
+  for (int i = 0; i < model->n_weights; i++) weights[i] = zeros;
+  kd_status status = kd_onnx_write(NULL, model, weights, &(kd_onnx_options){.opset = opset});
+  kd_free(weights);
+  kd_free(zeros);
   return status;
 }

@@ -24,4 +24,7 @@ typedef struct kd_onnx_options {
 kd_status kd_onnx_write(const char *path, kd_model *model, const float *const *weight,
                         const kd_onnx_options *options);
 
+/* Whether that would be possible, before there are weights: the same errors, nothing is written. */
+kd_status kd_onnx_check(kd_model *model, int opset);
+
 #endif

@@ -255,6 +255,20 @@ static void whole_models(void **state) {
   if (kd_world_rank() == 0) unlink(path);
 }
 
+/* What they compute is checked in tests/interop. */
+static void onnx_models(void **state) {
+  (void)state;
+  char path[256];
+  shared_path(path);
+  snprintf(path + strlen(path), 16, ".onnx");
+  kd_net *net = linear();
+  assert_ok(kd_save(net, path));
+  static const char *const parts[] = {"MatMul", "/kernel", "batch", "kdist"};
+  for (int i = 0; i < 4 && kd_world_rank() == 0; i++) assert_true(has_text(path, parts[i]));
+  kd_net_destroy(net);
+  if (kd_world_rank() == 0) unlink(path);
+}
+
 /* An input that is an output as it is. */
 static void untouched(void **state) {
   (void)state;
@@ -277,6 +291,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(losses),
     cmocka_unit_test(files),
     cmocka_unit_test(whole_models),
+    cmocka_unit_test(onnx_models),
     cmocka_unit_test(functional),
 };
 
