@@ -47,16 +47,15 @@ static void add_layer(kd_keras_import *in, const kd_keras_model *model, int inde
   kd_keras_entry *entry = &model->entries[node->entry];
   kd_layer_spec *layer = kd_keras_add_layer(in, call_name(in, entry, index, frame), entry->object->origin);
   if (!layer) return;
-  bool first = entry->layer < 0;
+  bool op = entry->role == KD_KERAS_OP, first = op || entry->layer < 0;
   if (first) entry->layer = in->spec->n_layers - 1;
   layer->trainable = entry->trainable;
   layer->dtype = policy_of(in, entry);
   layer->stored = entry->stored;
   layer->rank = entry->rank;
   if (!first) layer->share = entry->layer;
-  if (entry->role == KD_KERAS_OP) {
+  if (op) {
     kd_keras_op(in, model, node, layer);
-    if (!first) layer->type = NULL;
     return;
   }
   const kd_kind *kind = kd_family_find(&kd_layer_family, entry->type);

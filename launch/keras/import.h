@@ -124,6 +124,11 @@ bool kd_keras_mask_implied(const kd_keras_model *model, kd_keras_ref x, kd_keras
 void kd_keras_op(kd_keras_import *in, const kd_keras_model *model, const kd_keras_node *node,
                  kd_layer_spec *layer);
 
+/* slice.c: GetItem of a tensor of that shape (with the batch) as Cropping, and Reshape behind it where an
+ * index takes an axis away; then the layer may have moved. False when no layers do the same. */
+bool kd_keras_slice(kd_keras_import *in, const kd_keras_node *node, const kd_value *shape,
+                    kd_layer_spec *layer);
+
 /* object.c: a value of Keras's JSON as the configuration language has it: objects become calls, with the keys
  * that their kinds know. family: of the place where it stands; NULL: plain. */
 const kd_value *kd_keras_value(kd_keras_import *in, const char *subject, const kd_family *family,

@@ -17,6 +17,8 @@ typedef struct op {
   int n_tensors;            /* among its arguments */
   const kd_value *constant; /* the argument that is a number; NULL: none */
   bool constant_first;
+  bool floats;  /* all tensors hold floats */
+  bool aligned; /* all tensors have as many axes: merging layers align others in their own way */
 } op;
 
 static bool is_number(const kd_value *value) {
@@ -51,10 +53,10 @@ static bool arithmetic(op *o) {
   for (size_t i = 0; o->n_tensors == 2 && i < sizeof merges / sizeof *merges; i++) {
     if (strcmp(type, merges[i]) != 0) continue;
     o->layer->type = merges[i];
-    return true;
+    return o->aligned;
   }
   if (o->n_tensors == 1 && strcmp(type, "Negative") == 0) return rescale(o, -1, 0);
-  if (o->n_tensors != 1 || !o->constant) return false;
+  if (o->n_tensors != 1 || !o->constant || !o->floats) return false;
   double c = o->constant->real;
   if (strcmp(type, "Add") == 0) return rescale(o, 1, c);
   if (strcmp(type, "Multiply") == 0) return rescale(o, c, 0);
@@ -173,13 +175,17 @@ static bool pool(op *o) {
   return true;
 }
 
+static bool get_item(op *o) {
+  return kd_keras_slice(o->in, o->node, o->shape, o->layer);
+}
+
 static bool translate(op *o) {
   static const struct {
     const char *type;
     bool (*make)(op *o);
   } others[] = {
       {"Reshape", reshape},         {"ExpandDims", one_axis}, {"Squeeze", one_axis}, {"Transpose", transpose},
-      {"Concatenate", concatenate}, {"Mean", pool},           {"Max", pool}};
+      {"Concatenate", concatenate}, {"Mean", pool},           {"Max", pool},         {"GetItem", get_item}};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (strcmp(o->entry->type, others[i].type) == 0) return others[i].make(o);
   return arithmetic(o) || activation(o);
@@ -191,8 +197,12 @@ static bool translate(op *o) {
 static void look_at(op *o, const kd_value *value) {
   value = kd_keras_value(o->in, o->layer->name, NULL, value);
   if (kd_keras_is_tensor(value)) {
-    const kd_value *shape = kd_value_key(kd_value_key(value, "config"), "shape");
-    if (!o->shape && shape && shape->type == KD_V_LIST) o->shape = shape;
+    const kd_value *config = kd_value_key(value, "config"), *shape = kd_value_key(config, "shape");
+    const char *dtype = kd_keras_text(config, "dtype");
+    if (!shape || shape->type != KD_V_LIST) shape = NULL;
+    if (o->n_tensors == 0) o->shape = shape;
+    o->aligned = o->aligned && shape && o->shape && shape->count == o->shape->count;
+    o->floats = o->floats && dtype && strstr(dtype, "float");
     kd_keras_ref ref = o->node->refs[o->n_tensors++];
     kd_keras_add_input(o->in, o->layer, kd_keras_tap(o->in, o->model, ref));
   } else if (is_number(value)) {
@@ -204,14 +214,20 @@ static void look_at(op *o, const kd_value *value) {
 
 void kd_keras_op(kd_keras_import *in, const kd_keras_model *model, const kd_keras_node *node,
                  kd_layer_spec *layer) {
-  op o = {.in = in, .model = model, .entry = &model->entries[node->entry], .node = node, .layer = layer};
+  op o = {.in = in,
+          .model = model,
+          .entry = &model->entries[node->entry],
+          .node = node,
+          .layer = layer,
+          .floats = true,
+          .aligned = true};
   for (int i = 0; node->args && i < node->args->count; i++) look_at(&o, &node->args->items[i]);
   layer->masks = KD_MASKS_NONE;
   if (o.n_tensors == node->n_refs && translate(&o)) return;
   kd_diag_error(
       in->diag, o.entry->object->origin,
       "%s: keras.ops.%s with these arguments has no layer that does the same; available are arithmetic of "
-      "two tensors or with a number, activations, Concatenate, Reshape, ExpandDims, Squeeze, Transpose, and "
-      "Mean or Max over all axes between batch and channels",
+      "two tensors or with a number, activations, Concatenate, Reshape, ExpandDims, Squeeze, Transpose, "
+      "Mean or Max over all axes between batch and channels, and indices and slices of these axes",
       kd_quoted(layer->name), kd_quoted(o.entry->type));
 }

@@ -114,8 +114,9 @@ def operations():
     y = ops.reshape(x, (-1, 24))
     z = ops.concatenate([ops.mean(x, axis=1), ops.max(x, axis=1)], axis=-1)
     t = ops.softmax(ops.transpose(x, (0, 2, 1)), axis=-1)
+    s = ops.add(x[:, 1], x[:, -2:][:, 0]) + ops.reshape(x, (-1, 2, 2, 6))[:, 1:, -1][:, 0]
     e = ops.squeeze(ops.expand_dims(-y, axis=1), axis=1)
-    return keras.Model([a, b], [layers.Dense(2, name="first")(ops.concatenate([e, z], axis=-1)), layers.Dense(3, name="second")(t)]), {
+    return keras.Model([a, b], [layers.Dense(2, name="first")(ops.concatenate([e, z, s], axis=-1)), layers.Dense(3, name="second")(t)]), {
         "a": floats(5, 4, 6), "b": floats(5, 4, 6)}
 
 
