@@ -102,6 +102,7 @@ def main():
             for path in sorted(folder.glob("%s-%d-*.onnx*" % (name, i))):
                 (half if "-half" in path.name else variable).take(path.with_name(path.name.removesuffix(".refused")), *case)
     opset = onnx.load(str(folder / "layers-0.onnx")).opset_import[0].version
+    assert opset == 17 or any(folder.glob("*.onnx.data")), "no weights stand in files of their own"
     for what, tally in ("cases", fixed), ("under the policy bfloat16", half), ("with variable sizes", variable):
         if tally.checked:
             print("opset %d: %s: %s" % (opset, what, tally))

@@ -38,6 +38,33 @@ u1 = UpSampling2D(2)
 y = GlobalAveragePooling2D()
 z = Dense(3, softmax)
 """,
+    # Pixels of bytes, an input that is an output as it is, a shared layer, two outputs of one layer.
+    "shared": """
+[input left]
+shape = 6, 6, 2
+dtype = uint8
+[input right]
+shape = 6, 6, 2
+dtype = uint8
+[input extra]
+shape = 5, 3
+[layers]
+s1 = Rescaling(0.004)(left)
+s2 = Rescaling(0.004)(right)
+c1 = Conv2D(3, 3)(s1)
+c2 = share(c1)(s2)
+d = Subtract()(c1, c2)
+f = Flatten()
+y = Dense(2)
+m = MultiHeadAttention(1, 2)(extra, extra, return_attention_scores=true)
+[output y]
+[output attended]
+from = m
+[output scores]
+from = m:1
+[output same]
+from = extra
+""",
     # Masks through recurrent layers and attention, over steps of any number.
     "masks": """
 [input tokens]
@@ -87,7 +114,7 @@ def make_rows(session, rng):
     for given in session.get_inputs():
         shape = [ROWS] + [n if isinstance(n, int) else LENGTH + 3 * axis for axis, n in enumerate(given.shape[1:])]
         if "int" in given.type:
-            rows[given.name] = rng.integers(1, 40, shape).astype("int32")
+            rows[given.name] = rng.integers(1, 40, shape).astype(given.type[7:-1])
             if len(shape) == 2:
                 rows[given.name][0, shape[1] // 2:] = 0  # masked steps
         else:

@@ -143,6 +143,23 @@ static void test_weights(void **state) {
   kd_pool_destroy(pool);
 }
 
+/* A batch that the model fixes is a number. */
+static void test_fixed_batch(void **state) {
+  fixture *f = *state;
+  kd_pool *pool = kd_pool_create();
+  kd_model *net = kd_model_create("fixed");
+  kd_tap x = kd_model_add_input(net, "x", KD_F32, KD_SHAPE(5, 3), 4, (kd_origin){0});
+  kd_model_add_output(net, NULL, layer_chain(net, "LSTM(4)", "walk", 1, x));
+  layer_finish(net);
+  assert_ok(export_to(f, net, f->path, KD_ONNX_OPSET, KD_ONNX_ONE_FILE));
+  Onnx__ModelProto *model = read_model(pool, f->path);
+  assert_int_equal(model->graph->input[0]->type->tensor_type->shape->dim[0]->dim_value, 4);
+  assert_int_equal(model->graph->output[0]->type->tensor_type->shape->dim[0]->dim_value, 4);
+  onnx__model_proto__free_unpacked(model, NULL);
+  kd_model_destroy(net);
+  kd_pool_destroy(pool);
+}
+
 /* Recurrent layers are operators where those have the cell, and a Scan where a mask or a function needs one.
  */
 static void test_recurrent(void **state) {
@@ -246,6 +263,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_structure, setup, teardown),
       cmocka_unit_test_setup_teardown(test_weights, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_fixed_batch, setup, teardown),
       cmocka_unit_test_setup_teardown(test_recurrent, setup, teardown),
       cmocka_unit_test_setup_teardown(test_two_files, setup, teardown),
       cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
