@@ -5,6 +5,7 @@
 """
 
 import os
+import shutil
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,7 +25,8 @@ def save(name, model, x, path):
 
 
 if __name__ == "__main__":
-    os.makedirs(os.path.join(HERE, "keras"), exist_ok=True)
+    shutil.rmtree(os.path.join(HERE, "keras"), ignore_errors=True)  # Keras does not save over a folder
+    os.makedirs(os.path.join(HERE, "keras"))
     for make in (keras_models.shared, keras_models.recurrent, keras_models.operations):
         keras.utils.clear_session()
         save(make.__name__, *make(), make.__name__ + ".keras")
