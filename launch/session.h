@@ -131,8 +131,8 @@ void kd_session_callbacks(kd_session *session, int count, const kd_callback_conf
                           kd_fit_spec *fit);
 
 /* session_export.c: the text of config.json of the session's model, in the pool; with a fit only when files
- * that it saves, or those of its callbacks, are whole models (.keras), else NULL. Tells on rank 0 when
- * loading needs KerasHub. */
+ * that it saves, or those of its callbacks, are whole models (.keras), else NULL. Warns on rank 0 of
+ * what Keras does differently. */
 const char *kd_session_keras_config(const kd_session *session, const kd_fit_spec *fit, kd_pool *pool);
 /* Fails when files that a fit will save are ONNX files and the model has no form there. */
 kd_status kd_session_check_onnx(const kd_session *session, const kd_fit_spec *fit);

@@ -23,11 +23,10 @@ static bool saves_models(const kd_fit_spec *fit, const char *end) {
 }
 
 const char *kd_session_keras_config(const kd_session *s, const kd_fit_spec *fit, kd_pool *pool) {
-  bool needs_hub;
+  kd_texts notes;
   if (fit && !saves_models(fit, ".keras")) return NULL;
-  const char *text = kd_export_keras(pool, s->model, s->config, &needs_hub);
-  if (needs_hub)
-    kd_log(KD_LOG_WARNING, "the model has layers of KerasHub: import keras_hub before load_model in Python");
+  const char *text = kd_export_keras(pool, s->model, s->config, &notes);
+  for (int i = 0; i < notes.count; i++) kd_log(KD_LOG_WARNING, "export to Keras: %s", notes.v[i]);
   return text;
 }
 

@@ -1,54 +1,56 @@
 /* The order in which keras.Model numbers its layers (map_graph of keras/src/ops/function.py):
- * a depth-first walk from the outputs gives calls in post-order and layers an index in pre-order; depths
- * are found by walking the post-order backwards; layers are sorted by falling depth, then by index. */
+ * a depth-first walk from the outputs gives calls, and what makes masks, in post-order and layers an index in
+ * pre-order; depths are found by walking the post-order backwards; layers are sorted by falling depth, then
+ * by index. */
 #include <stdlib.h>
 
-#include "layers/model.h"
+#include "layers/model_nodes.h"
 
 typedef struct walk {
   const kd_model *model;
-  int *post_order; /* calls */
+  const kd_order_node *nodes;
+  int *post_order; /* nodes */
   int n_post;
   int *layer_index, next_index; /* by layer; -1: not met */
 } walk;
 
-/* Position in the depth-first walk: the call and the input to look at next. The walk keeps its own stack,
+/* Position in the depth-first walk: the node and the input to look at next. The walk keeps its own stack,
  * since models may be thousands of calls deep. */
 typedef struct frame {
-  int call, next_input;
+  int node, next_input;
 } frame;
 
-static void enter(walk *w, int call, frame *stack, int *depth, bool *seen) {
-  if (seen[call]) return;
-  seen[call] = true;
-  int layer = w->model->calls[call]->layer;
-  if (w->layer_index[layer] < 0) w->layer_index[layer] = w->next_index++;
-  stack[(*depth)++] = (frame){call, 0};
+static void enter(walk *w, int node, frame *stack, int *depth, bool *seen) {
+  if (seen[node]) return;
+  seen[node] = true;
+  int layer = w->nodes[node].layer;
+  if (layer >= 0 && w->layer_index[layer] < 0) w->layer_index[layer] = w->next_index++;
+  stack[(*depth)++] = (frame){node, 0};
 }
 
-static void walk_from(walk *w, int call, frame *stack, bool *seen) {
+static void walk_from(walk *w, int node, frame *stack, bool *seen) {
   int depth = 0;
-  enter(w, call, stack, &depth, seen);
+  enter(w, node, stack, &depth, seen);
   while (depth > 0) {
     frame *top = &stack[depth - 1];
-    const kd_call *current = w->model->calls[top->call];
+    const kd_order_node *current = &w->nodes[top->node];
     if (top->next_input < current->n_inputs) {
-      enter(w, current->inputs[top->next_input++].call, stack, &depth, seen);
+      enter(w, current->inputs[top->next_input++], stack, &depth, seen);
     } else {
-      w->post_order[w->n_post++] = top->call;
+      w->post_order[w->n_post++] = top->node;
       depth--;
     }
   }
 }
 
-static void find_depths(const walk *w, int *call_depth, int *layer_depth) {
+static void find_depths(const walk *w, int *node_depth, int *layer_depth) {
   for (int i = w->n_post - 1; i >= 0; i--) {
-    const kd_call *call = w->model->calls[w->post_order[i]];
-    int depth = call_depth[w->post_order[i]];
-    if (depth < layer_depth[call->layer]) depth = layer_depth[call->layer];
-    layer_depth[call->layer] = call_depth[w->post_order[i]] = depth;
-    for (int k = 0; k < call->n_inputs; k++) {
-      int *before = &call_depth[call->inputs[k].call];
+    const kd_order_node *node = &w->nodes[w->post_order[i]];
+    int depth = node_depth[w->post_order[i]];
+    if (node->layer >= 0 && depth < layer_depth[node->layer]) depth = layer_depth[node->layer];
+    if (node->layer >= 0) layer_depth[node->layer] = depth;
+    for (int k = 0; k < node->n_inputs; k++) {
+      int *before = &node_depth[node->inputs[k]];
       if (*before < depth + 1) *before = depth + 1;
     }
   }
@@ -96,20 +98,21 @@ static bool order_by_rank(const kd_model *model, int *order) {
 
 void kd_model_keras_order(const kd_model *model, int *order) {
   if (order_by_rank(model, order)) return;
-  size_t calls = (size_t)model->n_calls, layers = (size_t)model->n_layers;
-  walk w = {.model = model,
-            .post_order = kd_calloc(calls, sizeof(int)),
-            .layer_index = kd_calloc(layers, sizeof(int))};
+  kd_pool *pool = kd_pool_create();
+  int count;
+  walk w = {.model = model, .nodes = kd_order_nodes(pool, model, &count)};
+  size_t nodes = (size_t)count, layers = (size_t)model->n_layers;
+  w.post_order = kd_pool_alloc(pool, nodes, sizeof *w.post_order);
+  w.layer_index = kd_pool_alloc(pool, layers, sizeof *w.layer_index);
   for (size_t i = 0; i < layers; i++) w.layer_index[i] = -1;
-  frame *stack = kd_calloc(calls, sizeof *stack);
-  bool *seen = kd_calloc(calls, sizeof *seen);
+  frame *stack = kd_pool_alloc(pool, nodes, sizeof *stack);
+  bool *seen = kd_pool_alloc(pool, nodes, sizeof *seen);
   for (int i = 0; i < model->n_outputs; i++) walk_from(&w, model->outputs[i].tap.call, stack, seen);
-  int *call_depth = kd_calloc(calls, sizeof(int)), *layer_depth = kd_calloc(layers, sizeof(int));
-  find_depths(&w, call_depth, layer_depth);
-  rank *ranks = kd_calloc(layers, sizeof *ranks);
-  sort_layers(&w, layer_depth, ranks, order);
-  void *blocks[] = {w.post_order, w.layer_index, stack, seen, call_depth, layer_depth, ranks};
-  for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) kd_free(blocks[i]);
+  int *node_depth = kd_pool_alloc(pool, nodes, sizeof(int)),
+      *layer_depth = kd_pool_alloc(pool, layers, sizeof(int));
+  find_depths(&w, node_depth, layer_depth);
+  sort_layers(&w, layer_depth, kd_pool_alloc(pool, layers, sizeof(rank)), order);
+  kd_pool_destroy(pool);
 }
 
 const kd_model *kd_model_flat(kd_pool *pool, const kd_model *model) {

@@ -9,8 +9,9 @@
 #include "layers/model.h"
 
 /* The text of config.json. config: optimizer, losses and metrics for compile_config; NULL, or without a loss:
- * the model is not compiled. *needs_hub tells whether a class of KerasHub is in it. Memory is the pool's. */
-const char *kd_export_keras(kd_pool *pool, const kd_model *model, const kd_config *config, bool *needs_hub);
+ * the model is not compiled. notes: what the user should know, since Keras does it differently. Memory is the
+ * pool's. */
+const char *kd_export_keras(kd_pool *pool, const kd_model *model, const kd_config *config, kd_texts *notes);
 
 /* --- parts --- */
 

@@ -222,7 +222,48 @@ const kd_value *kd_export_graph(kd_exporter *e, const kd_model *model) {
   return config.value;
 }
 
-const char *kd_export_keras(kd_pool *pool, const kd_model *model, const kd_config *config, bool *needs_hub) {
+/* --- what Keras does differently -------------------------------------------------------------------------
+ */
+
+static bool has_argument(const kd_call *call, const char *name) {
+  for (int i = 0; i < call->n_args; i++)
+    if (strcmp(call->arg_names[i], name) == 0 && call->arg_values[i]->type != KD_V_NONE) return true;
+  return false;
+}
+
+static const char *note_of_call(kd_pool *pool, const kd_model *model, const kd_call *call) {
+  bool masked = false;
+  for (int k = 0; k < call->n_inputs; k++)
+    masked = masked || model->calls[call->inputs[k].call]->output_masked[call->inputs[k].output];
+  if (has_argument(call, "training"))
+    return kd_pool_printf(
+        pool,
+        "layer %s: Keras's fit, evaluate and predict put their own value in place of the call "
+        "argument training; freeze layers with trainable = false",
+        call->name);
+  if (masked && call->masks == KD_MASKS_SEEN && has_argument(call, "initial_state") &&
+      !has_argument(call, "mask"))
+    return kd_pool_printf(pool,
+                          "layer %s: Keras gives no mask to a layer that is called with initial_state, so it "
+                          "walks over masked steps there",
+                          call->name);
+  if (masked && call->masks == KD_MASKS_NONE)
+    return kd_pool_printf(pool, "layer %s: a function of keras.ops becomes a layer, which passes masks on",
+                          call->name);
+  return NULL;
+}
+
+static void find_notes(kd_pool *pool, const kd_model *model, bool hub, kd_texts *notes) {
+  const char **texts = kd_pool_alloc(pool, (size_t)model->n_calls + 1, sizeof *texts);
+  *notes = (kd_texts){.v = texts};
+  for (int i = 0; i < model->n_calls; i++) {
+    const char *text = note_of_call(pool, model, model->calls[i]);
+    if (text) texts[notes->count++] = text;
+  }
+  if (hub) texts[notes->count++] = "layers of KerasHub: import keras_hub in Python before load_model";
+}
+
+const char *kd_export_keras(kd_pool *pool, const kd_model *model, const kd_config *config, kd_texts *notes) {
   static const char module[] = "keras.src.models.functional", class_name[] = "Functional";
   kd_exporter e = {.pool = pool, .policy = "float32"};
   model = kd_model_flat(pool, model);
@@ -230,6 +271,6 @@ const char *kd_export_keras(kd_pool *pool, const kd_model *model, const kd_confi
   kd_json whole = kd_json_object(pool);
   for (int i = 0; i < object->count; i++) kd_json_put(&whole, object->keys[i], &object->items[i]);
   kd_json_put(&whole, "compile_config", kd_export_compile(&e, model, config));
-  *needs_hub = e.hub;
+  find_notes(pool, model, e.hub, notes);
   return kd_json_write(pool, whole.value);
 }

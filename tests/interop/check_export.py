@@ -226,6 +226,7 @@ def graph():
     np.savez("t.npz", **data)
     pathlib.Path("graph.ini").write_text(GRAPH)
     run(KDIST, "fit", "graph.ini", "--progress=none")
+    keras.utils.clear_session()  # it counts metrics: "auc", "auc_1"
     model = keras.models.load_model("runs/graph/deep/m.keras")
     names = [layer.name for layer in model.layers]
     assert len(set(names)) == len(names)
@@ -244,6 +245,44 @@ def graph():
     archive = zipfile.ZipFile("runs/graph/deep/m.keras")
     assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
     assert all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+
+
+def random_graph(rng):
+    """Sequences with and without masks, through layers that make, pass, join and take masks."""
+    lines, tensors, text = [], [], ""
+    for i in range(int(rng.integers(1, 4))):
+        words = rng.random() < 0.5
+        text += "[input x%d]\nshape = %s\n%s" % (i, "5" if words else "5, 4", "dtype = int32\n" if words else "")
+        lines.append("t%d = %s(x%d)" % (i, "Embedding(9, 4, mask_zero=%s)" % ("true" if rng.random() < 0.7 else "false")
+                                        if words else "Dense(4)", i))
+        tensors.append("t%d" % i)
+    one = ["Dense(4)", "Dense(4)", "Masking()", "Dropout(0.1)", "LSTM(4, return_sequences=true)", "LayerNormalization()",
+           "Bidirectional(GRU(2, return_sequences=true))", "TimeDistributed(Dense(4))"]
+    two = ["Add()", "Multiply()", "MultiHeadAttention(1, 2)", "GroupQueryAttention(2, 2, 1)", "Attention()", "Concatenate()"]
+    for i in range(int(rng.integers(3, 12))):
+        name = "l%d" % i
+        pick = [tensors[int(k)] for k in rng.integers(0, len(tensors), 2)]
+        kind = two[int(rng.integers(len(two)))] if rng.random() < 0.4 else one[int(rng.integers(len(one)))]
+        lines.append("%s = %s(%s)" % (name, kind, ", ".join(pick) if kind in two else pick[0]))
+        if kind == "Concatenate()":
+            lines.append("%s_d = Dense(4)(%s)" % (name, name))
+            name += "_d"
+        tensors.append(name)
+    ends = sorted({tensors[-1], tensors[int(rng.integers(len(tensors)))]})
+    lines += ["e%d = GlobalAveragePooling1D()(%s)" % (k, name) for k, name in enumerate(ends)]
+    return text + "[layers]\n%s\n" % "\n".join(lines) + "".join("[output e%d]\n" % k for k in range(len(ends)))
+
+
+def orders():
+    """Keras numbers the groups of weights by its order of layers, in which what makes masks counts."""
+    rng = np.random.default_rng(11)
+    for i in range(25):
+        pathlib.Path("order.ini").write_text(random_graph(rng))
+        run(KDIST, "export", "order.ini", "-o", "order.keras", "--untrained")
+        config = json.loads(zipfile.ZipFile("order.keras").read("config.json"))
+        ours = [layer["name"] for layer in config["config"]["layers"]]
+        theirs = [layer.name for layer in keras.models.load_model("order.keras").layers]
+        assert ours == theirs, "%s\n%s\n%s" % (pathlib.Path("order.ini").read_text(), ours, theirs)
 
 
 def from_keras():
@@ -276,6 +315,7 @@ def main(kdist, golden):
         parts()
         goals()
         graph()
+        orders()
         from_keras()
         os.chdir("/")
     check_export_layers.check(kdist, golden, 8)

@@ -9,7 +9,7 @@ typedef struct exported {
   kd_config *config;
   kd_model *model;
   const kd_value *root;
-  bool hub;
+  kd_texts notes;
 } exported;
 
 static exported export_text(const char *text) {
@@ -20,7 +20,7 @@ static exported export_text(const char *text) {
   exported e = {.config = kd_config_load(&request, NULL)};
   e.model = kd_config_model(e.config);
   if (!e.model) fail_msg("%s", e.config->diag->messages[0]);
-  const char *json = kd_export_keras(e.config->pool, e.model, e.config, &e.hub);
+  const char *json = kd_export_keras(e.config->pool, e.model, e.config, &e.notes);
   assert_ok(kd_json_read(e.config->pool, "config.json", json, strlen(json), &e.root));
   kd_pool_destroy(pool);
   return e;
@@ -66,7 +66,7 @@ static void chain(void **state) {
       "\"keras_history\":[\"x\",0,0]}}],\"kwargs\":{}}]}],"
       "\"input_layers\":[\"x\",0,0],\"output_layers\":[\"y\",0,0]},\"registered_name\":\"Functional\","
       "\"compile_config\":{}}");
-  assert_false(e.hub);
+  assert_int_equal(e.notes.count, 0);
   release(&e);
 }
 
@@ -189,6 +189,32 @@ static void stacked_states(void **state) {
   release(&e);
 }
 
+/* Orders of layers that keras.Model of Keras 3.15 gives: what makes masks stands between them. */
+static void orders(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *order;
+  } cases[] = {
+      {"[input x]\nshape = 5, 4\n[input z]\nshape = 4\n[layers]\nd1 = Dense(4)(x)\nm = Masking()(d1)\n"
+       "l = LSTM(4)(m)\ne1 = Dense(4)(z)\ne2 = Dense(4)(e1)\ne3 = Dense(4)(e2)\nc = Concatenate()(e3, l)\n",
+       "x z d1 e1 e2 m e3 l c "},
+      {"[input x]\nshape = 5, 4\n[input w]\nshape = 5, 4\n[input z]\nshape = 4\n[layers]\nd1 = Dense(4)(x)\n"
+       "m = Masking()(d1)\nd2 = Dense(4)(w)\nm2 = Masking()(d2)\na = Add()(m, m2)\nl = LSTM(4)(a)\n"
+       "e1 = Dense(4)(z)\ne2 = Dense(4)(e1)\ne3 = Dense(4)(e2)\ne4 = Dense(4)(e3)\ne5 = Dense(4)(e4)\n"
+       "e6 = Dense(4)(e5)\ne7 = Dense(4)(e6)\ne8 = Dense(4)(e7)\nc = Concatenate()(e8, l)\n",
+       "z e1 e2 e3 x w e4 d1 d2 e5 e6 m m2 e7 a e8 l c "},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    exported e = export_text(cases[i].text);
+    const kd_value *layers = find(&e, "config.layers");
+    char order[256] = "";
+    for (int k = 0; k < layers->count; k++)
+      snprintf(order + strlen(order), 32, "%s ", kd_value_key(&layers->items[k], "name")->text);
+    assert_string_equal(order, cases[i].order);
+    release(&e);
+  }
+}
+
 /* Paths of blocks become names that Keras takes, each once. */
 static void names(void **state) {
   (void)state;
@@ -242,18 +268,30 @@ static void compile(void **state) {
 static void hub(void **state) {
   (void)state;
   exported e = export_text("[input x]\nshape = 6, 5\n[layers]\ny = PositionEmbedding(6)\n");
-  assert_true(e.hub);
+  assert_int_equal(e.notes.count, 1);
+  assert_non_null(strstr(e.notes.v[0], "import keras_hub"));
   holds(&e, "config.layers.1.module", "\"keras_hub.layers\"");
   holds(&e, "config.layers.1.registered_name", "\"keras_hub>PositionEmbedding\"");
   release(&e);
 }
 
+/* What is the same model but not the same numbers in Keras is told, with the layer. */
+static void notes(void **state) {
+  (void)state;
+  exported e = export_text("[input x]\nshape = 5\ndtype = int32\n[input h]\nshape = 3\n[layers]\n"
+                           "e = Embedding(9, 4, mask_zero=true)(x)\nd = Dropout(0.5)(e, training=true)\n"
+                           "g = GRU(3)(d, initial_state=h)\n");
+  assert_int_equal(e.notes.count, 2);
+  assert_non_null(strstr(e.notes.v[0], "layer d: Keras's fit, evaluate and predict"));
+  assert_non_null(strstr(e.notes.v[1], "layer g: Keras gives no mask"));
+  release(&e);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(chain), cmocka_unit_test(options),
-      cmocka_unit_test(calls), cmocka_unit_test(stacked_states),
-      cmocka_unit_test(names), cmocka_unit_test(compile),
-      cmocka_unit_test(hub),
+      cmocka_unit_test(chain),          cmocka_unit_test(options), cmocka_unit_test(calls),
+      cmocka_unit_test(stacked_states), cmocka_unit_test(orders),  cmocka_unit_test(names),
+      cmocka_unit_test(compile),        cmocka_unit_test(hub),     cmocka_unit_test(notes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
