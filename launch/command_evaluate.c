@@ -3,6 +3,7 @@
 
 #include "device/base/clock.h"
 #include "device/base/file.h"
+#include "device/base/log.h"
 #include "device/base/text.h"
 #include "launch/commands.h"
 #include "launch/evaluate.h"
@@ -13,8 +14,14 @@
 kd_status kd_session_trained_weights(kd_session *s) {
   const char *path = kd_cli_flag(s->cli, "weights");
   const kd_model_options *model = &s->config->run.model;
-  if (!path && (model->init_from || model->file)) return KD_OK;
-  if (!path) path = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
+  const char *saved = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
+  if (!path && (model->init_from || model->file)) {
+    if (s->comm->rank == 0 && kd_path_exists(saved))
+      kd_log(KD_LOG_WARNING, "the weights are those of %s; --weights %s takes what fit saved",
+             kd_quoted(model->init_from ? model->init_from : model->file), kd_quoted(saved));
+    return KD_OK;
+  }
+  if (!path) path = saved;
   kd_status status = KD_OK;
   if (s->comm->rank == 0 && !kd_path_exists(path))
     status = kd_fail(KD_ERR_USAGE,

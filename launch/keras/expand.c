@@ -41,6 +41,24 @@ static const char *policy_of(const kd_keras_import *in, const kd_keras_entry *en
   return in->plain ? NULL : kd_keras_policy(kd_value_key(entry->config, "dtype"));
 }
 
+/* Whether a layer inside the value (of a wrapper, a cell) is frozen. */
+static bool holds_frozen(const kd_value *value) {
+  const kd_value *config = kd_keras_is(value, NULL) ? kd_value_key(value, "config") : NULL;
+  const kd_value *trainable = config ? kd_value_key(config, "trainable") : NULL;
+  if (trainable && trainable->type == KD_V_BOOL && !trainable->boolean) return true;
+  for (int i = 0; i < value->count; i++)
+    if (holds_frozen(&value->items[i])) return true;
+  return false;
+}
+
+static void check_frozen(kd_keras_import *in, const kd_keras_entry *entry, const char *subject) {
+  if (entry->role == KD_KERAS_LAYER && entry->trainable && holds_frozen(entry->config))
+    kd_diag_error(
+        in->diag, entry->object->origin,
+        "%s: a layer inside is frozen and the layer itself is not; set trainable = False of the whole",
+        subject);
+}
+
 static void add_layer(kd_keras_import *in, const kd_keras_model *model, int index,
                       const kd_keras_frame *frame) {
   const kd_keras_node *node = &model->nodes[index];
@@ -60,6 +78,7 @@ static void add_layer(kd_keras_import *in, const kd_keras_model *model, int inde
   }
   const kd_kind *kind = kd_family_find(&kd_layer_family, entry->type);
   const char *subject = kd_pool_printf(in->pool, "layer %s (%s)", layer->name, entry->type);
+  check_frozen(in, entry, subject);
   if (first) layer->type = entry->type;
   if (first) kd_keras_args(in, subject, kind, entry->config, &layer->args);
   kd_keras_call(in, model, node, layer);

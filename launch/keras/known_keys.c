@@ -20,8 +20,9 @@ static const known_key known[] = {
     {NULL, "activity_regularizer", "none"},
     {NULL, "sparse", "false"},
     {NULL, "ragged", "false"},
-    {NULL, "dtype", "none|float32"}, /* of losses and metrics */
-    {NULL, "fn", NULL},              /* of losses and metrics: says what the class says */
+    {NULL, "dtype", "none|float32|int32"}, /* of losses and metrics */
+    {NULL, "axis", "-1"},
+    {NULL, "fn", NULL}, /* of losses and metrics: says what the class says */
     {"SparseCategoricalCrossentropy", "ignore_class", "none"},
     {"BatchNormalization", "renorm", "false"},
     {"BatchNormalization", "renorm_clipping", NULL}, /* without renorm no effect */

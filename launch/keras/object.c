@@ -34,6 +34,12 @@ typedef struct options {
   const kd_value **values;
 } options;
 
+/* Keras 2 wrote an axis as a list of one. */
+static const kd_value *one_of(const kd_option *option, const kd_value *value) {
+  bool single = option->type == KD_OPT_INT && value->type == KD_V_LIST && value->count == 1;
+  return single ? &value->items[0] : value;
+}
+
 static options find_options(kd_keras_import *in, const char *subject, const kd_kind *kind, bool layer,
                             const kd_value *config) {
   options found = {.keys = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.keys),
@@ -43,8 +49,9 @@ static options find_options(kd_keras_import *in, const char *subject, const kd_k
     const kd_value *value = &config->items[i];
     int row = kd_option_row(kind->options, key);
     if (row >= 0) {
+      const kd_option *option = &kind->options[row];
       found.keys[found.count] = key;
-      found.values[found.count++] = kd_keras_value(in, subject, kind->options[row].family, value);
+      found.values[found.count++] = kd_keras_value(in, subject, option->family, one_of(option, value));
     } else if (!(layer && is_base_key(key)) && !kd_keras_key_harmless(in->pool, kind->name, key, value)) {
       kd_diag_error(in->diag, value->origin, "%s: %s = %s is not available here", subject, kd_quoted(key),
                     kd_quoted(kd_value_print(in->pool, value)));

@@ -86,6 +86,47 @@ def compiled():
     check(not text or not wanted, "compiled: missing: %s" % wanted)
 
 
+ARGUMENTS = {"SensitivityAtSpecificity": (0.5,), "SpecificityAtSensitivity": (0.5,), "PrecisionAtRecall": (0.5,),
+             "RecallAtPrecision": (0.5,), "MeanIoU": (3,), "IoU": (3, [0]), "OneHotIoU": (3, [0]), "OneHotMeanIoU": (3,),
+             "PiecewiseConstantDecay": ([5], [0.1, 0.2])}
+LEFT_OUT = "Optimizer MultiOptimizer OptimizerMap Loss Metric MeanMetricWrapper Mean Sum MeanRelativeError".split()
+
+
+def classes(module, base):
+    for name in sorted(dir(module)):
+        made = getattr(module, name)
+        if isinstance(made, type) and issubclass(made, base) and made is not base and name not in LEFT_OUT:
+            yield name, made
+
+
+def settings():
+    """Every class of optimizer, schedule, loss and metric, as compile stores it."""
+    optimizers, schedules = keras.optimizers, keras.optimizers.schedules
+    tried = [dict(optimizer=made(optimizers.Adam()) if name == "LossScaleOptimizer" else made(), loss="mse")
+             for name, made in classes(optimizers, optimizers.Optimizer)]
+    for name, made in classes(schedules, schedules.LearningRateSchedule):
+        few = name in ("PolynomialDecay", "CosineDecay", "CosineDecayRestarts")
+        given = ARGUMENTS.get(name, (0.1, 5) if few else (0.1, 5, 0.9))
+        tried.append(dict(optimizer=optimizers.SGD(made(*given)), loss="mse"))
+    for name, made in classes(keras.losses, keras.losses.Loss):
+        tried.append(dict(optimizer="sgd", loss=made()))
+    for name, made in classes(keras.metrics, keras.metrics.Metric):
+        tried.append(dict(optimizer="sgd", loss="mse", metrics=[made(*ARGUMENTS.get(name, ()))]))
+    tried.append(dict(optimizer="sgd", loss=keras.losses.mean_squared_error, metrics=["acc", keras.metrics.mean_absolute_error],
+                      weighted_metrics=["mae"]))
+    for number, given in enumerate(tried):
+        model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, name="y")])
+        model.compile(**given)
+        model.save("settings.keras")
+        check(kdist("config", "settings.keras") is not None, "settings: %s" % given)
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, {"p": keras.layers.Dense(1)(x), "q": keras.layers.Dense(2)(x)})
+    model.compile("adam", loss={"p": "mse", "q": keras.losses.Huber()}, loss_weights={"p": 2.0}, metrics={"q": ["mae"]})
+    model.save("settings.keras")
+    text = kdist("config", "settings.keras") or ""
+    check("metrics = dict(q=[mae])" in text and "loss_weights = dict(p=2.0)" in text, "settings: %s" % text)
+
+
 def trained():
     """An epoch of kdist from the file is an epoch of Keras; the weights go back into the nested model."""
     model, x = keras_models.nested()
@@ -121,6 +162,7 @@ def main():
     for name, model, x in keras_models.layer_groups():
         same_outputs(name, keras_models.spread(model), x, 1e-9)
     compiled()
+    settings()
     trained()
     print("%d failures" % failures)
     return failures > 0

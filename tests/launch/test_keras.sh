@@ -48,7 +48,7 @@ expect 0 check 0 check a.ini
 expect 0 fit 2 fit a.ini && has runs/a/config.ini "file = m.keras"
 expect 0 "resume" 0 fit a.ini --resume train.epochs=4
 expect 0 "evaluate, trained" 0 evaluate a.ini --weights runs/a/model.weights.h5 --json && cp out trained
-expect 0 "evaluate, the file's" 0 evaluate a.ini --json
+expect 0 "evaluate, the file's" 0 evaluate a.ini --json && has err "--weights runs/a/model.weights.h5 takes what fit saved"
 cmp -s out trained && fail "training changed nothing"
 expect 0 predict 0 predict a.ini -o p.npz
 expect 0 "start weights of another configuration" 0 evaluate a.ini model.init_from=runs/a/model.weights.h5 --json && same out trained "init_from"
