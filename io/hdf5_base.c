@@ -2,10 +2,12 @@
 
 #include "device/base/text.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -50,6 +52,8 @@ kd_status kd_h5_fail(kd_status code, const char *format, ...) {
 }
 
 kd_status kd_h5_open(const char *path, hid_t *file) {
+  *file = -1;
+  KD_CHECK(access(path, R_OK) == 0, KD_ERR_USAGE, "%s: cannot open: %s", kd_quoted(path), strerror(errno));
   hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_file_locking(access, 0, 1); /* readers need no lock, and some network file systems have none */
   *file = H5Fopen(path, H5F_ACC_RDONLY, access);

@@ -10,25 +10,39 @@
 #include "launch/json_text.h"
 #include "launch/progress.h"
 
-/* --weights, else [model] init_from or file (read already), else what `fit` saved. */
+/* On all ranks what rank 0 sees. */
+static kd_status exists(const kd_session *s, const char *path, bool *there) {
+  *there = s->comm->rank == 0 && kd_path_exists(path);
+  return kd_comm_broadcast(s->comm, there, sizeof *there);
+}
+
+static void say_source(const kd_session *s, const char *used, const char *other, const char *text) {
+  if (s->comm->rank == 0)
+    kd_log(KD_LOG_WARNING, "the weights are those of %s; --weights %s takes %s", kd_quoted(used),
+           kd_quoted(other), text);
+}
+
+/* --weights, else [model] init_from, else what `fit` saved, else those of [model] file. The start weights
+ * are there already. */
 kd_status kd_session_trained_weights(kd_session *s) {
   const char *path = kd_cli_flag(s->cli, "weights");
+  if (path) return kd_session_load_weights(s, path);
   const kd_model_options *model = &s->config->run.model;
   const char *saved = kd_path_join(s->pool, s->config->run.run.dir, "model.weights.h5");
-  if (!path && (model->init_from || model->file)) {
-    if (s->comm->rank == 0 && kd_path_exists(saved))
-      kd_log(KD_LOG_WARNING, "the weights are those of %s; --weights %s takes what fit saved",
-             kd_quoted(model->init_from ? model->init_from : model->file), kd_quoted(saved));
+  bool there;
+  KD_TRY(exists(s, saved, &there));
+  if (there && model->init_from) {
+    say_source(s, model->init_from, saved, "what fit saved");
     return KD_OK;
   }
-  if (!path) path = saved;
-  kd_status status = KD_OK;
-  if (s->comm->rank == 0 && !kd_path_exists(path))
-    status = kd_fail(KD_ERR_USAGE,
-                     "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE",
-                     kd_quoted(path));
-  KD_TRY(kd_comm_all_ok(s->comm, status));
-  return kd_session_load_weights(s, path);
+  if (there) {
+    if (model->file) say_source(s, saved, model->file, "those of the model's file");
+    return kd_session_load_weights(s, saved);
+  }
+  KD_CHECK(model->init_from || model->file, KD_ERR_USAGE,
+           "%s: no such weights file; train with 'kdist fit' first, or give --weights FILE",
+           kd_quoted(saved));
+  return KD_OK;
 }
 
 static void print_json(const kd_log_entry *entries, int count) {

@@ -117,7 +117,7 @@ static void what_does_not_fit_is_named(void **state) {
               "keras.weights.h5") " has shape (53, 2), but the model wants (53, 3)");
   refuses("Dense(2)", GOLDEN("keras.weights.h5"), "holds no layers/dense_2/vars/1");
   refuses(same, GOLDEN("linked.weights.h5"), "holds no layers/conv2d/vars/0");
-  refuses(same, GOLDEN("absent.weights.h5"), "absent.weights.h5");
+  refuses(same, GOLDEN("absent.weights.h5"), "absent.weights.h5: cannot open: No such file or directory");
   refuses(same, GOLDEN("../data/stored.npz"), "cannot open as HDF5");
   refuses(same, GOLDEN("../data/contiguous.h5"), "no group 'layers'");
 }

@@ -47,12 +47,14 @@ EOF
 expect 0 check 0 check a.ini
 expect 0 fit 2 fit a.ini && has runs/a/config.ini "file = m.keras"
 expect 0 "resume" 0 fit a.ini --resume train.epochs=4
-expect 0 "evaluate, trained" 0 evaluate a.ini --weights runs/a/model.weights.h5 --json && cp out trained
-expect 0 "evaluate, the file's" 0 evaluate a.ini --json && has err "--weights runs/a/model.weights.h5 takes what fit saved"
+expect 0 "evaluate, trained" 0 evaluate a.ini --json && cp out trained && has err "--weights m.keras takes those of the model's file"
+expect 0 "evaluate, the same by name" 0 evaluate a.ini --weights runs/a/model.weights.h5 --json && same out trained "--weights"
+expect 0 "evaluate, the file's" 0 evaluate a.ini --weights m.keras --json && cp out untrained
 cmp -s out trained && fail "training changed nothing"
 expect 0 predict 0 predict a.ini -o p.npz
+expect 0 "evaluate, before training" 0 evaluate a.ini run.name=b --json && same out untrained "[model] file"
 expect 0 "start weights of another configuration" 0 evaluate a.ini model.init_from=runs/a/model.weights.h5 --json && same out trained "init_from"
-expect 0 "--weights takes .keras" 0 evaluate a.ini --weights m.keras --json
+has err "takes what fit saved"
 
 # --- wrong files
 head -c 20000 m.keras >cut.keras
