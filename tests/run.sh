@@ -12,7 +12,7 @@ packages=(gcc g++ make cmake ninja-build pkg-config openmpi-bin libopenmpi-dev l
 install_missing "${packages[@]}"
 
 echo "== Python peers"
-if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import keras, h5py, onnxruntime' >/dev/null 2>&1; then
+if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import keras, h5py, onnxruntime, tensorflow' >/dev/null 2>&1; then
   python3 -m venv .venv
   .venv/bin/pip install --quiet -r tests/requirements.txt
 fi

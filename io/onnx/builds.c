@@ -97,26 +97,26 @@ static bool same_node(const kd_node *a, const kd_node *b) {
   return same;
 }
 
-static kd_status check_same(const kd_graph *a, const kd_graph *b) {
+static kd_status check_same(const char *target, const kd_graph *a, const kd_graph *b) {
   for (int i = 0; i < a->n_nodes && i < b->n_nodes; i++)
     KD_CHECK(same_node(&a->nodes[i], &b->nodes[i]), KD_ERR_USAGE,
-             "layer %s has no form in ONNX: what it computes depends on a variable size; give the inputs "
+             "layer %s has no form in %s: what it computes depends on a variable size; give the inputs "
              "fixed sizes",
-             a->nodes[i].scope);
-  KD_CHECK(
-      a->n_nodes == b->n_nodes && a->n_syms == b->n_syms, KD_ERR_USAGE,
-      "the model has no form in ONNX: its layers depend on a variable size; give the inputs fixed sizes");
+             a->nodes[i].scope, target);
+  KD_CHECK(a->n_nodes == b->n_nodes && a->n_syms == b->n_syms, KD_ERR_USAGE,
+           "the model has no form in %s: its layers depend on a variable size; give the inputs fixed sizes",
+           target);
   return KD_OK;
 }
 
-kd_status kd_onnx_builds_make(kd_model *model, kd_onnx_builds *builds) {
+kd_status kd_onnx_builds_make(kd_model *model, const char *target, kd_onnx_builds *builds) {
   *builds = (kd_onnx_builds){0};
   classes c = {.n_axes = count_axes(model)};
   c.of = kd_calloc((size_t)c.n_axes + 1, sizeof *c.of);
   find_classes(model, &c);
   kd_status status = build(model, builds, 0, c.of);
   if (status == KD_OK) status = build(model, builds, 1, c.of);
-  if (status == KD_OK) status = check_same(builds->graph[0], builds->graph[1]);
+  if (status == KD_OK) status = check_same(target, builds->graph[0], builds->graph[1]);
   if (status != KD_OK) kd_onnx_builds_destroy(builds);
   kd_free(c.of);
   return status;

@@ -11,8 +11,8 @@ typedef struct kd_onnx_builds {
 
 /* Builds passes of prediction with equal nodes. Variable axes have sizes of their own, but those that the
  * model takes with equal sizes alone. KD_ERR_USAGE, with nothing to destroy, where what is computed depends
- * on sizes. */
-kd_status kd_onnx_builds_make(kd_model *model, kd_onnx_builds *builds);
+ * on sizes. target: as the message calls what is made. */
+kd_status kd_onnx_builds_make(kd_model *model, const char *target, kd_onnx_builds *builds);
 void kd_onnx_builds_destroy(kd_onnx_builds *builds);
 
 #endif

@@ -9,8 +9,8 @@ kd_status kd_onnx_refuse(const kd_onnx *x, const char *format, ...) {
   va_start(args, format);
   const char *text = kd_pool_vprintf(x->pool, format, args);
   va_end(args);
-  return kd_fail(KD_ERR_USAGE, "layer %s has no form in ONNX: primitive %s: %s", x->node->scope,
-                 kd_op_get(x->node->op)->name, text);
+  return kd_fail(KD_ERR_USAGE, "layer %s has no form in %s: primitive %s: %s", x->node->scope,
+                 x->target->name, kd_op_get(x->node->op)->name, text);
 }
 
 /* --- values ---------------------------------------------------------------------------------------- */
@@ -54,6 +54,7 @@ void kd_onnx_append(kd_onnx *x, const char *type, int n_inputs, const kd_onnx_va
   kd_onnx_block *block = x->block;
   kd_onnx_op op = {.type = type,
                    .name = name_node(x, type),
+                   .node = x->node,
                    .n_inputs = n_inputs,
                    .n_outputs = n_outputs,
                    .inputs = copy_values(x, n_inputs, inputs)};

@@ -1,11 +1,9 @@
 #include "io/onnx/file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "device/base/file.h"
+#include "io/message_file.h"
 #include "io/onnx/onnx.pb-c.h"
 
 /* Constants that go to a file of their own begin on pages there, so that they can be mapped; small ones stay.
@@ -13,7 +11,7 @@
 enum { PAGE = 4096, SMALL = 1024 };
 
 typedef struct writer {
-  const kd_onnx_file *file;
+  const kd_onnx_program *program;
   const kd_onnx *x;
   kd_pool *pool;
   const char *data_name; /* of the file of weights, as the model names it; NULL: all in one */
@@ -96,8 +94,8 @@ static Onnx__NodeProto *make_node(writer *w, const kd_onnx_op *op) {
 
 /* What a size is called: after the axis of the first input that has it. NULL: it has no name. */
 static const char *size_name(const writer *w, kd_onnx_size size) {
-  for (int i = 0; i < w->file->n_inputs; i++) {
-    const kd_onnx_port *port = &w->file->inputs[i];
+  for (int i = 0; i < w->program->n_inputs; i++) {
+    const kd_onnx_port *port = &w->program->inputs[i];
     for (int axis = 0; axis < port->rank; axis++)
       if (kd_onnx_same(port->size[axis], size))
         return axis == 0 ? "batch" : kd_pool_printf(w->pool, "%s_%d", w->x->names[port->value], axis);
@@ -205,13 +203,13 @@ static Onnx__GraphProto *make_graph(writer *w, const kd_onnx_block *block, const
 }
 
 static Onnx__GraphProto *make_main(writer *w) {
-  const kd_onnx_file *file = w->file;
+  const kd_onnx_program *program = w->program;
   const kd_onnx *x = w->x;
-  Onnx__GraphProto *p = make_graph(w, file->main, x->model->name ? x->model->name : "model");
-  p->n_input = (size_t)file->n_inputs;
-  p->input = make_ports(w, file->n_inputs, file->inputs);
-  p->n_output = (size_t)file->n_outputs;
-  p->output = make_ports(w, file->n_outputs, file->outputs);
+  Onnx__GraphProto *p = make_graph(w, program->main, x->model->name ? x->model->name : "model");
+  p->n_input = (size_t)program->n_inputs;
+  p->input = make_ports(w, program->n_inputs, program->inputs);
+  p->n_output = (size_t)program->n_outputs;
+  p->output = make_ports(w, program->n_outputs, program->outputs);
   p->initializer = kd_pool_alloc(w->pool, (size_t)x->n_tensors + 1, sizeof *p->initializer);
   for (int i = 0; i < x->n_tensors; i++)
     if (x->tensors[i].needed) p->initializer[p->n_initializer++] = make_tensor(w, &x->tensors[i]);
@@ -231,9 +229,9 @@ static Onnx__ModelProto *make_model(writer *w) {
   onnx__operator_set_id_proto__init(opset);
   opset->domain = text("");
   opset->has_version = 1;
-  opset->version = w->x->opset;
+  opset->version = w->x->target->opset;
   p->has_ir_version = 1;
-  p->ir_version = ir_version(w->x->opset);
+  p->ir_version = ir_version(w->x->target->opset);
   p->producer_name = text("kdist");
   p->producer_version = text(KDIST_VERSION);
   p->n_opset_import = 1;
@@ -245,18 +243,8 @@ static Onnx__ModelProto *make_model(writer *w) {
 
 /* --- files ----------------------------------------------------------------------------------------- */
 
-typedef struct sink {
-  ProtobufCBuffer base; /* must be first */
-  FILE *file;
-} sink;
-
-static void append(ProtobufCBuffer *buffer, size_t bytes, const uint8_t *data) {
-  fwrite(data, 1, bytes, ((sink *)buffer)->file); /* failures stay in ferror */
-}
-
 static void write_message(FILE *file, const void *message) {
-  sink s = {.base = {append}, .file = file};
-  protobuf_c_message_pack_to_buffer(message, &s.base);
+  kd_message_write(file, message);
 }
 
 static void write_weights(FILE *file, const void *writer_) {
@@ -270,30 +258,15 @@ static void write_weights(FILE *file, const void *writer_) {
   }
 }
 
-static kd_status write_file(kd_pool *pool, const char *path, void (*content)(FILE *file, const void *what),
-                            const void *what) {
-  const char *temporary = kd_pool_printf(pool, "%s.tmp", path);
-  FILE *file = fopen(temporary, "wbe");
-  KD_CHECK(file, KD_ERR_RUN, "%s: cannot create: %s", temporary, strerror(errno));
-  content(file, what);
-  bool good = !ferror(file);
-  int reason = errno;
-  good = fclose(file) == 0 && good;
-  if (good) return kd_file_commit(temporary, path);
-  unlink(temporary);
-  return kd_fail(KD_ERR_RUN, "%s: cannot write: %s", path, strerror(reason ? reason : ENOSPC));
-}
-
-kd_status kd_onnx_file_write(const char *path, const kd_onnx_file *file) {
-  const kd_onnx *x = file->x;
-  writer w = {.file = file, .x = x, .pool = x->pool};
-  int64_t bytes = 0;
-  for (int i = 0; i < x->n_tensors; i++) bytes += x->tensors[i].needed ? (int64_t)x->tensors[i].bytes : 0;
-  if (bytes > file->one_file) {
+kd_status kd_onnx_file_write(const char *path, const kd_onnx_program *program, int64_t one_file) {
+  const kd_onnx *x = program->x;
+  writer w = {.program = program, .x = x, .pool = x->pool};
+  if (program->bytes > one_file) {
     const char *slash = strrchr(path, '/');
     w.data_name = kd_pool_printf(x->pool, "%s.data", slash ? slash + 1 : path);
   }
   const Onnx__ModelProto *model = make_model(&w);
-  if (w.data_name) KD_TRY(write_file(x->pool, kd_pool_printf(x->pool, "%s.data", path), write_weights, &w));
-  return write_file(x->pool, path, write_message, model);
+  const char *data = kd_pool_printf(x->pool, "%s.data", path);
+  if (w.data_name) KD_TRY(kd_stream_write(data, write_weights, &w));
+  return kd_stream_write(path, write_message, model);
 }

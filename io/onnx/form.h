@@ -47,6 +47,7 @@ enum { KD_ONNX_ATTRIBUTES = 8 };
 
 typedef struct kd_onnx_op {
   const char *type, *name;
+  const kd_node *node; /* that it is part of; NULL: of none */
   int n_inputs, n_outputs, n_attributes;
   kd_onnx_value *inputs, *outputs;
   kd_onnx_attribute attribute[KD_ONNX_ATTRIBUTES];
@@ -83,9 +84,17 @@ typedef struct kd_onnx_entry {
   int perm[KD_MAX_RANK];
 } kd_onnx_entry;
 
+/* What the nodes are for. */
+typedef struct kd_onnx_target {
+  const char *name; /* as messages call it */
+  int opset;
+  bool channels_last; /* windows move over images and kernels as kdist has them; same padding is called so */
+  bool only_scans;    /* no LSTM, GRU and RNN */
+} kd_onnx_target;
+
 typedef struct kd_onnx {
   kd_pool *pool;
-  int opset;
+  const kd_onnx_target *target;
   const kd_model *model;
   const kd_graph *graph, *other; /* the two builds */
   const float *const *weight;
@@ -115,7 +124,7 @@ typedef kd_status kd_onnx_form(kd_onnx *x, const kd_node *node, const kd_node *o
 #undef KD_OP
 kd_onnx_form *kd_onnx_form_get(kd_op op);
 
-/* Fails for the layer of the present node: what ONNX, or this export, has no form for. */
+/* Fails for the layer of the present node: what the target, or this export, has no form for. */
 kd_status kd_onnx_refuse(const kd_onnx *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- nodes (emit.c) --- */

@@ -27,9 +27,10 @@ kd_status kd_form_matmul(kd_onnx *x, const kd_node *node, const kd_node *other) 
   return KD_OK;
 }
 
-/* (window.., channels, filters) to (filters, channels, window..). */
+/* (window.., channels, filters) to (filters, channels, window..), where channels come first. */
 static kd_onnx_value kernel_of(kd_onnx *x, kd_sym sym) {
   int rank = kd_sym_shape(x->graph, sym)->rank, perm[KD_MAX_RANK];
+  if (x->target->channels_last) return kd_onnx_get(x, sym);
   for (int i = 0; i < rank; i++) perm[i] = i < 2 ? rank - 1 - i : i - 2;
   return kd_onnx_get_permuted(x, sym, perm);
 }
@@ -44,6 +45,7 @@ static kd_status set_window(kd_onnx *x, const kd_conv_attr *s, const kd_conv_att
                       .before = {s->pad_before, t->pad_before},
                       .after = {s->pad_after, t->pad_after}};
   for (int i = 0; i < s->spatial; i++) w.reach[i] = (kernel->dim[i] - 1) * s->dilation[i] + 1;
+  kd_onnx_set_ints(x, "kernel_shape", s->spatial, kernel->dim);
   kd_onnx_set_ints(x, "dilations", s->spatial, s->dilation);
   kd_onnx_set_int(x, "group", s->groups);
   return kd_onnx_set_window(x, &w);

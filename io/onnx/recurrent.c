@@ -193,7 +193,7 @@ kd_status kd_form_recurrent(kd_onnx *x, const kd_node *node, const kd_node *othe
   int n_states = kd_cell_states(attr->cell), n = n_states;
   kd_onnx_size size[KD_MAX_RANK];
   kd_onnx_value inputs[KD_ONNX_BODY_VALUES], outputs[KD_ONNX_BODY_VALUES];
-  if (kd_onnx_recurrent_op(x, node)) return KD_OK;
+  if (!x->target->only_scans && kd_onnx_recurrent_op(x, node)) return KD_OK;
   if (attr->flags & KD_RNN_DROP)
     return kd_onnx_refuse(x, "it draws random numbers; leave out training = true");
   kd_onnx_sizes(x, node->input[0], size);

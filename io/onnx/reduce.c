@@ -6,7 +6,7 @@
 /* From opset 18 on all reductions take their axes as an operand; before, the sum alone. */
 kd_onnx_value kd_onnx_reduce(kd_onnx *x, const char *type, kd_onnx_value v, int n_axes, const int64_t *axes,
                              bool keep) {
-  bool operand = x->opset >= 18 || !strcmp(type, "ReduceSum");
+  bool operand = x->target->opset >= 18 || !strcmp(type, "ReduceSum");
   v = operand ? KD_ONNX(x, type, v, kd_onnx_ints(x, n_axes, axes)) : KD_ONNX(x, type, v);
   if (!operand) kd_onnx_set_ints(x, "axes", n_axes, axes);
   kd_onnx_set_int(x, "keepdims", keep);

@@ -93,13 +93,17 @@ void kd_onnx_put(kd_onnx *x, kd_sym sym, kd_onnx_value value) {
 kd_onnx_value kd_onnx_get_first(kd_onnx *x, kd_sym sym) {
   kd_onnx_entry *entry = &x->entry[sym];
   int rank = kd_sym_shape(x->graph, sym)->rank, perm[KD_MAX_RANK];
+  if (x->target->channels_last) return kd_onnx_get(x, sym);
   if (entry->first) return entry->first;
   to_first(rank, perm);
   return entry->first = kd_onnx_transpose(x, kd_onnx_get(x, sym), rank, perm);
 }
 
 void kd_onnx_put_first(kd_onnx *x, kd_sym sym, kd_onnx_value value) {
-  x->entry[sym].first = value;
+  if (x->target->channels_last)
+    kd_onnx_put(x, sym, value);
+  else
+    x->entry[sym].first = value;
 }
 
 bool kd_onnx_is_first(const kd_onnx *x, kd_sym sym) {

@@ -43,7 +43,9 @@ kd_status kd_onnx_set_window(kd_onnx *x, const kd_onnx_window *w) {
     pads[w->spatial + i] = w->after[0][i];
   }
   kd_onnx_set_ints(x, "strides", w->spatial, w->stride);
-  if (all_constant)
+  if (x->target->channels_last && all_same)
+    kd_onnx_set_text(x, "auto_pad", "SAME_UPPER");
+  else if (all_constant)
     kd_onnx_set_ints(x, "pads", 2 * w->spatial, pads);
   else if (all_same && overlaps)
     kd_onnx_set_text(x, "auto_pad", "SAME_UPPER");

@@ -1,112 +1,30 @@
 #!/usr/bin/env python3
-"""ONNX files of all golden cases give Keras's outputs in onnxruntime: at the case's batch, at one row, and at a larger
-batch of the same rows; under a half policy too, and where sizes are variable.
+"""ONNX files of all golden cases give Keras's outputs in onnxruntime; under a half policy too, and where sizes are variable.
 
 usage: check_onnx_layers.py FOLDER
 """
 import pathlib
-import re
 import sys
 
 try:
-    import numpy as np
     import onnx
     import onnxruntime
+
+    import exported
 except ImportError as error:
     print("skipped: no %s for this Python" % error.name)
     sys.exit(77)
 
-GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
-# Outputs that depend on all rows of the batch.
-TOGETHER = re.compile(r"BatchNormalization.*\(training=true")
 
-
-def cases(name):
-    """(text, inputs, outputs) of each case of a golden file."""
-    values = np.fromfile(GOLDEN / (name + ".bin"), "<f4")
-    found = []
-    for line in (GOLDEN / (name + ".txt")).read_text().splitlines():
-        if line.startswith("case "):
-            found.append((line[5:], [], []))
-            continue
-        if not re.match("(input|infer) ", line):
-            continue
-        key, _, dtype, dims, start = line.split()
-        shape = [] if dims == "scalar" else [int(d) for d in dims.split(",")]
-        array = values[int(start):int(start) + int(np.prod(shape))].reshape(shape).astype(dtype)
-        found[-1][1 if key == "input" else 2].append(array)
-    return found
-
-
-def distance(text, what, found, wanted):
-    assert found.shape == wanted.shape, "%s: %s of shape %s, expected %s" % (text, what, found.shape, wanted.shape)
-    if not wanted.size:
-        return 0.0
-    scale = max(0.1, float(np.max(np.abs(np.where(np.isfinite(wanted), wanted, 0)))))
-    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
-    return float(np.max(np.where(same, 0, np.abs(found.astype("f8") - wanted)))) / scale
-
-
-def check(path, text, inputs, outputs):
-    """The largest difference relative to the largest number of an output."""
-    model = onnx.load(path)
-    onnx.checker.check_model(model, full_check=True)
+def open_model(path):
+    onnx.checker.check_model(onnx.load(path), full_check=True)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names = [i.name for i in session.get_inputs()]
-    assert names == ["x%d" % i for i in range(len(inputs))], names
-    worst = 0.0
-    rows = [list(range(len(inputs[0])))]
-    if not TOGETHER.search(text):
-        rows += [[0], rows[0] * 2 + [0]]
-    for chosen in rows:
-        feeds = {n: x[chosen] for n, x in zip(names, inputs)}
-        for i, (found, wanted) in enumerate(zip(session.run(None, feeds), outputs, strict=True)):
-            worst = max(worst, distance(text, "output %d at batch %d" % (i, len(chosen)), found, wanted[chosen]))
-    return worst
+    return [i.name for i in session.get_inputs()], lambda feeds: session.run(None, feeds)
 
 
-class Tally:
-    """How many files of a sort were computed, and the largest difference."""
-
-    def __init__(self):
-        self.checked, self.refused, self.failed, self.worst = 0, 0, 0, (0.0, "")
-
-    def take(self, path, text, inputs, outputs):
-        refusal = pathlib.Path("%s.refused" % path)
-        try:
-            if refusal.exists():
-                assert re.search("(size|axes); give the inputs fixed sizes", refusal.read_text()), refusal.read_text()
-                self.refused += 1
-                return
-            found = check(str(path), text, inputs, outputs)
-            assert found < 1e-5, "differs by %g of the largest number" % found
-            self.worst = max(self.worst, (found, text))
-            self.checked += 1
-        except Exception as error:
-            self.failed += 1
-            print("%s: %s: %s" % (path.name, text, str(error).split("\n")[0][:400]))
-
-    def __str__(self):
-        return "%d computed by onnxruntime, %d refused; largest difference %.1e (%s)" % (
-            self.checked, self.refused, *self.worst)
-
-
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    fixed, half, variable = Tally(), Tally(), Tally()
-    for name in ("layers", "attention", "recurrent", "spectral", "called"):
-        for i, case in enumerate(cases(name)):
-            fixed.take(folder / ("%s-%d.onnx" % (name, i)), *case)
-            for path in sorted(folder.glob("%s-%d-*.onnx*" % (name, i))):
-                (half if "-half" in path.name else variable).take(path.with_name(path.name.removesuffix(".refused")), *case)
-    opset = onnx.load(str(folder / "layers-0.onnx")).opset_import[0].version
-    assert opset == 17 or any(folder.glob("*.onnx.data")), "no weights stand in files of their own"
-    for what, tally in ("cases", fixed), ("under the policy bfloat16", half), ("with variable sizes", variable):
-        if tally.checked:
-            print("opset %d: %s: %s" % (opset, what, tally))
-    sys.exit(1 if fixed.failed or fixed.refused or half.failed or half.refused or variable.failed else 0)
-
-
-main()
+folder = pathlib.Path(sys.argv[1])
+opset = onnx.load(str(folder / "layers-0.onnx")).opset_import[0].version
+assert opset == 17 or any(folder.glob("*.onnx.data")), "no weights stand in files of their own"
+exported.check_all(folder, ".onnx", open_model, "onnxruntime, opset %d" % opset)
