@@ -10,6 +10,7 @@ from keras import layers, ops
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 rng = np.random.default_rng(5)
+keras.utils.set_random_seed(5)
 
 
 def floats(*shape):
