@@ -125,7 +125,7 @@ static kd_status train(kd_net_call *call, const kd_fit_args *a) {
   KD_TRY(kd_diag_status(call->config.diag));
   KD_TRY(kd_net_prepare(net, call, true));
   KD_TRY(kd_comm_all_ok(net->session.comm, make_folder(net->session.comm, a->folder)));
-  KD_TRY(kd_session_check_onnx(&net->session, &fit));
+  KD_TRY(kd_session_check_exports(&net->session, &fit));
   start_history(net);
   kd_trainer trainer = {.comm = net->session.comm,
                         .replica = net->session.replica,

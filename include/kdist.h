@@ -272,9 +272,10 @@ kd_status kd_set_learning_rate(kd_net *net, double rate);
 
 /* Writes weights and optimizer state as Keras's .weights.h5 (Keras reads it), or, where the path ends in
  * .keras, the whole model for keras.models.load_model: layers, weights, and what kd_compile set; where it
- * ends in .onnx, what computes the outputs, for onnxruntime. Rank 0 writes, under a temporary name that is
- * renamed at the end. KD_ERR_RUN when it cannot, KD_ERR_USAGE for a layer that has no form in ONNX; all ranks
- * return the status. Collective. */
+ * ends in .onnx, what computes the outputs, for onnxruntime; where it ends in a slash, the same as the folder
+ * of a SavedModel, for TensorFlow. Rank 0 writes, under a temporary name that is renamed at the end.
+ * KD_ERR_RUN when it cannot, KD_ERR_USAGE for a layer that has no form there; all ranks return the status.
+ * Collective. */
 kd_status kd_save(kd_net *net, const char *path);
 /* Reads the weights of a file that kdist or Keras wrote; the optimizer's state stays (for that:
  * kd_load_state). Rank 0 reads. KD_ERR_USAGE, with nothing changed, when a weight is missing or has another

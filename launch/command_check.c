@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "io/onnx/export.h"
+#include "io/saved_model/export.h"
 #include "launch/commands.h"
 #include "launch/session.h"
 #include "launch/size_text.h"
@@ -31,6 +32,7 @@ static kd_status check(kd_session *s) {
   KD_TRY(kd_session_check_memory(s, &forecast));
   const kd_export_options *exports = &s->config->run.exports;
   if (exports->onnx) KD_TRY(kd_onnx_check(s->model, (int)exports->opset));
+  if (exports->savedmodel) KD_TRY(kd_saved_model_check(s->model, KD_SAVED_MODEL_LIMIT));
   const kd_replica_stats *stats = &forecast.stats;
   if (s->comm->rank != 0) return KD_OK;
   const kd_run_config *c = &s->config->run;

@@ -6,6 +6,7 @@
 #include "device/base/text.h"
 #include "io/checkpoint_file.h"
 #include "io/onnx/export.h"
+#include "io/saved_model/export.h"
 #include "launch/commands.h"
 #include "launch/session.h"
 #include "trainer/keras_file.h"
@@ -100,19 +101,37 @@ static kd_status export_model(kd_session *s, const char *output, const char *con
   return export_weights(s, NULL, output, config);
 }
 
+/* A name without an ending is that of a folder. */
+static const char *find_output(const kd_session *s) {
+  const char *output = kd_cli_flag(s->cli, "output"), *slash = output ? strrchr(output, '/') : NULL;
+  if (!output || !*output || strchr(slash ? slash : output, '.')) return output;
+  return kd_ends_with(output, KD_SAVED_MODEL_END) ? output
+                                                  : kd_pool_printf(s->pool, "%s" KD_SAVED_MODEL_END, output);
+}
+
+/* What is wrong with layers is told before weights are read. */
+static kd_status check_output(kd_session *s, const char *output, int opset) {
+  if (kd_ends_with(output, ".onnx")) return kd_onnx_check(s->model, opset);
+  return kd_ends_with(output, KD_SAVED_MODEL_END) ? kd_saved_model_check(s->model, KD_SAVED_MODEL_LIMIT)
+                                                  : KD_OK;
+}
+
 static kd_status export(kd_session *s) {
-  const char *output = kd_cli_flag(s->cli, "output");
+  const char *output = find_output(s);
   int ranks;
   KD_TRY(kd_comm_promised_size(&ranks));
   KD_CHECK(ranks == 1, KD_ERR_USAGE, "kdist export is one process: leave out mpirun");
-  bool keras = output && kd_ends_with(output, ".keras"), onnx = output && kd_ends_with(output, ".onnx");
-  KD_CHECK(keras || onnx, KD_ERR_USAGE,
-           "kdist export needs a file for the model: -o FILE.keras or -o FILE.onnx%s%s",
-           output ? ", not " : "", output ? kd_quoted(output) : "");
+  bool keras = output && kd_ends_with(output, ".keras");
+  bool known =
+      keras || (output && (kd_ends_with(output, ".onnx") || kd_ends_with(output, KD_SAVED_MODEL_END)));
+  KD_CHECK(
+      known, KD_ERR_USAGE,
+      "kdist export needs a name for the model: -o FILE.keras, -o FILE.onnx or -o FOLDER/ (a SavedModel)%s%s",
+      output ? ", not " : "", output ? kd_quoted(output) : "");
   long long opset;
   KD_TRY(kd_cli_int(s->cli, "opset", KD_ONNX_OPSET, s->config->run.exports.opset, &opset));
   s->config->run.exports.opset = opset;
-  if (onnx) KD_TRY(kd_onnx_check(s->model, (int)opset));
+  KD_TRY(check_output(s, output, (int)opset));
   return export_model(s, output, keras ? kd_session_keras_config(s, NULL, s->pool) : NULL);
 }
 
@@ -125,7 +144,10 @@ static kd_status run_export(kd_cli *cli) {
 }
 
 static const kd_flag flags[] = {
-    {.name = "output", .letter = 'o', .value = "FILE", .help = "file for the model: .keras or .onnx"},
+    {.name = "output",
+     .letter = 'o',
+     .value = "FILE",
+     .help = "file for the model: .keras or .onnx; a folder: a SavedModel"},
     {.name = "weights", .value = "FILE", .help = "weights to use; the optimizer starts anew"},
     {.name = "checkpoint", .value = "PATH", .help = "a checkpoint, or a folder whose newest one is taken"},
     {.name = "untrained", .help = "start weights, as `fit` would begin with"},
@@ -136,15 +158,17 @@ static const kd_flag flags[] = {
 const kd_command kd_command_export = {
     .name = "export",
     .arguments = "FILE.ini [FILE2.ini ...] -o FILE [--options] [section.key=value ...]",
-    .help = "the trained model as a file for Keras or onnxruntime",
+    .help = "the trained model for Keras, onnxruntime or TensorFlow",
     .details =
         "-o FILE.keras: what keras.models.load_model reads: layers, weights, optimizer, losses and "
         "metrics,\n"
         "with the optimizer's state, so that training goes on in Keras. -o FILE.onnx: what computes the "
         "outputs,\n"
-        "for onnxruntime and others. From the newest checkpoint of the run folder; if there is none, from "
-        "the\n"
-        "weights that `fit` left there. Reads no data.",
+        "for onnxruntime and others. -o FOLDER/: the same as a SavedModel, for TensorFlow Serving and "
+        "others.\n"
+        "From the newest checkpoint of the run folder; if there is none, from the weights that `fit` left "
+        "there.\n"
+        "Reads no data.",
     .flags = flags,
     .takes_files = true,
     .run = run_export,

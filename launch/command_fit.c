@@ -46,11 +46,12 @@ static const char *newest_folder(const char *a, const char *b) {
 
 static void make_fit(kd_session *s, kd_resume resume, kd_fit_spec *fit) {
   const kd_run_config *c = &s->config->run;
-  const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count + 2, sizeof *save);
+  const char **save = kd_pool_alloc(s->pool, (size_t)c->train.save.count + 3, sizeof *save);
   int n_save = c->train.save.count;
   for (int i = 0; i < n_save; i++) save[i] = kd_path_join(s->pool, c->run.dir, c->train.save.v[i]);
   if (c->exports.keras) save[n_save++] = kd_path_join(s->pool, c->run.dir, c->exports.keras);
   if (c->exports.onnx) save[n_save++] = kd_path_join(s->pool, c->run.dir, c->exports.onnx);
+  if (c->exports.savedmodel) save[n_save++] = kd_path_join(s->pool, c->run.dir, c->exports.savedmodel);
   *fit = kd_session_fit(c);
   fit->run_folder = c->run.dir;
   fit->checkpoint_folder = kd_path_join(s->pool, c->run.dir, "checkpoints");
@@ -119,7 +120,7 @@ static kd_status train(kd_session *s) {
   say_start(s);
   kd_fit_spec fit;
   make_fit(s, resume, &fit);
-  KD_TRY(kd_session_check_onnx(s, &fit));
+  KD_TRY(kd_session_check_exports(s, &fit));
   kd_progress *progress = make_progress(s);
   kd_reporter reporter = kd_progress_reporter(progress);
   kd_trainer trainer = {.comm = s->comm,

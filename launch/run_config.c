@@ -149,6 +149,8 @@ static void make_export(kd_interpolation *context, kd_export_options *exports) {
   if (section && exports->onnx && !kd_ends_with(exports->onnx, ".onnx"))
     kd_diag_error(context->diag, section->origin, "[export]: onnx = %s: the name must end in .onnx",
                   kd_quoted(exports->onnx));
+  if (exports->savedmodel && !kd_ends_with(exports->savedmodel, "/"))
+    exports->savedmodel = kd_pool_printf(context->pool, "%s/", exports->savedmodel);
 }
 
 /* `name = Object(...)`; none takes a callback of an earlier file away. */

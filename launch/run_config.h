@@ -90,7 +90,8 @@ typedef struct kd_model_options {
 typedef struct kd_export_options {
   /* Files written at the end of fit, relative to the run folder, or NULL. */
   const char *keras, *onnx;
-  int64_t opset; /* of the ONNX file */
+  const char *savedmodel; /* ends in a slash */
+  int64_t opset;          /* of the ONNX file */
 } kd_export_options;
 
 /* One line of [callbacks]. */

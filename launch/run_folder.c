@@ -12,6 +12,7 @@
 #include "device/base/file.h"
 #include "device/base/text.h"
 #include "io/library.h"
+#include "io/saved_model/export.h"
 #include "launch/config_print.h"
 
 static kd_status check(const char *dir, kd_resume resume, bool overwrite) {
@@ -85,6 +86,14 @@ static kd_status write_environment(kd_session *s) {
   return write_text(s, "env.txt", text);
 }
 
+static void remove_saved(const kd_session *s, const char *name) {
+  const char *path = kd_path_join(s->pool, s->config->run.run.dir, name);
+  if (kd_ends_with(path, KD_SAVED_MODEL_END))
+    kd_saved_model_remove(path);
+  else
+    unlink(path);
+}
+
 /* What a fresh run must not inherit from an older one: checkpoints that a later --resume would find, weights
  * that `evaluate` would take for its own. */
 static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
@@ -93,10 +102,11 @@ static kd_status remove_old_run(kd_session *s, const char *checkpoints) {
   KD_TRY(kd_run_folder_remove_checkpoints(s->pool, kd_path_join(s->pool, dir, "checkpoints")));
   KD_TRY(kd_run_folder_remove_checkpoints(s->pool, checkpoints));
   unlink(kd_path_join(s->pool, dir, "command.txt"));
-  for (int i = 0; i < saved->count; i++) unlink(kd_path_join(s->pool, dir, saved->v[i]));
+  for (int i = 0; i < saved->count; i++) remove_saved(s, saved->v[i]);
   const kd_export_options *exports = &s->config->run.exports;
-  if (exports->keras) unlink(kd_path_join(s->pool, dir, exports->keras));
-  if (exports->onnx) unlink(kd_path_join(s->pool, dir, exports->onnx));
+  if (exports->keras) remove_saved(s, exports->keras);
+  if (exports->onnx) remove_saved(s, exports->onnx);
+  if (exports->savedmodel) remove_saved(s, exports->savedmodel);
   return KD_OK;
 }
 
@@ -106,8 +116,12 @@ static kd_status make_folders(kd_session *s) {
   KD_TRY(kd_make_folders(c->run.dir));
   for (int i = 0; i < c->train.save.count; i++)
     KD_TRY(kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->train.save.v[i])));
-  if (c->exports.onnx) KD_TRY(kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->exports.onnx)));
-  return c->exports.keras ? kd_make_folder_of(kd_path_join(s->pool, c->run.dir, c->exports.keras)) : KD_OK;
+  if (c->exports.savedmodel)
+    KD_TRY(kd_saved_model_check_folder(kd_path_join(s->pool, c->run.dir, c->exports.savedmodel)));
+  const char *exports[] = {c->exports.keras, c->exports.onnx, c->exports.savedmodel};
+  for (int i = 0; i < 3; i++)
+    if (exports[i]) KD_TRY(kd_make_folder_of(kd_path_join(s->pool, c->run.dir, exports[i])));
+  return KD_OK;
 }
 
 static kd_status begin(kd_session *s, const char *checkpoints, bool resumed) {

@@ -149,6 +149,10 @@ static const kd_option export_table[] = {
     ROW(kd_export_options, onnx, KD_OPT_TEXT, "none",
         "the trained model as an ONNX file, written at the end of fit, in the run folder",
         .flags = KD_OPT_NONE_OK),
+    ROW(kd_export_options, savedmodel, KD_OPT_TEXT, "none",
+        "folder for the trained model as a SavedModel of TensorFlow, written at the end of fit, in the run "
+        "folder",
+        .flags = KD_OPT_NONE_OK),
     ROW(kd_export_options, opset, KD_OPT_INT, "17", "version of the operators of ONNX files", .min = 17,
         .max = 23),
     {.name = NULL},

@@ -134,7 +134,7 @@ void kd_session_callbacks(kd_session *session, int count, const kd_callback_conf
  * that it saves, or those of its callbacks, are whole models (.keras), else NULL. Warns on rank 0 of
  * what Keras does differently. */
 const char *kd_session_keras_config(const kd_session *session, const kd_fit_spec *fit, kd_pool *pool);
-/* Fails when files that a fit will save are ONNX files and the model has no form there. */
-kd_status kd_session_check_onnx(const kd_session *session, const kd_fit_spec *fit);
+/* Fails when files that a fit will save are ONNX files or SavedModels and the model has no form there. */
+kd_status kd_session_check_exports(const kd_session *session, const kd_fit_spec *fit);
 
 #endif

@@ -2,6 +2,7 @@
 #include "device/base/log.h"
 #include "device/base/text.h"
 #include "io/onnx/export.h"
+#include "io/saved_model/export.h"
 #include "launch/keras/export.h"
 #include "launch/session.h"
 
@@ -30,6 +31,7 @@ const char *kd_session_keras_config(const kd_session *s, const kd_fit_spec *fit,
   return text;
 }
 
-kd_status kd_session_check_onnx(const kd_session *s, const kd_fit_spec *fit) {
-  return saves_models(fit, ".onnx") ? kd_onnx_check(s->model, (int)s->config->run.exports.opset) : KD_OK;
+kd_status kd_session_check_exports(const kd_session *s, const kd_fit_spec *fit) {
+  if (saves_models(fit, ".onnx")) KD_TRY(kd_onnx_check(s->model, (int)s->config->run.exports.opset));
+  return saves_models(fit, KD_SAVED_MODEL_END) ? kd_saved_model_check(s->model, KD_SAVED_MODEL_LIMIT) : KD_OK;
 }

@@ -3,6 +3,7 @@
 #include "device/base/text.h"
 #include "io/keras_archive.h"
 #include "io/onnx/export.h"
+#include "io/saved_model/export.h"
 
 /* The parts first..last of each trainable weight, weight by weight. */
 static kd_status add_parts(const kd_keras_source *s, kd_pool *pool, const int *order, int first, int last,
@@ -67,6 +68,17 @@ static kd_status optimizer_vars(const kd_keras_source *s, kd_pool *pool, const k
   return KD_OK;
 }
 
+/* What computes the outputs alone: formats without an optimizer. */
+static bool is_program(const char *path) {
+  return kd_ends_with(path, ".onnx") || kd_ends_with(path, KD_SAVED_MODEL_END);
+}
+
+static kd_status write_program(const kd_keras_source *s, const char *path, const float *const *weights) {
+  kd_onnx_options options = {.opset = s->opset ? s->opset : KD_ONNX_OPSET, .one_file = KD_ONNX_ONE_FILE};
+  return kd_ends_with(path, ".onnx") ? kd_onnx_write(path, s->model, weights, &options)
+                                     : kd_saved_model_write(path, s->model, weights, KD_SAVED_MODEL_LIMIT);
+}
+
 kd_status kd_keras_save(const kd_keras_source *s, const char *path, const char *config) {
   kd_pool *pool = kd_pool_create();
   const kd_model *model = config ? kd_model_flat(pool, s->model) : s->model;
@@ -78,12 +90,11 @@ kd_status kd_keras_save(const kd_keras_source *s, const char *path, const char *
     weights[w] = values;
     status = s->get(s->context, KD_PART_WEIGHT, w, values);
   }
-  bool onnx = kd_ends_with(path, ".onnx");
-  if (status == KD_OK && s->optimizer && !onnx) status = optimizer_vars(s, pool, model, &vars);
+  bool program = is_program(path);
+  if (status == KD_OK && s->optimizer && !program) status = optimizer_vars(s, pool, model, &vars);
   const kd_optimizer_vars *optimizer = vars.count ? &vars : NULL;
-  kd_onnx_options options = {.opset = s->opset ? s->opset : KD_ONNX_OPSET, .one_file = KD_ONNX_ONE_FILE};
-  if (status == KD_OK && onnx)
-    status = kd_onnx_write(path, s->model, weights, &options);
+  if (status == KD_OK && program)
+    status = write_program(s, path, weights);
   else if (status == KD_OK)
     status = config ? kd_keras_write(path, config, model, weights, optimizer)
                     : kd_weights_write(path, model, weights, optimizer);

@@ -1,4 +1,4 @@
-/* Weights and models as files: Keras's .weights.h5, .keras with the model's config, and ONNX. */
+/* Weights and models as files: Keras's .weights.h5, .keras with the model's config, ONNX and SavedModels. */
 #ifndef KD_KERAS_FILE_H
 #define KD_KERAS_FILE_H
 
@@ -18,8 +18,8 @@ typedef struct kd_keras_source {
 } kd_keras_source;
 
 /* Writes .weights.h5, with the text of a config.json a .keras archive, or where the path ends in .onnx the
- * model for onnxruntime and others, without the optimizer. Complete or not at all; KD_ERR_RUN. One rank calls
- * it. */
+ * model for onnxruntime and others, or in a slash the folder of a SavedModel, both without the optimizer.
+ * Complete or not at all; KD_ERR_RUN. One rank calls it. */
 kd_status kd_keras_save(const kd_keras_source *source, const char *path, const char *config);
 
 /* A source that reads a checkpoint of `kdist fit` or kd_save_state, which must outlive it; it must not be

@@ -3,6 +3,7 @@
 
 #include "device/base/file.h"
 #include "device/base/text.h"
+#include "io/saved_model/export.h"
 #include "trainer/path_format.h"
 #include "trainer/trainer.h"
 
@@ -43,7 +44,7 @@ static const kd_option table[] = {
      .type = KD_OPT_BOOL,
      .offset = offsetof(options, save_weights_only),
      .initial = "false",
-     .help = "write .weights.h5, else the whole model as .keras or .onnx"},
+     .help = "write .weights.h5, else the whole model as .keras, .onnx or FOLDER/ (a SavedModel)"},
     {.name = "mode",
      .type = KD_OPT_CHOICE,
      .offset = offsetof(options, mode),
@@ -74,12 +75,13 @@ static void check(const void *given, kd_diag *diag, kd_origin origin) {
   const options *o = given;
   bool right = o->save_weights_only
                    ? kd_ends_with(o->filepath, ".weights.h5")
-                   : kd_ends_with(o->filepath, ".keras") || kd_ends_with(o->filepath, ".onnx");
+                   : kd_ends_with(o->filepath, ".keras") || kd_ends_with(o->filepath, ".onnx") ||
+                         kd_ends_with(o->filepath, KD_SAVED_MODEL_END);
   if (!right)
-    kd_diag_error(diag, origin,
-                  "ModelCheckpoint: with save_weights_only=%s the filepath ends in %s (filepath is '%s')",
-                  o->save_weights_only ? "true" : "false",
-                  o->save_weights_only ? ".weights.h5" : ".keras or .onnx", kd_quoted(o->filepath));
+    kd_diag_error(
+        diag, origin, "ModelCheckpoint: with save_weights_only=%s the filepath ends in %s (filepath is '%s')",
+        o->save_weights_only ? "true" : "false",
+        o->save_weights_only ? ".weights.h5" : ".keras, .onnx or / (a SavedModel)", kd_quoted(o->filepath));
   bool epoch = o->save_freq->type == KD_V_TEXT && strcmp(o->save_freq->text, "epoch") == 0;
   if (!epoch && !(o->save_freq->type == KD_V_INT && o->save_freq->integer > 0))
     kd_diag_error(diag, origin, "ModelCheckpoint: save_freq is 'epoch' or a number of batches above 0");

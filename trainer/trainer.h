@@ -109,7 +109,7 @@ int64_t kd_trainer_updates(const kd_trainer *trainer);
 void kd_report_message(const kd_trainer *trainer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* keras_file.c: writes weights and the optimizer's variables on rank 0, as .weights.h5, or the whole model
- * when the path ends in .keras; collective in effect: other ranks return at once. */
+ * when the path ends in .keras, .onnx or a slash; collective in effect: other ranks return at once. */
 kd_status kd_trainer_save(kd_trainer *trainer, const char *path);
 
 /* --- snapshots (snapshot.c): what checkpoints hold --- */

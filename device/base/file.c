@@ -114,7 +114,9 @@ kd_status kd_make_folders(const char *path) {
 }
 
 kd_status kd_make_folder_of(const char *path) {
-  const char *slash = strrchr(path, '/');
+  size_t length = strlen(path);
+  while (length > 0 && path[length - 1] == '/') length--;
+  const char *slash = memrchr(path, '/', length);
   if (!slash || slash == path) return KD_OK;
   char *folder = kd_strdup(path);
   folder[slash - path] = '\0';

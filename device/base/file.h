@@ -18,7 +18,7 @@ kd_status kd_file_write(const char *path, const void *data, size_t bytes);
 kd_status kd_file_read(kd_pool *pool, const char *path, size_t limit, char **data, size_t *bytes);
 /* mkdir -p. */
 kd_status kd_make_folders(const char *path);
-/* The same for the folder in which a file of that path lies. */
+/* The same for the folder in which a file of that path lies, or a folder if the path ends in a slash. */
 kd_status kd_make_folder_of(const char *path);
 bool kd_path_exists(const char *path);
 /* folder/name, or name alone when it is absolute or folder is NULL or empty. */

@@ -20,6 +20,12 @@
 kd_status kd_saved_model_write(const char *folder, kd_model *model, const float *const *weight,
                                int64_t limit);
 
+/* KD_ERR_RUN if there is a folder of that name that holds something else. */
+kd_status kd_saved_model_check_folder(const char *folder);
+
+/* Removes what that has written, and the folder if nothing else is in it. */
+void kd_saved_model_remove(const char *folder);
+
 /* Whether that would be possible, before there are weights: the same errors, nothing is written. */
 kd_status kd_saved_model_check(kd_model *model, int64_t limit);
 

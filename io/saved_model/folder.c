@@ -9,6 +9,7 @@
 #include "device/base/file.h"
 #include "device/base/text.h"
 #include "io/message_file.h"
+#include "io/saved_model/export.h"
 
 #define FILE_NAME "saved_model.pb"
 
@@ -111,6 +112,21 @@ static kd_status check_content(const char *folder) {
   return status;
 }
 
+/* The name without slashes at its end. */
+static char *plain_name(kd_pool *pool, const char *folder) {
+  char *name = kd_pool_strdup(pool, folder);
+  for (size_t n = strlen(name); n > 1 && name[n - 1] == '/';) name[--n] = '\0';
+  return name;
+}
+
+kd_status kd_saved_model_check_folder(const char *folder) {
+  kd_pool *pool = kd_pool_create();
+  const char *name = plain_name(pool, folder);
+  kd_status status = kd_path_exists(name) ? check_content(name) : KD_OK;
+  kd_pool_destroy(pool);
+  return status;
+}
+
 static kd_status write_new(kd_pool *pool, const char *folder, const Tensorflow__SavedModel *model) {
   const char *temporary = kd_pool_printf(pool, "%s.tmp", folder);
   const char *file = kd_path_join(pool, temporary, FILE_NAME);
@@ -126,9 +142,14 @@ static kd_status write_new(kd_pool *pool, const char *folder, const Tensorflow__
 
 kd_status kd_saved_model_folder_write(const char *folder, kd_tf *t) {
   const Tensorflow__SavedModel *model = make_model(t);
-  char *name = kd_pool_strdup(t->pool, folder);
-  for (size_t n = strlen(name); n > 1 && name[n - 1] == '/';) name[--n] = '\0';
+  const char *name = plain_name(t->pool, folder);
   if (!kd_path_exists(name)) return write_new(t->pool, name, model);
   KD_TRY(check_content(name));
   return kd_stream_write(kd_path_join(t->pool, name, FILE_NAME), write_message, model);
+}
+
+void kd_saved_model_remove(const char *folder) {
+  kd_pool *pool = kd_pool_create();
+  if (unlink(kd_path_join(pool, folder, FILE_NAME)) == 0) rmdir(folder);
+  kd_pool_destroy(pool);
 }

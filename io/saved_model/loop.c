@@ -1,5 +1,5 @@
 /* A Scan of ONNX as a loop of TensorFlow: a frame of Enter, Merge, Switch, NextIteration and Exit around the
- * nodes of one step. So there is no library of functions, and every runtime that reads a graph has it. */
+ * nodes of one step. So there is no library of functions. */
 #include "io/saved_model/tf.h"
 
 #define INT32   TENSORFLOW__DATA_TYPE__DT_INT32

@@ -269,6 +269,23 @@ static void onnx_models(void **state) {
   if (kd_world_rank() == 0) unlink(path);
 }
 
+static void saved_models(void **state) {
+  (void)state;
+  char path[256], file[300];
+  shared_path(path);
+  snprintf(path + strlen(path), 16, ".served/");
+  snprintf(file, sizeof file, "%ssaved_model.pb", path);
+  kd_net *net = linear();
+  for (int i = 0; i < 2; i++) assert_ok(kd_save(net, path)); /* the second takes the place of the first */
+  static const char *const parts[] = {"BatchMatMulV2", "/kernel", "serving_default"};
+  for (int i = 0; i < 3 && kd_world_rank() == 0; i++) assert_true(has_text(file, parts[i]));
+  kd_net_destroy(net);
+  if (kd_world_rank() == 0) {
+    unlink(file);
+    rmdir(path);
+  }
+}
+
 /* An input that is an output as it is. */
 static void untouched(void **state) {
   (void)state;
@@ -292,6 +309,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(files),
     cmocka_unit_test(whole_models),
     cmocka_unit_test(onnx_models),
+    cmocka_unit_test(saved_models),
     cmocka_unit_test(functional),
 };
 

@@ -98,12 +98,12 @@ refused() { # TEXT ARGUMENT...
   shift
   expect 2 "$text" 0 "$@" && has err "$text"
 }
-refused "needs a file for the model: -o FILE.keras or -o FILE.onnx" export run.ini
-refused "-o FILE.onnx, not m.h5" export run.ini -o m.h5
+refused "needs a name for the model: -o FILE.keras, -o FILE.onnx or -o FOLDER/ (a SavedModel)" export run.ini
+refused "(a SavedModel), not m.h5" export run.ini -o m.h5
 refused "give one of them" export run.ini -o m.keras --untrained --weights w.h5
 refused "neither a checkpoint nor model.weights.h5" export run.ini -o m.keras run.dir=nowhere
 expect 2 "export of two ranks" 2 export run.ini -o m.keras --untrained && has err "leave out mpirun"
-refused "unknown key 'saved_model'; known are: keras, onnx, opset" check run.ini export.saved_model=m
+refused "unknown key 'safetensors'; known are: keras, onnx, savedmodel, opset" check run.ini export.safetensors=m
 refused "the name must end in .keras" check run.ini export.keras=m.h5
 refused "the filepath ends in .keras" check run.ini 'callbacks.each=ModelCheckpoint(a.h5)'
 refused "the filepath ends in .weights.h5" check run.ini 'callbacks.each=ModelCheckpoint(a.keras, save_weights_only=true)'

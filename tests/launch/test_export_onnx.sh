@@ -56,7 +56,7 @@ refused "opset 24 is not known; use 17 to 23" export run.ini -o m.onnx --opset 2
 refused "opset" export run.ini -o m.onnx --opset 9
 refused "opset" check run.ini export.opset=24
 refused "the name must end in .onnx" check run.ini export.onnx=m.pb
-refused "the filepath ends in .keras or .onnx" check run.ini 'callbacks.each=ModelCheckpoint(a.h5)'
+refused "the filepath ends in .keras, .onnx or / (a SavedModel)" check run.ini 'callbacks.each=ModelCheckpoint(a.h5)'
 sed 's/^y = /d = Dropout(0.5)(h, training=true)\ny = /' run.ini >drawn.ini
 for command in check fit "export -o d.onnx --untrained"; do
   # shellcheck disable=SC2086
