@@ -74,6 +74,7 @@ struct kd_net {
   int64_t iteration; /* steps done */
   int64_t epoch;     /* epochs that kd_fit has done, by its numbers */
   bool rate_set;     /* the learning rate is no longer the configuration's */
+  bool began;        /* has trained, or loaded a state: the optimizer of a saved model has had its turn */
 
   kd_trainer *running; /* in kd_fit */
   kd_net_step step;

@@ -105,6 +105,18 @@ static void set_up(kd_net *net, const kd_net_call *call, bool training) {
   s->setup.largest_batch = largest(s->setup.batch_size, largest(old.largest_batch, t->validation_batch_size));
 }
 
+/* What a saved model keeps of its optimizer, once. A rate that the program has set stays. */
+static kd_status start_optimizer(kd_net *net) {
+  kd_session *s = &net->session;
+  double *rate = &s->config->optimizer.rate.constant, before = *rate;
+  if (net->began || !kd_net_trains(net)) return KD_OK;
+  net->began = true;
+  KD_TRY(kd_session_start_optimizer(s, &net->iteration));
+  if (net->rate_set) *rate = before;
+  net->rate_set = net->rate_set || *rate != before;
+  return KD_OK;
+}
+
 kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training) {
   kd_session *s = &net->session;
   kd_forecast forecast;
@@ -118,7 +130,8 @@ kd_status kd_net_prepare(kd_net *net, kd_net_call *call, bool training) {
   KD_TRY(kd_session_open_group(s));
   KD_TRY(kd_comm_all_ok(s->comm, kd_replica_create(&s->setup, &s->replica)));
   KD_TRY(kd_comm_agree(s->comm, "plan", kd_replica_get_stats(s->replica).plan_hash));
-  return net->saved.weights ? kd_net_restore(net) : kd_session_start_weights(s);
+  KD_TRY(net->saved.weights ? kd_net_restore(net) : kd_session_start_weights(s));
+  return start_optimizer(net);
 }
 
 kd_status kd_net_check_loss(const kd_net *net, const char *function) {

@@ -189,6 +189,7 @@ kd_status kd_load_state(kd_net *net, const char *folder) {
   if (!rate->schedule.kind) rate->constant = at.rate;
   net->iteration = (int64_t)at.step;
   net->epoch = (int64_t)at.epoch;
+  net->began = true;
   return KD_OK;
 }
 

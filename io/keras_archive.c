@@ -74,35 +74,60 @@ kd_status kd_keras_read_config(kd_pool *pool, const char *path, size_t limit, ch
   return status;
 }
 
+/* What is read out of model.weights.h5: weights, or where model is NULL the optimizer's variables. */
+typedef struct wanted {
+  const kd_model *model;
+  float *const *weight;
+  kd_pool *pool;
+  kd_optimizer_vars *vars;
+  const char **unfit;
+} wanted;
+
+static kd_status read_path(const wanted *w, const char *path) {
+  return w->model ? kd_weights_read(path, w->model, w->weight)
+                  : kd_optimizer_read(path, w->pool, w->vars, w->unfit);
+}
+
+static kd_status read_image(const wanted *w, const char *name, const void *image, size_t bytes) {
+  return w->model ? kd_weights_read_image(name, image, bytes, w->model, w->weight)
+                  : kd_optimizer_read_image(name, image, bytes, w->pool, w->vars, w->unfit);
+}
+
 /* The member goes through memory, not through a temporary file: rank 0 has room for a model's weights, which
  * it is about to hold anyway, while disks of jobs may be full or slow, and a killed job would leave a file
  * behind. */
-static kd_status read_weights(zip_t *archive, const char *path, const kd_model *model, float *const *weight) {
+static kd_status read_weights(zip_t *archive, const char *path, kd_pool *pool, const wanted *w) {
   zip_stat_t info;
   KD_TRY(find_member(archive, path, KD_KERAS_WEIGHTS, SIZE_MAX, &info));
   size_t bytes = (size_t)info.size;
   void *image;
   KD_TRY(kd_large_alloc(bytes, &image));
-  kd_pool *pool = kd_pool_create();
   const char *name = kd_pool_printf(pool, "%s (%s)", path, KD_KERAS_WEIGHTS);
   kd_status status = read_member(archive, path, &info, image);
-  if (status == KD_OK) status = kd_weights_read_image(name, image, bytes, model, weight);
-  kd_pool_destroy(pool);
+  if (status == KD_OK) status = read_image(w, name, image, bytes);
   kd_large_free(image, bytes);
   return status;
 }
 
-kd_status kd_keras_read_weights(const char *path, const kd_model *model, float *const *weight) {
+static kd_status read_wanted(const char *path, const wanted *w) {
   kd_status status;
-  if (is_folder(path)) {
-    kd_pool *pool = kd_pool_create();
-    status = kd_weights_read(kd_path_join(pool, path, KD_KERAS_WEIGHTS), model, weight);
-    kd_pool_destroy(pool);
-    return status;
-  }
+  kd_pool *pool = kd_pool_create();
   zip_t *archive;
-  KD_TRY(kd_zip_open(path, "a .keras archive", &archive));
-  status = read_weights(archive, path, model, weight);
-  zip_discard(archive);
+  if (is_folder(path)) {
+    status = read_path(w, kd_path_join(pool, path, KD_KERAS_WEIGHTS));
+  } else if ((status = kd_zip_open(path, "a .keras archive", &archive)) == KD_OK) {
+    status = read_weights(archive, path, pool, w);
+    zip_discard(archive);
+  }
+  kd_pool_destroy(pool);
   return status;
+}
+
+kd_status kd_keras_read_weights(const char *path, const kd_model *model, float *const *weight) {
+  return read_wanted(path, &(wanted){.model = model, .weight = weight});
+}
+
+kd_status kd_keras_read_optimizer(const char *path, kd_pool *pool, kd_optimizer_vars *vars,
+                                  const char **unfit) {
+  return read_wanted(path, &(wanted){.pool = pool, .vars = vars, .unfit = unfit});
 }

@@ -15,6 +15,9 @@ bool kd_keras_is_model(const char *path);
 kd_status kd_keras_read_config(kd_pool *pool, const char *path, size_t limit, char **text, size_t *bytes);
 /* As kd_weights_read, from model.weights.h5. */
 kd_status kd_keras_read_weights(const char *path, const kd_model *model, float *const *weight);
+/* As kd_optimizer_read, from model.weights.h5. */
+kd_status kd_keras_read_optimizer(const char *path, kd_pool *pool, kd_optimizer_vars *vars,
+                                  const char **unfit);
 
 /* keras_write.c: writes an archive of config.json (its text) and the weights as kd_weights_write has them.
  * Under a temporary name, synced, renamed: a file of that name is replaced by a whole one or stays.

@@ -6,9 +6,9 @@
 
 /* The optimizer's variables in Keras's order: written to optimizer/vars/N. */
 typedef struct kd_optimizer_var {
-  const float *data; /* or NULL when integer is used */
-  kd_dtype dtype;    /* in which data are written: float32, bfloat16 or float16 */
-  int64_t integer;   /* scalar iteration */
+  float *data;     /* or NULL when integer is used */
+  kd_dtype dtype;  /* in which data are written: float32, bfloat16 or float16 */
+  int64_t integer; /* scalar iteration */
   kd_shape shape;
 } kd_optimizer_var;
 typedef struct kd_optimizer_vars {
@@ -40,6 +40,14 @@ kd_status kd_weights_read(const char *path, const kd_model *model, float *const 
 /* The same for a file in memory; `name` for messages. */
 kd_status kd_weights_read_image(const char *name, const void *bytes, size_t size, const kd_model *model,
                                 float *const *weight);
+
+/* Reads optimizer/vars/N into `vars`, whose shapes say what is wanted. *unfit: NULL, or, when number or shapes
+ * do not fit, a text that says so, with path and both sides; only the first variable is read then, if it is
+ * there with its shape. KD_ERR_USAGE for damaged files. Memory is the pool's. */
+kd_status kd_optimizer_read(const char *path, kd_pool *pool, kd_optimizer_vars *vars, const char **unfit);
+/* The same for a file in memory; `name` for messages. */
+kd_status kd_optimizer_read_image(const char *name, const void *bytes, size_t size, kd_pool *pool,
+                                  kd_optimizer_vars *vars, const char **unfit);
 
 /* The weights of one layer, found in the file by the layer's name wherever it stands there. weight: one
  * pointer per weight of the model; only the layer's are written. */

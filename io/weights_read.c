@@ -1,9 +1,9 @@
 #include "io/weights_file.h"
 
 #include "device/base/text.h"
-#include "io/hdf5_base.h"
 #include "io/hdf5_probe.h"
 #include "io/weights_layout.h"
+#include "io/weights_set.h"
 
 #include <string.h>
 
@@ -15,26 +15,6 @@ typedef struct weights_reader {
       *root; /* "" or "_layer_checkpoint_dependencies": in place of "layers" in files of TF-Keras 2.13 */
 } weights_reader;
 
-/* True when all links on the way are hard ones and exist: soft and external links are refused, as Keras does.
- */
-static bool is_there(hid_t file, const char *path) {
-  char part[1024];
-  H5L_info_t info;
-  for (const char *end = path; *end;) {
-    end += strcspn(end, "/");
-    size_t length = (size_t)(end - path);
-    if (length == 0 || length >= sizeof part) return false;
-    memcpy(part, path, length);
-    part[length] = '\0';
-    if (H5Lget_info(file, part, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD) {
-      H5Eclear2(H5E_DEFAULT);
-      return false;
-    }
-    if (*end == '/') end++;
-  }
-  return true;
-}
-
 /* "<layer>/<part>/vars" as this file spells it. Older Keras wrote the parts of attention layers with an
  * underscore in front. */
 static const char *vars_path(const weights_reader *r, const kd_weight_place *place) {
@@ -43,76 +23,18 @@ static const char *vars_path(const weights_reader *r, const kd_weight_place *pla
   if (!*place->part) return kd_pool_printf(r->pool, "%s/vars", layer);
   const char *path = kd_pool_printf(r->pool, "%s/%s/vars", layer, place->part);
   const char *old = kd_pool_printf(r->pool, "%s/_%s/vars", layer, place->part);
-  return !is_there(r->file, path) && is_there(r->file, old) ? old : path;
-}
-
-/* Whether the attribute of an object is this text. */
-static bool has_text(hid_t set, const char *name, const char *text) {
-  if (H5Aexists(set, name) <= 0) return false;
-  hid_t attribute = H5Aopen(set, name, H5P_DEFAULT), type = H5Aget_type(attribute);
-  bool same = false;
-  if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) > 0) {
-    char *value = NULL;
-    if (H5Aread(attribute, type, &value) >= 0 && value) {
-      same = strcmp(value, text) == 0;
-      H5free_memory(value);
-    }
-  } else if (H5Tget_class(type) == H5T_STRING && H5Tget_size(type) < 1024) {
-    char value[1024] = "";
-    same = H5Aread(attribute, type, value) >= 0 && strcmp(value, text) == 0;
-  }
-  H5Tclose(type);
-  H5Aclose(attribute);
-  return same;
-}
-
-/* bfloat16 is kept as raw two-byte values: the upper half of a float32. */
-static bool read_bfloat16(hid_t set, hid_t type, float *values, int64_t count) {
-  unsigned char *half = (unsigned char *)values + 2 * count; /* the second half: widened from the front */
-  if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, half) < 0) return false;
-  for (int64_t i = 0; i < count; i++) {
-    uint32_t word = (uint32_t)half[2 * i] << 16 | (uint32_t)half[2 * i + 1] << 24;
-    memcpy(&values[i], &word, sizeof word);
-  }
-  return true;
-}
-
-static bool read_values(hid_t set, float *values, int64_t count) {
-  hid_t type = H5Dget_type(set);
-  H5T_class_t kind = H5Tget_class(type);
-  bool good = false;
-  if (H5Tget_size(type) == sizeof(uint16_t) && (kind == H5T_OPAQUE || has_text(set, "dtype", "bfloat16")))
-    good = read_bfloat16(set, type, values, count);
-  else if (kind == H5T_FLOAT || kind == H5T_INTEGER)
-    good = H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
-  H5Tclose(type);
-  return good;
-}
-
-/* Data outside the file are refused: a weights file may come from anywhere. */
-static bool is_inside(hid_t set) {
-  hid_t plist = H5Dget_create_plist(set);
-  bool inside = H5Pget_layout(plist) != H5D_VIRTUAL && H5Pget_external_count(plist) == 0;
-  H5Pclose(plist);
-  return inside;
+  return !kd_set_is_there(r->file, path) && kd_set_is_there(r->file, old) ? old : path;
 }
 
 static kd_status read_set(const weights_reader *r, hid_t set, const char *path, const kd_weight *weight,
                           float *values) {
-  int rank;
-  hsize_t dims[KD_MAX_RANK];
-  kd_shape shape = {0};
+  kd_shape shape;
   char have[KD_SHAPE_TEXT], want[KD_SHAPE_TEXT];
   const char *what = kd_pool_printf(r->pool, "weight %s: %s in %s", weight->path, path, kd_quoted(r->name));
-  KD_CHECK(is_inside(set), KD_ERR_USAGE, "%s: its data are outside the file", what);
-  KD_CHECK(kd_h5_chunks_sane(set), KD_ERR_USAGE, "%s: its chunks are far larger than its data", what);
-  KD_TRY(kd_h5_dims(set, what, KD_MAX_RANK, &rank, dims));
-  shape.rank = rank;
-  for (int i = 0; i < rank; i++) shape.dim[i] = dims[i] <= INT64_MAX ? (int64_t)dims[i] : INT64_MAX;
+  KD_TRY(kd_set_shape(set, what, &shape));
   KD_CHECK(kd_shape_equal(&shape, &weight->shape), KD_ERR_USAGE, "%s has shape %s, but the model wants %s",
            what, kd_shape_text(&shape, have), kd_shape_text(&weight->shape, want));
-  if (weight->count == 0 || read_values(set, values, weight->count)) return KD_OK;
-  return kd_h5_fail(KD_ERR_USAGE, "%s: cannot be read as numbers", what);
+  return kd_set_read(set, what, weight->count, values);
 }
 
 /* A layer with more variables than the model's is another layer (a bias too many). */
@@ -133,7 +55,7 @@ static kd_status read_weight(const weights_reader *r, const kd_weight *weight, c
                              float *values) {
   const char *vars = vars_path(r, place);
   const char *path = kd_pool_printf(r->pool, "%s/%d", vars, place->index);
-  KD_CHECK(is_there(r->file, path), KD_ERR_USAGE, "weight %s: %s holds no %s", weight->path,
+  KD_CHECK(kd_set_is_there(r->file, path), KD_ERR_USAGE, "weight %s: %s holds no %s", weight->path,
            kd_quoted(r->name), path);
   KD_TRY(check_siblings(r, vars, weight, place->siblings));
   hid_t set = H5Dopen2(r->file, path, H5P_DEFAULT);
@@ -150,11 +72,11 @@ static kd_status read_all(weights_reader *r, const kd_model *model, float *const
   kd_weights_layout layout;
   kd_weights_layout_make(model, r->pool, &layout);
   r->root = "";
-  if (!is_there(r->file, "layers")) {
-    KD_CHECK(H5Aexists(r->file, "layer_names") <= 0 && !is_there(r->file, "model_weights"), KD_ERR_USAGE,
+  if (!kd_set_is_there(r->file, "layers")) {
+    KD_CHECK(H5Aexists(r->file, "layer_names") <= 0 && !kd_set_is_there(r->file, "model_weights"), KD_ERR_USAGE,
              "%s: a legacy .h5 file; load it in Keras and use save_weights(\"NAME.weights.h5\")",
              kd_quoted(r->name));
-    KD_CHECK(is_there(r->file, old_root), KD_ERR_USAGE,
+    KD_CHECK(kd_set_is_there(r->file, old_root), KD_ERR_USAGE,
              "%s: not a Keras weights file: it has no group 'layers'", kd_quoted(r->name));
     r->root = old_root;
   }
@@ -176,10 +98,10 @@ static herr_t match_name(hid_t layers, const char *group, const H5L_info_t *info
   name_search *search = context;
   if (info->type != H5L_TYPE_HARD) return 0;
   const char *vars = kd_pool_printf(search->pool, "%s/vars", group);
-  if (!is_there(layers, vars)) return 0;
+  if (!kd_set_is_there(layers, vars)) return 0;
   hid_t object = H5Oopen(layers, vars, H5P_DEFAULT);
   if (object < 0) return 0;
-  bool same = has_text(object, "name", search->name);
+  bool same = kd_set_has_text(object, "name", search->name);
   H5Oclose(object);
   if (same) search->found = kd_pool_printf(search->pool, "layers/%s", group);
   return same ? 1 : 0;
@@ -191,7 +113,7 @@ static kd_status read_layer(weights_reader *r, const kd_model *model, int number
   kd_weights_layout_make(model, r->pool, &layout);
   r->root = "";
   name_search search = {.name = layer->name, .pool = r->pool};
-  hid_t layers = is_there(r->file, "layers") ? H5Gopen2(r->file, "layers", H5P_DEFAULT) : -1;
+  hid_t layers = kd_set_is_there(r->file, "layers") ? H5Gopen2(r->file, "layers", H5P_DEFAULT) : -1;
   if (layers >= 0) {
     H5Literate(layers, H5_INDEX_NAME, H5_ITER_INC, NULL, match_name, &search);
     H5Gclose(layers);

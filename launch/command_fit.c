@@ -117,6 +117,8 @@ static kd_status train(kd_session *s) {
   KD_TRY(kd_run_folder_check(s, resume, kd_cli_flag(s->cli, "overwrite") != NULL));
   KD_TRY(kd_session_check_labels(s));
   KD_TRY(kd_session_start(s));
+  int64_t iteration = 0;
+  KD_TRY(kd_session_start_optimizer(s, &iteration));
   say_start(s);
   kd_fit_spec fit;
   make_fit(s, resume, &fit);
@@ -127,6 +129,7 @@ static kd_status train(kd_session *s) {
                         .replica = s->replica,
                         .setup = &s->setup,
                         .fit = &fit,
+                        .iteration = iteration,
                         .keras_config = kd_session_keras_config(s, &fit, s->pool),
                         .opset = (int)s->config->run.exports.opset,
                         .reporter = &reporter,

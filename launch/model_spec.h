@@ -99,6 +99,7 @@ typedef struct kd_model_spec {
   kd_group_spec *groups; /* every group behind the one around it */
   int n_blocks;
   const char *const *block_names; /* for messages about unknown types */
+  bool saved_optimizer; /* the model is a file of Keras's, and [train] optimizer is what the file says */
 } kd_model_spec;
 
 /* Expands the model sections of context->ini. All errors and warnings go to context->diag; the result is

@@ -122,6 +122,10 @@ kd_status kd_session_load_weights(kd_session *session, const char *path);
 kd_status kd_session_read_weights(kd_session *session, const char *path, float **weights);
 /* The files that the configuration names, if any. Collective. */
 kd_status kd_session_start_weights(kd_session *session);
+/* Where the model is a file of Keras's and so is its optimizer: puts what the file keeps of it into the
+ * replica, the learning rate into the configuration's optimizer, and the number of steps done into
+ * *iteration. Otherwise nothing. Collective. */
+kd_status kd_session_start_optimizer(kd_session *session, int64_t *iteration);
 /* What the sections [run] and [train] say of fit: epochs, steps, validation, order. Folders and callbacks are
  * the caller's. */
 kd_fit_spec kd_session_fit(const kd_run_config *config);

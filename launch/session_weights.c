@@ -4,6 +4,7 @@
 #include "io/keras_archive.h"
 #include "io/weights_file.h"
 #include "launch/session.h"
+#include "trainer/optimizer_vars.h"
 
 /* [layer NAME] init_from: start weights of single layers, over those of the whole model. */
 static kd_status read_layers(kd_session *s, float *const *weights, bool *read) {
@@ -75,4 +76,10 @@ kd_status kd_session_start_weights(kd_session *s) {
   const char *path = start_file(s);
   if (path) KD_TRY(kd_session_load_weights(s, path));
   return layers_have_files(s) ? kd_session_load_weights(s, NULL) : KD_OK;
+}
+
+kd_status kd_session_start_optimizer(kd_session *s, int64_t *iteration) {
+  const kd_model_options *model = &s->config->run.model;
+  if (!s->config->spec->saved_optimizer || model->init_from) return KD_OK;
+  return kd_optimizer_restore(s->comm, s->replica, s->model, &s->config->optimizer, model->file, iteration);
 }

@@ -4,67 +4,33 @@
 #include "io/keras_archive.h"
 #include "io/onnx/export.h"
 #include "io/saved_model/export.h"
+#include "trainer/optimizer_vars.h"
 
-/* The parts first..last of each trainable weight, weight by weight. */
-static kd_status add_parts(const kd_keras_source *s, kd_pool *pool, const int *order, int first, int last,
-                           kd_optimizer_vars *vars) {
-  for (int i = 0; i < s->model->n_weights; i++) {
-    const kd_weight *weight = &s->model->weights[order[i]];
-    for (int part = first; weight->trainable && part <= last; part++) {
-      kd_shape shape;
-      if (!kd_optimizer_slot_shape(s->optimizer, part, weight, &shape)) continue;
-      float *values = kd_pool_alloc(pool, (size_t)weight->count, sizeof *values);
-      bool fresh = s->updates == 0 && part == s->optimizer->kind->begins_as_weight - 1;
-      KD_TRY(s->get(s->context, fresh ? KD_PART_WEIGHT : part, order[i], values));
-      vars->var[vars->count++] = (kd_optimizer_var){.data = values, .dtype = weight->dtype, .shape = shape};
-    }
+/* One variable's value. Values of parts go straight into its memory. */
+static kd_status fill(const kd_keras_source *s, const kd_var_place *place, kd_optimizer_var *var) {
+  const kd_optimizer *o = s->optimizer;
+  bool fresh = s->updates == 0 && place->part == o->kind->begins_as_weight - 1;
+  switch (place->role) {
+  case KD_VAR_UNUSED: break;
+  case KD_VAR_ITERATION: var->integer = s->updates; break;
+  case KD_VAR_RATE: *var->data = (float)s->rate; break;
+  case KD_VAR_GOOD_STEPS: var->integer = s->scale.good_steps; break;
+  case KD_VAR_SCALE: *var->data = (float)s->scale.scale; break;
+  case KD_VAR_SCALAR:
+    *var->data = (float)o->kind->scalar(o->common, s->updates / o->accumulation);
+    break;
+  case KD_VAR_PART: return s->get(s->context, fresh ? KD_PART_WEIGHT : place->part, place->weight, var->data);
   }
   return KD_OK;
 }
 
-static void add_count(int64_t value, kd_optimizer_vars *vars) {
-  vars->var[vars->count++] = (kd_optimizer_var){.integer = value};
-}
-
-static void add_scalar(kd_pool *pool, double value, kd_optimizer_vars *vars) {
-  float *scalar = kd_pool_alloc(pool, 1, sizeof *scalar);
-  *scalar = (float)value;
-  vars->var[vars->count++] = (kd_optimizer_var){.data = scalar};
-}
-
-/* A LossScaleOptimizer's own variables: an iteration and a rate that it does not use, then its state. */
-static void add_scale(const kd_keras_source *s, kd_pool *pool, kd_optimizer_vars *vars) {
-  if (!s->optimizer->scaling.dynamic) return;
-  vars->inner_name = vars->name;
-  vars->name = s->optimizer->scaling.name;
-  add_count(0, vars);
-  add_scalar(pool, 0, vars);
-  add_count(s->scale.good_steps, vars);
-  add_scalar(pool, s->scale.scale, vars);
-  vars->n_outer = vars->count;
-}
-
-/* Optimizer variables in Keras's order (keras.md 3.2): iteration, learning_rate unless it is a schedule,
- * averages of weights, accumulators, then the slots, interleaved or in blocks, then the optimizer's own
- * scalar. model: whose order counts. */
+/* model: whose order counts. */
 static kd_status optimizer_vars(const kd_keras_source *s, kd_pool *pool, const kd_model *model,
                                 kd_optimizer_vars *vars) {
-  const kd_optimizer *o = s->optimizer;
-  size_t n_weights = (size_t)s->model->n_weights;
-  int interleaved = o->kind->interleaved;
-  vars->name = o->common->name ? o->common->name : o->kind->keras_name;
-  vars->var = kd_pool_alloc(pool, 7 + (size_t)kd_optimizer_parts(o) * n_weights, sizeof *vars->var);
-  add_scale(s, pool, vars);
-  add_count(s->updates, vars);
-  if (!o->rate.schedule.kind) add_scalar(pool, s->rate, vars);
-  int *order = kd_pool_alloc(pool, n_weights, sizeof *order);
-  kd_weights_keras_order(model, order);
-  if (o->common->use_ema) KD_TRY(add_parts(s, pool, order, o->n_rule_slots, o->n_rule_slots, vars));
-  if (o->accumulation > 1) KD_TRY(add_parts(s, pool, order, o->n_slots, o->n_slots, vars));
-  if (interleaved > 0) KD_TRY(add_parts(s, pool, order, 0, interleaved - 1, vars));
-  for (int slot = interleaved; slot < o->n_rule_slots; slot++)
-    KD_TRY(add_parts(s, pool, order, slot, slot, vars));
-  if (o->kind->scalar) add_scalar(pool, o->kind->scalar(o->common, s->updates / o->accumulation), vars);
+  kd_optimizer_layout layout;
+  kd_optimizer_layout_make(pool, model, s->optimizer, true, &layout);
+  for (int i = 0; i < layout.vars.count; i++) KD_TRY(fill(s, &layout.place[i], &layout.vars.var[i]));
+  *vars = layout.vars;
   return KD_OK;
 }
 

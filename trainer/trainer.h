@@ -69,7 +69,7 @@ struct kd_trainer {
   kd_feeder *train_feeder, *validation_feeder;
   int64_t epoch, steps; /* present epoch from 0; steps of an epoch */
   int64_t batch;        /* steps done in this epoch */
-  int64_t iteration;    /* steps done since the start of training */
+  int64_t iteration;    /* steps done, with those before this training */
   double rate;          /* constant learning rate; callbacks may change it */
   bool stop_training;   /* set by callbacks: ends after this epoch */
   bool diverged;        /* set by TerminateOnNaN */

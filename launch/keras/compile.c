@@ -55,20 +55,22 @@ static const kd_value *metrics_of(const compiler *c, const kd_value *value) {
   return nested && value->count == 1 ? &value->items[0] : value;
 }
 
-static void take(const compiler *c, const char *key, const kd_family *family, bool metrics) {
+/* Whether the key is the file's now. */
+static bool take(const compiler *c, const char *key, const kd_family *family, bool metrics) {
   const kd_value *value = kd_value_key(c->compile, key);
   const kd_ini_section *train = kd_ini_section_find(c->in->ini, "train", NULL);
-  if (!value || value->type == KD_V_NONE || (train && kd_ini_key_find(train, key))) return;
+  if (!value || value->type == KD_V_NONE || (train && kd_ini_key_find(train, key))) return false;
   value = kd_keras_value(c->in, key, family, value);
   if (metrics) value = metrics_of(c, value);
-  if (value->type == KD_V_LIST && value->count == 0) return;
+  if (value->type == KD_V_LIST && value->count == 0) return false;
   set_key(c->in, key, value);
+  return true;
 }
 
 void kd_keras_compile(kd_keras_import *in, const kd_keras_model *model, const kd_value *compile) {
   if (!compile || !kd_json_is_object(compile)) return;
   compiler c = {in, model, compile};
-  take(&c, "optimizer", &kd_optimizer_family, false);
+  in->spec->saved_optimizer = take(&c, "optimizer", &kd_optimizer_family, false);
   take(&c, "loss", &kd_loss_family, false);
   take(&c, "loss_weights", NULL, false);
   take(&c, "metrics", &kd_metric_family, true);

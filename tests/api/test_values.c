@@ -57,6 +57,57 @@ static void keras_model(void **state) {
   kd_net_destroy(net);
 }
 
+#define CONTINUED KDIST_SOURCE_DIR "/tests/golden/keras/continued"
+
+static kd_net *continued(void) {
+  kd_net *net;
+  assert_ok(kd_net_from_ini("[model]\nfile = " CONTINUED ".keras\n"
+                            "[data]\nformat = npz\ntrain = " CONTINUED ".npz\n",
+                            &net));
+  return net;
+}
+
+/* Keras trained two epochs, saved, and trained two more: moments, steps and the place in the schedule are in the
+ * file. */
+static void keras_model_goes_on(void **state) {
+  (void)state;
+  static const char *const names[] = {"hidden/kernel", "hidden/bias", "y/kernel", "y/bias"};
+  kd_net *net = continued(), *keras = continued();
+  int64_t step, epoch;
+  float have[12] = {0}, want[12] = {0};
+  assert_ok(kd_fit(net, NULL, .epochs = 2, .batch_size = 4, .no_shuffle = true));
+  assert_ok(kd_progress(net, &step, &epoch));
+  assert_int_equal(step, 12);
+  assert_int_equal(epoch, 2);
+  assert_ok(kd_load(keras, CONTINUED ".weights.h5"));
+  for (int w = 0; w < 4; w++) {
+    assert_ok(kd_get_weight(net, names[w], have));
+    assert_ok(kd_get_weight(keras, names[w], want));
+    for (int i = 0; i < 12; i++) assert_true(fabsf(have[i] - want[i]) < 1e-5f);
+  }
+  kd_net_destroy(keras);
+  kd_net_destroy(net);
+}
+
+/* Predicting before training takes nothing away; another optimizer does. */
+static void keras_model_begins_anew(void **state) {
+  (void)state;
+  kd_net *late = continued(), *anew = continued();
+  float rows[12][4] = {{0}}, result[12][2];
+  kd_data data = {.count = 12, .x = {{.data = rows}}};
+  int64_t step, epoch;
+  assert_ok(kd_predict(late, &data, 4, (float *[]){&result[0][0]}));
+  assert_ok(kd_fit(late, NULL, .epochs = 1, .batch_size = 4));
+  assert_ok(kd_progress(late, &step, &epoch));
+  assert_int_equal(step, 9);
+  assert_ok(kd_compile(anew, .optimizer = "AdamW()"));
+  assert_ok(kd_fit(anew, NULL, .epochs = 1, .batch_size = 4));
+  assert_ok(kd_progress(anew, &step, &epoch));
+  assert_int_equal(step, 3);
+  kd_net_destroy(anew);
+  kd_net_destroy(late);
+}
+
 static void predictions(void **state) {
   (void)state;
   kd_net *net = linear();
@@ -304,6 +355,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(untouched, setup),
     cmocka_unit_test_setup(predictions, setup),
     cmocka_unit_test(keras_model),
+      cmocka_unit_test(keras_model_goes_on),
+      cmocka_unit_test(keras_model_begins_anew),
     cmocka_unit_test(predictions_in_training),
     cmocka_unit_test(losses),
     cmocka_unit_test(files),

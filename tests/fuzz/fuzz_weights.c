@@ -26,5 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   float *values[2] = {kernel, bias};
   if (!model) model = make_model();
   kd_weights_read_image("fuzz.weights.h5", data, size, model, values);
+  float rate, slot[6];
+  kd_optimizer_var var[] = {{.integer = 0}, {.data = &rate}, {.data = slot, .shape = KD_SHAPE(3, 2)}};
+  kd_optimizer_vars vars = {.count = 3, .var = var};
+  const char *unfit;
+  kd_pool *pool = kd_pool_create();
+  kd_optimizer_read_image("fuzz.weights.h5", data, size, pool, &vars, &unfit);
+  kd_pool_destroy(pool);
   return 0;
 }

@@ -188,6 +188,46 @@ static void check_written(kd_dtype type, const char *golden) {
   assert_int_equal(system(command), 0);
 }
 
+/* Variables are read into what has their number and shapes; what does not fit is told, not taken. */
+static void optimizer_is_read_back(void **state) {
+  (void)state;
+  char path[256];
+  snprintf(path, sizeof path, "%s/optimizer.weights.h5", test_folder());
+  kd_pool *pool = kd_pool_create();
+  kd_model *model = make_typed("Dense(2, use_bias=false)", KD_F32);
+  float **values = allocate(model, true), rate = 0;
+  kd_optimizer_vars vars = optimizer_vars(model, pool), have = vars;
+  const char *unfit = "";
+  assert_ok(kd_weights_write(path, model, (const float *const *)values, &vars));
+  have.var = kd_pool_alloc(pool, (size_t)vars.count, sizeof *have.var);
+  for (int i = 0; i < vars.count; i++) {
+    have.var[i] = (kd_optimizer_var){.shape = vars.var[i].shape};
+    size_t count = (size_t)kd_shape_count(&vars.var[i].shape);
+    if (vars.var[i].data) have.var[i].data = i == 1 ? &rate : kd_pool_alloc(pool, count, sizeof(float));
+  }
+  assert_ok(kd_optimizer_read(path, pool, &have, &unfit));
+  assert_null(unfit);
+  assert_int_equal(have.var[0].integer, 77);
+  assert_true(rate == 0.25f);
+  for (int i = 2; i < have.count; i++)
+    assert_memory_equal(have.var[i].data, vars.var[i].data,
+                        (size_t)kd_shape_count(&vars.var[i].shape) * sizeof(float));
+  have.var[2].shape.dim[0]++;
+  have.var[0].integer = 0;
+  assert_ok(kd_optimizer_read(path, pool, &have, &unfit));
+  assert_non_null(strstr(unfit, "optimizer/vars/2 in"));
+  have.count--;
+  assert_ok(kd_optimizer_read(path, pool, &have, &unfit));
+  assert_non_null(strstr(unfit, "variables of the optimizer, but this optimizer has"));
+  assert_int_equal(have.var[0].integer, 77);
+  assert_ok(kd_weights_write(path, model, (const float *const *)values, NULL));
+  assert_ok(kd_optimizer_read(path, pool, &have, &unfit));
+  assert_non_null(strstr(unfit, "holds 0 variables"));
+  release(model, values);
+  kd_model_destroy(model);
+  kd_pool_destroy(pool);
+}
+
 static void keras_reads_ours(void **state) {
   (void)state;
   check_written(KD_F32, GOLDEN("keras.weights.h5"));
@@ -254,6 +294,7 @@ int main(void) {
       cmocka_unit_test(what_does_not_fit_is_named),
       cmocka_unit_test(too_many_variables),
       cmocka_unit_test(keras_reads_ours),
+      cmocka_unit_test(optimizer_is_read_back),
       cmocka_unit_test(nothing_half_written_stays),
       cmocka_unit_test(class_names_in_snake_case),
   };

@@ -56,6 +56,28 @@ expect 0 "evaluate, before training" 0 evaluate a.ini run.name=b --json && same 
 expect 0 "start weights of another configuration" 0 evaluate a.ini model.init_from=runs/a/model.weights.h5 --json && same out trained "init_from"
 has err "takes what fit saved"
 
+# --- the optimizer's state in the file, on two ranks too; another optimizer or other weights begin anew
+cp "$golden/continued.npz" .
+cp "$golden/continued.keras" c.keras
+for ranks in 0 2; do
+  expect 0 "fit, continued" $ranks fit c.keras data.format=npz data.train=continued.npz train.epochs=2 train.batch_size=4 run.name=c$ranks
+  has err "c.keras: holds the optimizer's state after 6 steps"
+done
+expect 0 "fit, another optimizer" 0 fit c.keras data.format=npz data.train=continued.npz train.optimizer=adam run.name=d
+grep -q "holds the optimizer" err && fail "another optimizer goes on with the file's state"
+expect 0 "fit, other weights" 0 fit c.keras data.format=npz data.train=continued.npz "model.init_from=$golden/continued.weights.h5" run.name=e
+grep -q "holds the optimizer" err && fail "other weights go on with the file's state"
+cat >frozen.ini <<EOF
+[model]
+file = c.keras
+[data]
+format = npz
+train = continued.npz
+[layer hidden]
+trainable = false
+EOF
+expect 0 "fit, fewer variables" 0 fit frozen.ini && has err "variables are skipped" && has err "holds 9 variables of the optimizer, but this optimizer has 5"
+
 # --- wrong files
 head -c 20000 m.keras >cut.keras
 expect 2 cut 0 summary cut.keras && has err "cut.keras: cannot open as a .keras archive"
