@@ -101,8 +101,8 @@ kd_status kd_net_create(const char *name, kd_net **net);
  * [distributed] and, if there is one, [data]: it needs no kd_compile. ([run] dir, [train] save and [log]
  * belong to the command `kdist`; KDIST_SET and the files of the system and the user are not read.) Relative
  * paths are the process's. All errors of the text are returned here, with their lines, as those of
- * "model.ini". With [model] file = m.keras the first training goes on with the optimizer's state in that file, unless
- * kd_compile has given another optimizer. Collective. */
+ * "model.ini". With [model] file = m.keras the first training goes on with the optimizer's state in that
+ * file, unless kd_compile has given another optimizer. Collective. */
 kd_status kd_net_from_ini(const char *text, kd_net **net);
 /* NULL is allowed; in a hook of this net it does nothing. Collective. */
 void kd_net_destroy(kd_net *net);

@@ -41,9 +41,9 @@ kd_status kd_weights_read(const char *path, const kd_model *model, float *const 
 kd_status kd_weights_read_image(const char *name, const void *bytes, size_t size, const kd_model *model,
                                 float *const *weight);
 
-/* Reads optimizer/vars/N into `vars`, whose shapes say what is wanted. *unfit: NULL, or, when number or shapes
- * do not fit, a text that says so, with path and both sides; only the first variable is read then, if it is
- * there with its shape. KD_ERR_USAGE for damaged files. Memory is the pool's. */
+/* Reads optimizer/vars/N into `vars`, whose shapes say what is wanted. *unfit: NULL, or, when number or
+ * shapes do not fit, a text that says so, with path and both sides; only the first variable is read then, if
+ * it is there with its shape. KD_ERR_USAGE for damaged files. Memory is the pool's. */
 kd_status kd_optimizer_read(const char *path, kd_pool *pool, kd_optimizer_vars *vars, const char **unfit);
 /* The same for a file in memory; `name` for messages. */
 kd_status kd_optimizer_read_image(const char *name, const void *bytes, size_t size, kd_pool *pool,

@@ -73,7 +73,8 @@ static kd_status read_all(weights_reader *r, const kd_model *model, float *const
   kd_weights_layout_make(model, r->pool, &layout);
   r->root = "";
   if (!kd_set_is_there(r->file, "layers")) {
-    KD_CHECK(H5Aexists(r->file, "layer_names") <= 0 && !kd_set_is_there(r->file, "model_weights"), KD_ERR_USAGE,
+    KD_CHECK(H5Aexists(r->file, "layer_names") <= 0 && !kd_set_is_there(r->file, "model_weights"),
+             KD_ERR_USAGE,
              "%s: a legacy .h5 file; load it in Keras and use save_weights(\"NAME.weights.h5\")",
              kd_quoted(r->name));
     KD_CHECK(kd_set_is_there(r->file, old_root), KD_ERR_USAGE,

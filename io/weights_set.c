@@ -54,7 +54,8 @@ static bool read_values(hid_t set, float *values, int64_t count) {
   hid_t type = H5Dget_type(set);
   H5T_class_t kind = H5Tget_class(type);
   bool good = false;
-  if (H5Tget_size(type) == sizeof(uint16_t) && (kind == H5T_OPAQUE || kd_set_has_text(set, "dtype", "bfloat16")))
+  if (H5Tget_size(type) == sizeof(uint16_t) &&
+      (kind == H5T_OPAQUE || kd_set_has_text(set, "dtype", "bfloat16")))
     good = read_bfloat16(set, type, values, count);
   else if (kind == H5T_FLOAT || kind == H5T_INTEGER)
     good = H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;

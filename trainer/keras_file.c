@@ -11,15 +11,25 @@ static kd_status fill(const kd_keras_source *s, const kd_var_place *place, kd_op
   const kd_optimizer *o = s->optimizer;
   bool fresh = s->updates == 0 && place->part == o->kind->begins_as_weight - 1;
   switch (place->role) {
-  case KD_VAR_UNUSED: break;
-  case KD_VAR_ITERATION: var->integer = s->updates; break;
-  case KD_VAR_RATE: *var->data = (float)s->rate; break;
-  case KD_VAR_GOOD_STEPS: var->integer = s->scale.good_steps; break;
-  case KD_VAR_SCALE: *var->data = (float)s->scale.scale; break;
+  case KD_VAR_UNUSED:
+    break;
+  case KD_VAR_ITERATION:
+    var->integer = s->updates;
+    break;
+  case KD_VAR_RATE:
+    *var->data = (float)s->rate;
+    break;
+  case KD_VAR_GOOD_STEPS:
+    var->integer = s->scale.good_steps;
+    break;
+  case KD_VAR_SCALE:
+    *var->data = (float)s->scale.scale;
+    break;
   case KD_VAR_SCALAR:
     *var->data = (float)o->kind->scalar(o->common, s->updates / o->accumulation);
     break;
-  case KD_VAR_PART: return s->get(s->context, fresh ? KD_PART_WEIGHT : place->part, place->weight, var->data);
+  case KD_VAR_PART:
+    return s->get(s->context, fresh ? KD_PART_WEIGHT : place->part, place->weight, var->data);
   }
   return KD_OK;
 }

@@ -49,8 +49,8 @@ static kd_status read(kd_pool *pool, const kd_optimizer *optimizer, const char *
   if (!unfit) unfit = impossible(p, optimizer);
   p->fits = !unfit;
   if (unfit)
-    kd_log(KD_LOG_WARNING, "%s: the optimizer's variables are skipped, and training begins with fresh ones: %s",
-           path, unfit);
+    kd_log(KD_LOG_WARNING,
+           "%s: the optimizer's variables are skipped, and training begins with fresh ones: %s", path, unfit);
   return KD_OK;
 }
 

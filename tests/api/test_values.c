@@ -67,8 +67,8 @@ static kd_net *continued(void) {
   return net;
 }
 
-/* Keras trained two epochs, saved, and trained two more: moments, steps and the place in the schedule are in the
- * file. */
+/* Keras trained two epochs, saved, and trained two more: moments, steps and the place in the schedule are in
+ * the file. */
 static void keras_model_goes_on(void **state) {
   (void)state;
   static const char *const names[] = {"hidden/kernel", "hidden/bias", "y/kernel", "y/bias"};
@@ -355,8 +355,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup(untouched, setup),
     cmocka_unit_test_setup(predictions, setup),
     cmocka_unit_test(keras_model),
-      cmocka_unit_test(keras_model_goes_on),
-      cmocka_unit_test(keras_model_begins_anew),
+    cmocka_unit_test(keras_model_goes_on),
+    cmocka_unit_test(keras_model_begins_anew),
     cmocka_unit_test(predictions_in_training),
     cmocka_unit_test(losses),
     cmocka_unit_test(files),
