@@ -17,9 +17,13 @@ static bool is_folder(const char *path) {
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* Nothing else that a model or a configuration is read from has such a name. */
+static bool is_h5(const char *path) {
+  return kd_ends_with(path, ".h5") || kd_ends_with(path, ".hdf5");
+}
+
 bool kd_keras_is_model(const char *path) {
-  size_t length = strlen(path);
-  if (length > 6 && strcmp(path + length - 6, ".keras") == 0) return true;
+  if (kd_ends_with(path, ".keras") || is_h5(path)) return true;
   if (!is_folder(path)) return false;
   kd_pool *pool = kd_pool_create();
   bool model = kd_path_exists(kd_path_join(pool, path, KD_KERAS_CONFIG));
@@ -67,6 +71,7 @@ static kd_status read_config(zip_t *archive, kd_pool *pool, const char *path, si
 kd_status kd_keras_read_config(kd_pool *pool, const char *path, size_t limit, char **text, size_t *bytes) {
   if (is_folder(path))
     return kd_file_read(pool, kd_path_join(pool, path, KD_KERAS_CONFIG), limit, text, bytes);
+  if (is_h5(path)) return kd_keras_read_h5_config(pool, path, limit, text, bytes);
   zip_t *archive;
   KD_TRY(kd_zip_open(path, "a .keras archive", &archive));
   kd_status status = read_config(archive, pool, path, limit, text, bytes);
@@ -113,7 +118,9 @@ static kd_status read_wanted(const char *path, const wanted *w) {
   kd_status status;
   kd_pool *pool = kd_pool_create();
   zip_t *archive;
-  if (is_folder(path)) {
+  if (is_h5(path)) {
+    status = read_path(w, path);
+  } else if (is_folder(path)) {
     status = read_path(w, kd_path_join(pool, path, KD_KERAS_WEIGHTS));
   } else if ((status = kd_zip_open(path, "a .keras archive", &archive)) == KD_OK) {
     status = read_weights(archive, path, pool, w);

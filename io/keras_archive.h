@@ -1,5 +1,5 @@
 /* What Keras saves a model as (keras.md 6.1): a zip archive, or with zipped=False a folder, that holds
- * config.json and model.weights.h5. One rank calls these. */
+ * config.json and model.weights.h5; or one HDF5 file (6.7). One rank calls these. */
 #ifndef KD_IO_KERAS_ARCHIVE_H
 #define KD_IO_KERAS_ARCHIVE_H
 
@@ -8,12 +8,16 @@
 #define KD_KERAS_CONFIG  "config.json"
 #define KD_KERAS_WEIGHTS "model.weights.h5"
 
-/* Whether a path is to be read as a saved model: it ends in .keras, or is a folder with a config.json. */
+/* Whether a path is to be read as a saved model: it ends in .keras, .h5 or .hdf5, or is a folder with a
+ * config.json. */
 bool kd_keras_is_model(const char *path);
 /* The text of config.json with a '\0' behind it, at most `limit` bytes. KD_ERR_USAGE naming the file when it
- * is missing, no archive, damaged, or larger. */
+ * is missing, no archive, damaged, or larger. Of an HDF5 file that of an object
+ * {"model_config": ..., "training_config": ...}. */
 kd_status kd_keras_read_config(kd_pool *pool, const char *path, size_t limit, char **text, size_t *bytes);
-/* As kd_weights_read, from model.weights.h5. */
+/* keras_h5.c: the same for an HDF5 file, which a child process reads first. */
+kd_status kd_keras_read_h5_config(kd_pool *pool, const char *path, size_t limit, char **text, size_t *bytes);
+/* As kd_weights_read, from model.weights.h5 or the HDF5 file. */
 kd_status kd_keras_read_weights(const char *path, const kd_model *model, float *const *weight);
 /* As kd_optimizer_read, from model.weights.h5. */
 kd_status kd_keras_read_optimizer(const char *path, kd_pool *pool, kd_optimizer_vars *vars,

@@ -3,17 +3,10 @@
 #include "device/base/text.h"
 #include "io/hdf5_probe.h"
 #include "io/weights_layout.h"
+#include "io/weights_reader.h"
 #include "io/weights_set.h"
 
 #include <string.h>
-
-typedef struct weights_reader {
-  const char *name; /* of the file, for messages */
-  hid_t file;
-  kd_pool *pool;
-  const char
-      *root; /* "" or "_layer_checkpoint_dependencies": in place of "layers" in files of TF-Keras 2.13 */
-} weights_reader;
 
 /* "<layer>/<part>/vars" as this file spells it. Older Keras wrote the parts of attention layers with an
  * underscore in front. */
@@ -26,15 +19,27 @@ static const char *vars_path(const weights_reader *r, const kd_weight_place *pla
   return !kd_set_is_there(r->file, path) && kd_set_is_there(r->file, old) ? old : path;
 }
 
-static kd_status read_set(const weights_reader *r, hid_t set, const char *path, const kd_weight *weight,
-                          float *values) {
+static kd_status read_open(const weights_reader *r, hid_t set, const char *path, const kd_weight *weight,
+                           float *values) {
   kd_shape shape;
   char have[KD_SHAPE_TEXT], want[KD_SHAPE_TEXT];
-  const char *what = kd_pool_printf(r->pool, "weight %s: %s in %s", weight->path, path, kd_quoted(r->name));
+  const char *what =
+      kd_pool_printf(r->pool, "weight %s: %s in %s", weight->path, kd_quoted(path), kd_quoted(r->name));
   KD_TRY(kd_set_shape(set, what, &shape));
   KD_CHECK(kd_shape_equal(&shape, &weight->shape), KD_ERR_USAGE, "%s has shape %s, but the model wants %s",
            what, kd_shape_text(&shape, have), kd_shape_text(&weight->shape, want));
   return kd_set_read(set, what, weight->count, values);
+}
+
+kd_status kd_weights_read_set(const weights_reader *r, const char *path, const kd_weight *weight,
+                              float *values) {
+  hid_t set = H5Dopen2(r->file, path, H5P_DEFAULT);
+  if (set < 0)
+    return kd_h5_fail(KD_ERR_USAGE, "weight %s: %s in %s is not a data set", weight->path, kd_quoted(path),
+                      kd_quoted(r->name));
+  kd_status status = read_open(r, set, path, weight, values);
+  H5Dclose(set);
+  return status;
 }
 
 /* A layer with more variables than the model's is another layer (a bias too many). */
@@ -58,25 +63,16 @@ static kd_status read_weight(const weights_reader *r, const kd_weight *weight, c
   KD_CHECK(kd_set_is_there(r->file, path), KD_ERR_USAGE, "weight %s: %s holds no %s", weight->path,
            kd_quoted(r->name), path);
   KD_TRY(check_siblings(r, vars, weight, place->siblings));
-  hid_t set = H5Dopen2(r->file, path, H5P_DEFAULT);
-  if (set < 0)
-    return kd_h5_fail(KD_ERR_USAGE, "weight %s: %s in %s is not a data set", weight->path, path,
-                      kd_quoted(r->name));
-  kd_status status = read_set(r, set, path, weight, values);
-  H5Dclose(set);
-  return status;
+  return kd_weights_read_set(r, path, weight, values);
 }
 
 static kd_status read_all(weights_reader *r, const kd_model *model, float *const *weight) {
   static const char old_root[] = "_layer_checkpoint_dependencies";
   kd_weights_layout layout;
+  if (kd_weights_is_legacy(r->file)) return kd_weights_read_legacy(r, model, -1, weight);
   kd_weights_layout_make(model, r->pool, &layout);
   r->root = "";
   if (!kd_set_is_there(r->file, "layers")) {
-    KD_CHECK(H5Aexists(r->file, "layer_names") <= 0 && !kd_set_is_there(r->file, "model_weights"),
-             KD_ERR_USAGE,
-             "%s: a legacy .h5 file; load it in Keras and use save_weights(\"NAME.weights.h5\")",
-             kd_quoted(r->name));
     KD_CHECK(kd_set_is_there(r->file, old_root), KD_ERR_USAGE,
              "%s: not a Keras weights file: it has no group 'layers'", kd_quoted(r->name));
     r->root = old_root;
@@ -111,6 +107,7 @@ static herr_t match_name(hid_t layers, const char *group, const H5L_info_t *info
 static kd_status read_layer(weights_reader *r, const kd_model *model, int number, float *const *weight) {
   const kd_layer *layer = model->layers[number];
   kd_weights_layout layout;
+  if (kd_weights_is_legacy(r->file)) return kd_weights_read_legacy(r, model, number, weight);
   kd_weights_layout_make(model, r->pool, &layout);
   r->root = "";
   name_search search = {.name = layer->name, .pool = r->pool};

@@ -1,5 +1,7 @@
 #include "io/weights_set.h"
 
+#include "io/hdf5_text.h"
+
 #include <string.h>
 
 bool kd_set_is_there(hid_t file, const char *path) {
@@ -20,22 +22,14 @@ bool kd_set_is_there(hid_t file, const char *path) {
   return true;
 }
 
-bool kd_set_has_text(hid_t set, const char *name, const char *text) {
-  if (H5Aexists(set, name) <= 0) return false;
-  hid_t attribute = H5Aopen(set, name, H5P_DEFAULT), type = H5Aget_type(attribute);
-  bool same = false;
-  if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) > 0) {
-    char *value = NULL;
-    if (H5Aread(attribute, type, &value) >= 0 && value) {
-      same = strcmp(value, text) == 0;
-      H5free_memory(value);
-    }
-  } else if (H5Tget_class(type) == H5T_STRING && H5Tget_size(type) < 1024) {
-    char value[1024] = "";
-    same = H5Aread(attribute, type, value) >= 0 && strcmp(value, text) == 0;
-  }
-  H5Tclose(type);
-  H5Aclose(attribute);
+bool kd_set_has_text(hid_t object, const char *name, const char *text) {
+  enum { LIMIT = 1024 };
+  const char *have;
+  if (!kd_h5_has(object, name)) return false;
+  kd_pool *pool = kd_pool_create();
+  bool same = kd_h5_text(pool, object, name, name, LIMIT, &have) == KD_OK && strcmp(have, text) == 0;
+  kd_pool_destroy(pool);
+  kd_status_clear();
   return same;
 }
 

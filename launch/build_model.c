@@ -164,6 +164,7 @@ static int model_layer(builder *b, int index) {
   made->policy = b->policy[index];
   made->rank = layer->rank;
   made->stored = layer->stored;
+  made->stored_frozen = layer->stored_frozen;
   return b->layer[index];
 }
 

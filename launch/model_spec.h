@@ -50,6 +50,7 @@ typedef struct kd_layer_spec {
   bool used;             /* an output needs it */
   /* Of a model that Keras saved: */
   const char *stored; /* group of its variables in weights files, see kd_layer; NULL: not from a file */
+  bool stored_frozen; /* as of the file: [layer NAME] trainable may say otherwise */
   int rank;           /* its place among all layers, from 1; 0: not from a file */
   kd_call_masks masks;
 } kd_layer_spec;

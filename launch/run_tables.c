@@ -134,7 +134,7 @@ KIND(log, kd_log_options, "log", "messages and progress");
 
 static const kd_option model_table[] = {
     ROW(kd_model_options, file, KD_OPT_TEXT, "none",
-        "the model and its weights, as Keras saved them: NAME.keras, or a folder saved with zipped=False",
+        "the model and its weights, as Keras saved them: NAME.keras, NAME.h5, or a folder of zipped=False",
         .flags = KD_OPT_NONE_OK),
     ROW(kd_model_options, init_from, KD_OPT_TEXT, "none", "start weights of the whole model",
         .flags = KD_OPT_NONE_OK),

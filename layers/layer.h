@@ -76,6 +76,7 @@ struct kd_layer {
   int rank; /* place in Keras's order of layers, from 1 */
   const char
       *stored; /* group of its variables in weights files: "layers/functional/layers/dense"; "": none */
+  bool stored_frozen; /* it was frozen when Keras saved it */
 };
 
 /* --- what build functions call --- */

@@ -56,6 +56,7 @@ typedef struct kd_weight {
   kd_dtype dtype; /* in which it is stored, and the optimizer's slots of it; gradients are float32 */
   kd_object initializer, regularizer, constraint;
   bool trainable;
+  bool statistic;    /* not trained by gradients in any case */
   const char *again; /* part of the layer where weights files hold it once more, in front of others, see
                         io/weights_layout.h; NULL: none */
   kd_shape

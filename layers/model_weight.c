@@ -19,6 +19,7 @@ static kd_sym declare_weight(kd_build *build, const char *name, kd_shape shape, 
                         .count = count,
                         .dtype = layer->policy.variable,
                         .trainable = trainable && layer->trainable,
+                        .statistic = !trainable,
                         .offset = -1};
   if (initializer) weight->initializer = *initializer;
   if (regularizer) weight->regularizer = *regularizer;

@@ -58,6 +58,7 @@ static const kd_value *metrics_of(const compiler *c, const kd_value *value) {
 /* Whether the key is the file's now. */
 static bool take(const compiler *c, const char *key, const kd_family *family, bool metrics) {
   const kd_value *value = kd_value_key(c->compile, key);
+  if (!value && strcmp(key, "optimizer") == 0) value = kd_value_key(c->compile, "optimizer_config");
   const kd_ini_section *train = kd_ini_section_find(c->in->ini, "train", NULL);
   if (!value || value->type == KD_V_NONE || (train && kd_ini_key_find(train, key))) return false;
   value = kd_keras_value(c->in, key, family, value);

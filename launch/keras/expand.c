@@ -70,6 +70,7 @@ static void add_layer(kd_keras_import *in, const kd_keras_model *model, int inde
   layer->trainable = entry->trainable;
   layer->dtype = policy_of(in, entry);
   layer->stored = entry->stored;
+  layer->stored_frozen = !entry->trainable;
   layer->rank = entry->rank;
   if (!first) layer->share = entry->layer;
   if (op) {

@@ -19,6 +19,7 @@ typedef struct kd_keras_import {
   int copies;          /* calls of layers and models so far, against KD_SPEC_LAYERS */
   bool full;           /* the limit was passed and reported */
   int rank;            /* of the last layer that was parsed, see kd_layer_spec.rank */
+  bool old;            /* from an HDF5 file: objects without modules */
   bool plain;          /* every layer has the policy float32: [train] dtype_policy may choose another */
 } kd_keras_import;
 

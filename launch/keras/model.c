@@ -161,6 +161,9 @@ static void set_order(kd_keras_import *in) {
 }
 
 static void import(kd_keras_import *in, const kd_value *root) {
+  const kd_value *file = root, *old = kd_json_is_object(root) ? kd_value_key(root, "model_config") : NULL;
+  in->old = old != NULL;
+  if (old) root = old;
   if (!kd_keras_is(root, "Sequential") && !kd_keras_is(root, "Functional") && !kd_keras_is(root, "Model")) {
     const char *type = kd_keras_text(root, "registered_name");
     if (!type) type = kd_keras_text(root, "class_name");
@@ -188,7 +191,7 @@ static void import(kd_keras_import *in, const kd_value *root) {
   kd_keras_expand(in, model, &top, outputs);
   add_outputs(in, model, outputs);
   change_layers(in);
-  kd_keras_compile(in, model, kd_value_key(root, "compile_config"));
+  kd_keras_compile(in, model, kd_value_key(file, old ? "training_config" : "compile_config"));
 }
 
 kd_model_spec *kd_keras_spec_make(kd_interpolation *context, kd_ini *ini, const char *path) {

@@ -22,10 +22,15 @@ static const char *model_type(const kd_value *object) {
   return kd_keras_is(object, "Functional") || kd_keras_is(object, "Model") ? "Functional" : NULL;
 }
 
-/* Functions of keras.ops have the module of their file. */
-static bool is_op(const kd_value *object) {
+/* Functions of keras.ops have the module of their file. In HDF5 files nothing has one: there they are what no
+ * layer is, and the configs of layers hold more.
+ */
+static bool is_op(const kd_keras_import *in, const kd_value *object) {
   const char *module = kd_keras_text(object, "module");
-  return module && (strstr(module, ".ops.") || strcmp(module, "keras.ops") == 0);
+  const kd_value *config = kd_value_key(object, "config");
+  if (!in->old || module) return module && (strstr(module, ".ops.") || strcmp(module, "keras.ops") == 0);
+  bool class = kd_family_find(&kd_layer_family, kd_keras_text(object, "class_name"));
+  return !kd_value_key(config, "trainable") && !(class && kd_value_key(config, "dtype"));
 }
 
 bool kd_keras_is_hub(const kd_value *object) {
@@ -84,10 +89,10 @@ static const char *stored_group(kd_keras_import *in, counter *classes, const kd_
   return kd_pool_printf(in->pool, "%slayers/%s_%d", stored, stem, before);
 }
 
-static kd_keras_role role_of(const kd_keras_entry *entry) {
+static kd_keras_role role_of(const kd_keras_import *in, const kd_keras_entry *entry) {
   if (model_type(entry->object)) return KD_KERAS_MODEL;
   if (strcmp(entry->type, "InputLayer") == 0) return KD_KERAS_INPUT;
-  return is_op(entry->object) ? KD_KERAS_OP : KD_KERAS_LAYER;
+  return is_op(in, entry->object) ? KD_KERAS_OP : KD_KERAS_LAYER;
 }
 
 /* The name stands in the config, in a Functional also beside it. */
@@ -106,7 +111,7 @@ static bool read_entry(kd_keras_import *in, const kd_value *object, kd_keras_ent
                             .object = object,
                             .config = config,
                             .layer = -1};
-  entry->role = role_of(entry);
+  entry->role = role_of(in, entry);
   return check_class(in, entry);
 }
 

@@ -1,5 +1,6 @@
-"""Models that Keras saves, with inputs and what Keras predicts, in tests/golden/keras: NAME.keras and NAME.npz, and the folder
-`folder` of zipped=False. continued.keras has trained two epochs; continued.weights.h5 is it after two more, on continued.npz.
+"""Models that Keras saves, with inputs and what Keras predicts, in tests/golden/keras: NAME.keras and NAME.npz, the folder
+`folder` of zipped=False, and nested.h5 in the older form. continued.keras has trained two epochs; continued.weights.h5 is it
+after two more, on continued.npz.
 
     KERAS_BACKEND=jax python tests/golden/make_keras.py
 """
@@ -21,7 +22,7 @@ def save(name, model, x, path):
     y = model.predict(x, verbose=0)
     names = getattr(model, "output_names", [model.layers[-1].name])
     np.savez(os.path.join(HERE, "keras", name + ".npz"), **x, **dict(zip(names, y if isinstance(y, list) else [y])))
-    model.save(os.path.join(HERE, "keras", path), zipped=path.endswith(".keras"))
+    model.save(os.path.join(HERE, "keras", path), **({} if "." in path else {"zipped": False}))
 
 
 def continued():
@@ -47,6 +48,8 @@ if __name__ == "__main__":
     for make in (keras_models.shared, keras_models.recurrent, keras_models.operations):
         keras.utils.clear_session()
         save(make.__name__, *make(), make.__name__ + ".keras")
+    keras.utils.clear_session()
+    save("nested", *keras_models.nested(), "nested.h5")
     keras.utils.clear_session()
     model, x = keras_models.sequential()
     model.compile(keras.optimizers.AdamW(3e-3), "mse", metrics=["mae"])

@@ -17,6 +17,7 @@ import numpy as np
 
 import keras_models
 
+FORMS = (".keras", ".h5")  # the second one is Keras 2's, which Keras 3 writes too
 failures = 0
 
 
@@ -47,9 +48,9 @@ def flat(model, y):
     return found
 
 
-def same_outputs(name, model, x, tolerance, zipped=True):
-    path = name + (".keras" if zipped else "")
-    model.save(path, zipped=zipped) if zipped else model.save(path, zipped=False)
+def same_outputs(name, model, x, tolerance, form=".keras"):
+    path = name + form
+    model.save(path, zipped=False) if form == "" else model.save(path)
     y = flat(model, model.predict(x, verbose=0))
     np.savez(name + ".npz", **x, **y)
     text = kdist("evaluate", path, "data.format=npz", "data.test=%s.npz" % name, "train.loss=mse", "train.metrics=none",
@@ -64,22 +65,22 @@ def same_outputs(name, model, x, tolerance, zipped=True):
               (name, output, loss, scale))
 
 
-def looks(name):
+def looks(path):
     """The commands that look at a model take the file itself."""
-    for command in (["summary"], ["summary", "--depth", "1"], ["plot", "-o", name + ".svg"], ["config"]):
-        kdist(command[0], name + ".keras", *command[1:])
+    for command in (["summary"], ["summary", "--depth", "1"], ["plot", "-o", path + ".svg"], ["config"]):
+        kdist(command[0], path, *command[1:])
 
 
-def compiled():
+def compiled(form):
     model, x = keras_models.sequential()
     model.compile(optimizer=keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 5, 0.9)),
                   loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                   metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2)])
     keras_models.spread(model)
     labels = np.arange(6) % 3
-    model.save("compiled.keras")
+    model.save("compiled" + form)
     np.savez("compiled.npz", **x, **{"last layer-1": labels})
-    text = kdist("evaluate", "compiled.keras", "data.format=npz", "data.test=compiled.npz", "--json")
+    text = kdist("evaluate", "compiled" + form, "data.format=npz", "data.test=compiled.npz", "--json")
     wanted = model.evaluate(x["image"], labels, verbose=0, return_dict=True)
     for key, value in (json.loads(text) if text else {}).items():
         check(abs(value - wanted.pop(key, np.inf)) < 1e-5, "compiled: %s = %s" % (key, value))
@@ -99,7 +100,7 @@ def classes(module, base):
             yield name, made
 
 
-def settings():
+def settings(path):
     """Every class of optimizer, schedule, loss and metric, as compile stores it."""
     optimizers, schedules = keras.optimizers, keras.optimizers.schedules
     tried = [dict(optimizer=made(optimizers.Adam()) if name == "LossScaleOptimizer" else made(), loss="mse")
@@ -117,17 +118,17 @@ def settings():
     for number, given in enumerate(tried):
         model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, name="y")])
         model.compile(**given)
-        model.save("settings.keras")
-        check(kdist("config", "settings.keras") is not None, "settings: %s" % given)
+        model.save(path)
+        check(kdist("config", path) is not None, path + ": %s" % given)
     x = keras.Input((4,), name="x")
     model = keras.Model(x, {"p": keras.layers.Dense(1)(x), "q": keras.layers.Dense(2)(x)})
     model.compile("adam", loss={"p": "mse", "q": keras.losses.Huber()}, loss_weights={"p": 2.0}, metrics={"q": ["mae"]})
-    model.save("settings.keras")
-    text = kdist("config", "settings.keras") or ""
-    check("metrics = dict(q=[mae])" in text and "loss_weights = dict(p=2.0)" in text, "settings: %s" % text)
+    model.save(path)
+    text = kdist("config", path) or ""
+    check("metrics = dict(q=[mae])" in text and "loss_weights = dict(p=2.0)" in text, path + ": %s" % text)
 
 
-def trained():
+def trained(form):
     """An epoch of kdist from the file is an epoch of Keras; the weights go back into the nested model."""
     model, x = keras_models.nested()
     keras_models.spread(model)
@@ -137,15 +138,15 @@ def trained():
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
-    model.save("trained.keras")
+    model.save("trained" + form)
     np.savez("trained.npz", **x, **flat(model, y))
-    kdist("fit", "trained.keras", "data.format=npz", "data.train=trained.npz", "train.batch_size=6", "train.epochs=3",
-          "train.shuffle=false", "run.dir=trained-run")
-    if not os.path.exists("trained-run/model.weights.h5"):
+    kdist("fit", "trained" + form, "data.format=npz", "data.train=trained.npz", "train.batch_size=6", "train.epochs=3",
+          "train.shuffle=false", "run.dir=trained-run" + form)
+    if not os.path.exists("trained-run%s/model.weights.h5" % form):
         return
     model.fit(x, y, batch_size=6, epochs=3, shuffle=False, verbose=0)
-    back = keras.models.load_model("trained.keras")
-    back.load_weights("trained-run/model.weights.h5")
+    back = keras.models.load_model("trained" + form, compile=False)
+    back.load_weights("trained-run%s/model.weights.h5" % form)
     for a, b in zip(model.weights, back.weights):
         far = np.abs(np.asarray(a.value) - np.asarray(b.value)).max()
         check(far < 2e-5, "trained: weight %s differs by %g" % (a.path, far))
@@ -156,15 +157,20 @@ def main():
         keras.utils.clear_session()
         model, x = make()
         half = make is keras_models.half
-        same_outputs(make.__name__, keras_models.spread(model), x, 1e-4 if half else 1e-10)
-        looks(make.__name__)
+        keras_models.spread(model)
+        for form in FORMS:
+            same_outputs(make.__name__, model, x, 1e-4 if half else 1e-10, form)
+            looks(make.__name__ + form)
     model, x = keras_models.nested()
-    same_outputs("folder", keras_models.spread(model), x, 1e-10, zipped=False)
+    same_outputs("folder", keras_models.spread(model), x, 1e-10, form="")
     for name, model, x in keras_models.layer_groups():
-        same_outputs(name, keras_models.spread(model), x, 1e-9)
-    compiled()
-    settings()
-    trained()
+        keras_models.spread(model)
+        for form in FORMS:
+            same_outputs(name, model, x, 1e-9, form)
+    for form in FORMS:
+        compiled(form)
+        settings("settings" + form)
+        trained(form)
     print("%d failures" % failures)
     return failures > 0
 

@@ -17,6 +17,8 @@ for name in shared recurrent operations; do
   near "$name" "$golden/$name.keras" 2
 done
 near folder "$golden/folder" 0
+near nested "$golden/nested.h5" 0
+near nested "$golden/nested.h5" 2
 
 # --- looking
 cp "$golden/shared.keras" m.keras
@@ -88,6 +90,11 @@ mkdir mixed && cp "$golden/folder/config.json" mixed/ && cp m.keras mixed/model.
 expect 2 "no HDF5" 0 evaluate mixed data.format=npz data.test=folder.npz && has err "mixed/model.weights.h5: cannot open as HDF5"
 mkdir other && sed 's/"units": 3/"units": 4/' "$golden/folder/config.json" >other/config.json && cp "$golden/folder/model.weights.h5" other/
 expect 2 "other weights" 0 predict other data.format=npz data.test=folder.npz -o p.npz && has err "but the model wants (5, 4)"
+cp "$golden/nested.h5" n.h5 && head -c 30000 n.h5 >cut.h5
+expect 2 "cut HDF5" 0 summary cut.h5 && has err "cut.h5: cannot open as HDF5"
+expect 2 "missing HDF5" 0 summary none.h5 && has err "none.h5: cannot open"
+expect 2 "weights alone" 0 summary runs/a/model.weights.h5 && has err "model.weights.h5: holds no model (attribute model_config)"
+expect 2 "weights of another model" 0 evaluate a.ini --weights n.h5 && has err "layer encoder in n.h5 holds 8 variables, but the model's has 2"
 expect 2 "no model" 0 check a.ini model.file=zzz.keras && has err "zzz.keras"
 
 finish
