@@ -71,7 +71,8 @@ static bool take(const compiler *c, const char *key, const kd_family *family, bo
 void kd_keras_compile(kd_keras_import *in, const kd_keras_model *model, const kd_value *compile) {
   if (!compile || !kd_json_is_object(compile)) return;
   compiler c = {in, model, compile};
-  in->spec->saved_optimizer = take(&c, "optimizer", &kd_optimizer_family, false);
+  bool taken = take(&c, "optimizer", &kd_optimizer_family, false);
+  in->spec->saved_optimizer = taken && !in->old; /* variables in HDF5 files are not read */
   take(&c, "loss", &kd_loss_family, false);
   take(&c, "loss_weights", NULL, false);
   take(&c, "metrics", &kd_metric_family, true);

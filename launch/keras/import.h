@@ -65,6 +65,7 @@ typedef struct kd_keras_node {
 
 typedef struct kd_keras_model {
   const char *type; /* Sequential or Functional */
+  bool old;         /* its calls have the form of Keras 2 */
   int n_entries;
   kd_keras_entry *entries;
   int n_nodes;
@@ -99,6 +100,18 @@ bool kd_keras_nodes(kd_keras_import *in, kd_keras_model *model, const kd_value *
 bool kd_keras_chain(kd_keras_import *in, kd_keras_model *model, const kd_value *config);
 /* {"class_name": "__keras_tensor__", ...} */
 bool kd_keras_is_tensor(const kd_value *value);
+
+/* ["dense", 0, 0]: layer, number of its call, number of the output. */
+bool kd_keras_is_triple(const kd_value *value);
+/* One more tensor of the node; false, with an error, when there is none such. */
+bool kd_keras_add_tensor(kd_keras_import *in, const kd_keras_model *model, kd_keras_node *node,
+                         const kd_value *triple, bool mask);
+
+/* nodes_old.c: a call in the form of Keras 2. */
+bool kd_keras_old_node(kd_keras_import *in, const kd_keras_model *model, kd_keras_node *node,
+                       const kd_value *data);
+/* The positional arguments of a call with so many tensors. */
+const kd_value *kd_keras_tensors(kd_keras_import *in, int count, kd_origin origin);
 
 /* expand.c: adds the layers of one use of the model to the spec; outputs has room for model->n_outputs. */
 void kd_keras_expand(kd_keras_import *in, kd_keras_model *model, const kd_keras_frame *frame,
@@ -140,7 +153,9 @@ void kd_keras_args(kd_keras_import *in, const char *subject, const kd_kind *kind
 /* The name of a policy of types, as Keras writes it; NULL: none. */
 const char *kd_keras_policy(const kd_value *json);
 
-/* known_keys.c: whether a key that a kind has no option for says only what is so anyway. */
+/* known_keys.c: the name that a key has since Keras 3. */
+const char *kd_keras_key_now(const char *type, const char *key);
+/* Whether a key that a kind has no option for says only what is so anyway. */
 bool kd_keras_key_harmless(kd_pool *pool, const char *type, const char *key, const kd_value *value);
 
 /* compile.c: the keys of [train] that the configuration leaves out. */

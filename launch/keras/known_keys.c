@@ -30,6 +30,11 @@ static const known_key known[] = {
     {"LayerNormalization", "rms_scaling", "false"},
     {"ReversibleEmbedding", "reverse_dtype", "none"},
     {"Embedding", "input_length", NULL},
+    {"DepthwiseConv1D", "groups", "1"},
+    {"DepthwiseConv2D", "groups", "1"},
+    {"MultiHeadAttention", "query_shape", NULL}, /* what it was built for */
+    {"MultiHeadAttention", "key_shape", NULL},
+    {"MultiHeadAttention", "value_shape", NULL},
     {NULL, "implementation", NULL}, /* of recurrent layers: how they compute */
     {NULL, "use_cudnn", NULL},
     {NULL, "time_major", "false"},
@@ -37,6 +42,11 @@ static const known_key known[] = {
     {NULL, "jit_compile", NULL},
     {NULL, "is_legacy_optimizer", "false"},
 };
+
+const char *kd_keras_key_now(const char *type, const char *key) {
+  if (strcmp(key, "lr") == 0) return "learning_rate"; /* of optimizers */
+  return strcmp(type, "LeakyReLU") == 0 && strcmp(key, "alpha") == 0 ? "negative_slope" : key;
+}
 
 /* Whether `text` is one of "|a|b|". */
 static bool among(kd_pool *pool, const char *values, const char *text) {

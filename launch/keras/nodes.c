@@ -22,15 +22,22 @@ static void add_ref(kd_keras_import *in, kd_keras_node *node, kd_keras_ref ref) 
 }
 
 /* ["dense", 0, 0]: layer, number of its call, number of the output. */
-static bool is_triple(const kd_value *value) {
+bool kd_keras_is_triple(const kd_value *value) {
   return value->type == KD_V_LIST && value->count >= 3 && value->items[0].type == KD_V_TEXT &&
          value->items[1].type == KD_V_INT && value->items[2].type == KD_V_INT;
 }
 
-/* In output_layers the calls of a nested Functional are counted from 1. */
+/* The calls of a nested model are counted from 1 by Keras 2, by Keras 3 those of a Functional in
+ * output_layers.
+ */
+static bool counts_from_one(const kd_keras_model *model, const kd_keras_entry *entry, bool output) {
+  if (entry->role != KD_KERAS_MODEL) return false;
+  return model->old || (output && strcmp(entry->model->type, "Functional") == 0);
+}
+
 static bool read_triple(kd_keras_import *in, const kd_keras_model *model, const kd_value *triple, bool output,
                         kd_keras_ref *ref) {
-  int at = is_triple(triple) ? kd_name_find(&model->names, triple->items[0].text) : -1;
+  int at = kd_keras_is_triple(triple) ? kd_name_find(&model->names, triple->items[0].text) : -1;
   if (at < 0) {
     const char *text = kd_value_print(in->pool, triple);
     kd_diag_error(in->diag, triple->origin, "%s is no tensor of the model: expected [layer, call, output]",
@@ -39,13 +46,22 @@ static bool read_triple(kd_keras_import *in, const kd_keras_model *model, const 
   }
   const kd_keras_entry *entry = &model->entries[at];
   int64_t call = triple->items[1].integer, tensor = triple->items[2].integer;
-  if (output && entry->role == KD_KERAS_MODEL && strcmp(entry->model->type, "Functional") == 0) call--;
+  if (counts_from_one(model, entry, output)) call--;
   if (call < 0 || call >= entry->n_nodes || tensor < 0 || tensor > 1000) {
     kd_diag_error(in->diag, triple->origin, "layer %s has no call %lld with an output %lld",
                   kd_quoted(entry->name), (long long)call, (long long)tensor);
     return false;
   }
   *ref = (kd_keras_ref){entry->first_node + (int)call, (int)tensor, false};
+  return true;
+}
+
+bool kd_keras_add_tensor(kd_keras_import *in, const kd_keras_model *model, kd_keras_node *node,
+                         const kd_value *triple, bool mask) {
+  kd_keras_ref ref;
+  if (!read_triple(in, model, triple, false, &ref)) return false;
+  ref.mask = mask;
+  add_ref(in, node, ref);
   return true;
 }
 
@@ -59,49 +75,16 @@ static bool collect(kd_keras_import *in, const kd_keras_model *model, kd_keras_n
   if (kd_keras_is_tensor(value)) {
     const kd_value *config = kd_value_key(value, "config"), none = {.origin = value->origin};
     const kd_value *history = kd_json_is_object(config) ? kd_value_key(config, "keras_history") : NULL;
-    kd_keras_ref ref;
-    if (!read_triple(in, model, history ? history : &none, false, &ref)) return false;
-    ref.mask = mask;
-    add_ref(in, node, ref);
-    return true;
+    return kd_keras_add_tensor(in, model, node, history ? history : &none, mask);
   }
   for (int i = 0; i < value->count; i++)
     if (!collect(in, model, node, &value->items[i], mask)) return false;
   return true;
 }
 
-/* The arguments of a call with so many tensors. */
-static const kd_value *tensor_args(kd_keras_import *in, int count, kd_origin origin) {
-  kd_value *list = kd_pool_alloc(in->pool, 1, sizeof *list);
-  *list = (kd_value){.type = KD_V_LIST, .count = count, .origin = origin};
-  list->items = kd_pool_alloc(in->pool, (size_t)count, sizeof *list->items);
-  for (int i = 0; i < count; i++) {
-    kd_value *tensor = &list->items[i];
-    *tensor = (kd_value){.type = KD_V_CALL, .text = "dict", .count = 1, .origin = origin};
-    tensor->items = kd_value_text(in->pool, "__keras_tensor__");
-    tensor->keys = kd_pool_alloc(in->pool, 1, sizeof *tensor->keys);
-    tensor->keys[0] = "class_name";
-  }
-  return list;
-}
-
-/* [["dense", 0, 0, {"training": false}], ...]: the form of Keras 2. */
-static bool read_old_node(kd_keras_import *in, const kd_keras_model *model, kd_keras_node *node,
-                          const kd_value *data) {
-  for (int i = 0; i < data->count; i++) {
-    kd_keras_ref ref;
-    const kd_value *item = &data->items[i];
-    if (!read_triple(in, model, item, false, &ref)) return false;
-    add_ref(in, node, ref);
-    if (i == 0 && item->count > 3 && kd_json_is_object(&item->items[3])) node->kwargs = &item->items[3];
-  }
-  node->args = tensor_args(in, data->count, data->origin);
-  return true;
-}
-
 static bool read_node(kd_keras_import *in, const kd_keras_model *model, kd_keras_node *node,
                       const kd_value *data) {
-  if (data->type == KD_V_LIST) return read_old_node(in, model, node, data);
+  if (data->type == KD_V_LIST) return kd_keras_old_node(in, model, node, data);
   const kd_value *args = kd_json_is_object(data) ? kd_value_key(data, "args") : NULL;
   const kd_value *kwargs = kd_json_is_object(data) ? kd_value_key(data, "kwargs") : NULL;
   if (!args || args->type != KD_V_LIST || (kwargs && !kd_json_is_object(kwargs))) {
@@ -130,6 +113,7 @@ static bool make_nodes(kd_keras_import *in, kd_keras_model *model) {
     for (int k = 0; k < count || (k == 0 && entry->role == KD_KERAS_INPUT); k++) {
       data = kd_pool_grow(in->pool, data, (size_t)model->n_nodes, &room, sizeof *data);
       data[model->n_nodes] = k < count ? &calls->items[k] : NULL;
+      model->old = model->old || (k < count && calls->items[k].type == KD_V_LIST);
       add_node(in, model, i);
     }
   }
@@ -154,7 +138,7 @@ typedef struct leaves {
 } leaves;
 
 static void find_leaves(kd_keras_import *in, const kd_value *value, const char *name, leaves *found) {
-  if (is_triple(value) || (value->type != KD_V_LIST && !kd_json_is_object(value))) {
+  if (kd_keras_is_triple(value) || (value->type != KD_V_LIST && !kd_json_is_object(value))) {
     size_t used = (size_t)found->count++;
     found->v = kd_pool_grow(in->pool, found->v, used, &found->room, sizeof *found->v);
     found->names = kd_pool_grow(in->pool, found->names, used, &found->name_room, sizeof *found->names);
@@ -277,7 +261,7 @@ bool kd_keras_chain(kd_keras_import *in, kd_keras_model *model, const kd_value *
     model->entries[i].first_node = i;
     if (i == 0) continue;
     add_ref(in, node, (kd_keras_ref){i - 1, 0, false});
-    node->args = tensor_args(in, 1, config->origin);
+    node->args = kd_keras_tensors(in, 1, config->origin);
   }
   model->inputs = kd_pool_alloc(in->pool, 1, sizeof *model->inputs);
   model->input_names = kd_pool_alloc(in->pool, 1, sizeof *model->input_names);

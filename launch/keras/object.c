@@ -34,6 +34,11 @@ typedef struct options {
   const kd_value **values;
 } options;
 
+/* Keras 2 meant the mean over the batch, which is the default. */
+static bool is_automatic(const char *key, const kd_value *value) {
+  return strcmp(key, "reduction") == 0 && value->type == KD_V_TEXT && strcmp(value->text, "auto") == 0;
+}
+
 /* Keras 2 wrote an axis as a list of one. */
 static const kd_value *one_of(const kd_option *option, const kd_value *value) {
   bool single = option->type == KD_OPT_INT && value->type == KD_V_LIST && value->count == 1;
@@ -45,8 +50,9 @@ static options find_options(kd_keras_import *in, const char *subject, const kd_k
   options found = {.keys = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.keys),
                    .values = kd_pool_alloc(in->pool, (size_t)config->count, sizeof *found.values)};
   for (int i = 0; i < config->count; i++) {
-    const char *key = config->keys[i];
+    const char *key = kd_keras_key_now(kind->name, config->keys[i]);
     const kd_value *value = &config->items[i];
+    if (is_automatic(key, value)) continue;
     int row = kd_option_row(kind->options, key);
     if (row >= 0) {
       const kd_option *option = &kind->options[row];
@@ -101,6 +107,19 @@ static const kd_value *make_all(kd_keras_import *in, const char *subject, const 
   return copy;
 }
 
+/* The function behind a metric of Keras 2; "accuracy" is chosen anew, by the shapes of labels and
+ * predictions.
+ */
+static const kd_value *wrapped_metric(const kd_value *config) {
+  const kd_value *function = kd_value_key(config, "fn");
+  const char *name = kd_keras_text(config, "name");
+  bool chosen = name && (strcmp(name, "accuracy") == 0 || strcmp(name, "acc") == 0);
+  for (int i = 0; i < config->count; i++)
+    if (strcmp(config->keys[i], "name") && strcmp(config->keys[i], "dtype") && strcmp(config->keys[i], "fn"))
+      return NULL;
+  return chosen ? kd_value_key(config, "name") : function;
+}
+
 const kd_value *kd_keras_value(kd_keras_import *in, const char *subject, const kd_family *family,
                                const kd_value *json) {
   if (json->type != KD_V_LIST && json->type != KD_V_CALL) return json;
@@ -109,7 +128,11 @@ const kd_value *kd_keras_value(kd_keras_import *in, const char *subject, const k
   if (!type) return make_all(in, subject, family, json);
   const kd_value *config = kd_value_key(json, "config"), *items = kd_value_key(json, "items");
   if (strcmp(type, "function") == 0 && config && config->type == KD_V_TEXT) return config;
-  if (strstr(type, "DTypePolicy") && kd_keras_policy(json)) {
+  const kd_value *metric = strcmp(type, "MeanMetricWrapper") == 0 && config && kd_json_is_object(config)
+                               ? wrapped_metric(config)
+                               : NULL;
+  if (metric) return metric;
+  if (strstr(type, "Policy") && kd_keras_policy(json)) {
     kd_value *text = kd_value_text(in->pool, kd_keras_policy(json));
     text->origin = json->origin;
     return text;

@@ -143,6 +143,25 @@ static bool add_entry(kd_keras_import *in, kd_keras_model *model, const kd_value
   return entry->model != NULL;
 }
 
+/* Chains of Keras 2 may begin with a layer that tells the shape of its input: the InputLayer that Keras puts
+ * in front. NULL: none is to be made.
+ */
+static const kd_value *front_input(kd_keras_import *in, const kd_value *first) {
+  const kd_value *config = kd_json_is_object(first) ? kd_value_key(first, "config") : NULL;
+  const kd_value *shape =
+      config && kd_json_is_object(config) ? kd_value_key(config, "batch_input_shape") : NULL;
+  if (!shape || kd_keras_is(first, "InputLayer")) return NULL;
+  const char *name = kd_keras_text(config, "name");
+  kd_json inner = kd_json_object(in->pool), object = kd_json_object(in->pool);
+  kd_json_put(&inner, "batch_input_shape", shape);
+  kd_json_put_text(&inner, "dtype", kd_keras_is(first, "Embedding") ? "int32" : "float32");
+  kd_json_put_text(&inner, "name", kd_pool_printf(in->pool, "%s_input", name ? name : ""));
+  kd_json_put_text(&object, "class_name", "InputLayer");
+  kd_json_put(&object, "config", inner.value);
+  object.value->origin = first->origin;
+  return object.value;
+}
+
 kd_keras_model *kd_keras_parse(kd_keras_import *in, const kd_value *object, const char *stored, bool frozen) {
   const kd_value *config = kd_value_key(object, "config");
   const kd_value *layers = kd_json_is_object(config) ? kd_value_key(config, "layers") : NULL;
@@ -152,13 +171,14 @@ kd_keras_model *kd_keras_parse(kd_keras_import *in, const kd_value *object, cons
   }
   kd_keras_model *model = kd_pool_alloc(in->pool, 1, sizeof *model);
   model->type = model_type(object);
-  model->entries = kd_pool_alloc(in->pool, (size_t)layers->count, sizeof *model->entries);
-  counter classes = {.count = kd_pool_alloc(in->pool, (size_t)layers->count, sizeof(int))};
+  model->entries = kd_pool_alloc(in->pool, (size_t)layers->count + 1, sizeof *model->entries);
+  counter classes = {.count = kd_pool_alloc(in->pool, (size_t)layers->count + 1, sizeof(int))};
+  bool chain = strcmp(model->type, "Sequential") == 0;
+  const kd_value *front = chain ? front_input(in, &layers->items[0]) : NULL;
   frozen = frozen || is_false(config, "trainable");
-  bool good = true;
+  bool good = !front || add_entry(in, model, front, &classes, stored, frozen);
   for (int i = 0; i < layers->count; i++)
     good = add_entry(in, model, &layers->items[i], &classes, stored, frozen) && good;
   if (!good) return NULL;
-  bool chain = strcmp(model->type, "Sequential") == 0;
   return (chain ? kd_keras_chain : kd_keras_nodes)(in, model, config) ? model : NULL;
 }

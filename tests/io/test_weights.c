@@ -122,6 +122,48 @@ static void what_does_not_fit_is_named(void **state) {
   refuses(same, GOLDEN("../data/contiguous.h5"), "no group 'layers'");
 }
 
+/* The form of Keras 2 (tests/golden/make_keras2.py): by name in any order, else one layer after the other. */
+static void older_files(void **state) {
+  (void)state;
+  static const char same[] = "Dense(2, use_bias=false)";
+  kd_model *model = make_model(same);
+  assert_reads(model, GOLDEN("legacy.h5"));
+  assert_reads(model, GOLDEN("legacy_other_names.h5"));
+  kd_model_destroy(model);
+  refuses(same, GOLDEN("legacy_numbers.h5"), "legacy_numbers.h5: layer_names of group /: is no text");
+  refuses(same, GOLDEN("legacy_absent_layer.h5"), "legacy_absent_layer.h5: there is no group gone");
+  refuses(same, GOLDEN("legacy_absent_weight.h5"), "legacy_absent_weight.h5 holds no side/side/v7:0");
+  refuses(same, GOLDEN("legacy_few.h5"), "legacy_few.h5 holds 1 variables, but the model's has 2");
+  refuses(same, GOLDEN("legacy_no_list.h5"), "legacy_no_list.h5: weight_names of group /side: there is none");
+  refuses(same, GOLDEN("legacy_long_name.h5"),
+          "weight_names of group /side: a text has more than 1024 bytes");
+  refuses(same, GOLDEN("legacy_linked.h5"), "legacy_linked.h5 holds no side/side/v0:0");
+  refuses(same, GOLDEN("legacy_keras1.h5"), "legacy_keras1.h5: keras_version is 1.2.2: kernels have");
+  refuses(same, GOLDEN("legacy_fewer_layers.h5"), "holds 2 layers with variables, but the model has 5");
+  refuses("Dense(3, use_bias=false)", GOLDEN("legacy.h5"),
+          "legacy.h5 has shape (53, 2), but the model wants (53, 3)");
+}
+
+/* One layer alone is found by its name. */
+static void a_layer_of_older_files(void **state) {
+  (void)state;
+  kd_model *model = make_model("Dense(2, use_bias=false)");
+  float **have = allocate(model, false), **want = allocate(model, true);
+  for (int l = 0; l < model->n_layers; l++) {
+    const kd_layer *layer = model->layers[l];
+    if (strcmp(layer->name, "side") != 0) continue;
+    assert_ok(kd_weights_read_layer(GOLDEN("legacy.h5"), model, l, have));
+    for (int w = 0; w < model->n_weights; w++)
+      assert_float_equal(have[w][0], model->weights[w].layer == l ? want[w][0] : 0, 0);
+    assert_fails(kd_weights_read_layer(GOLDEN("legacy_other_names.h5"), model, l, have), KD_ERR_USAGE,
+                 "legacy_other_names.h5 holds no layer named side");
+  }
+  assert_float_equal(have[0][0], 0, 0);
+  release(model, have);
+  release(model, want);
+  kd_model_destroy(model);
+}
+
 /* The golden file has a bias for "aux"; a model without one is another model. */
 static void too_many_variables(void **state) {
   (void)state;
@@ -290,6 +332,8 @@ static void class_names_in_snake_case(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(older_files),
+      cmocka_unit_test(a_layer_of_older_files),
       cmocka_unit_test(files_of_keras),
       cmocka_unit_test(what_does_not_fit_is_named),
       cmocka_unit_test(too_many_variables),

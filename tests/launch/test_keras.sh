@@ -19,6 +19,8 @@ done
 near folder "$golden/folder" 0
 near nested "$golden/nested.h5" 0
 near nested "$golden/nested.h5" 2
+near keras2 "$golden/keras2.h5" 0
+near keras2 "$golden/keras2.h5" 2
 
 # --- looking
 cp "$golden/shared.keras" m.keras
@@ -79,6 +81,25 @@ train = continued.npz
 trainable = false
 EOF
 expect 0 "fit, fewer variables" 0 fit frozen.ini && has err "variables are skipped" && has err "holds 9 variables of the optimizer, but this optimizer has 5"
+
+# --- the form of Keras 2: weights alone, compile settings, all the way to weights that have the model's groups
+cat >k.ini <<EOF
+[model]
+file = $golden/keras2.h5
+[data]
+format = npz
+train = keras2.npz
+test = keras2.npz
+EOF
+expect 0 "of Keras 2" 0 evaluate k.ini --json && cp out file
+expect 0 "of Keras 2, weights alone" 0 evaluate k.ini --weights "$golden/keras2_weights.h5" --json && same out file "--weights"
+{ cat k.ini; printf '[layer tower/squeeze]\ntrainable = false\n'; } >frozen2.ini
+expect 0 "of Keras 2, frozen since" 0 evaluate frozen2.ini --json && same out file "frozen since"
+{ cat k.ini; printf '[layer tower/fixed]\ninit_from = %s\n' "$golden/keras2_weights.h5"; } >layer.ini
+expect 0 "of Keras 2, a layer" 0 evaluate layer.ini --json && same out file "init_from of a layer"
+expect 0 "fit of Keras 2" 2 fit k.ini train.epochs=2 train.batch_size=5 run.dir=k
+expect 0 "trained, of Keras 2" 0 evaluate k.ini --weights k/model.weights.h5 --json
+cmp -s out file && fail "training a model of Keras 2 changed nothing"
 
 # --- wrong files
 head -c 20000 m.keras >cut.keras

@@ -36,6 +36,12 @@ static kd_config *load(kd_pool *pool, const char *json, const char *ini, kd_mode
 #define UNITS     "\"class_name\": \"Dense\", \"config\": {\"units\": 3}"
 #define CALL(arg) "[{\"args\": [" arg "], \"kwargs\": {}}]"
 
+/* What an HDF5 file of Keras 2 says: no modules, the first layer has the shape of the input. */
+#define OLD(layers, training) "{\"model_config\": " CHAIN(layers) "}, \"training_config\": " training "}"
+#define OLD_DENSE(config)                                                                                    \
+  "{\"class_name\": \"Dense\", \"config\": {\"name\": \"y\", \"trainable\": true, "                          \
+  "\"batch_input_shape\": [null, 4], " config "}}"
+
 static const char *const cases[][3] = {
     /* config.json, sections, message */
     {"", NULL, "m.keras: not JSON at byte 0"},
@@ -111,7 +117,28 @@ static const char *const cases[][3] = {
     {CHAIN(INPUT ", " DENSE) ", \"compile_config\": {\"optimizer\": {\"class_name\": \"Adam\", \"config\": "
                              "{\"rate\": 1}}}}",
      NULL, "m.keras: compile_config.optimizer.config: optimizer: Adam: rate = 1 is not available here"},
+    /* the object of an HDF5 file */
+    {"{\"model_config\": 5, \"training_config\": null}", NULL,
+     "m.keras: the file's object is no Sequential and no Functional"},
+    {OLD(OLD_DENSE("\"units\": -1"), "null"), NULL,
+     "m.keras: model_config.config.layers[0].config: layer y (Dense): units = -1 is out of range"},
+    {OLD(OLD_DENSE("\"units\": 3"), "{\"optimizer_config\": {\"class_name\": \"SGD\", \"config\": "
+                                    "{\"rate\": 1}}}"),
+     NULL,
+     "m.keras: training_config.optimizer_config.config: optimizer: SGD: rate = 1 is not available here"},
+    {OLD("{\"class_name\": \"Dense\", \"config\": {\"name\": \"y\", \"trainable\": true, \"units\": 3}}",
+         "null"),
+     NULL, "m.keras: model_config.config: the Sequential model has no input shape"},
+    {OLD(OLD_DENSE("\"units\": 3") ", {\"class_name\": \"Cumsum\", \"config\": {\"name\": \"z\"}}", "null"),
+     NULL, "z: keras.ops.Cumsum with these arguments"},
+    {GRAPH(UNITS, "[[[\"z\", 0, 0, {}]]]", "[[\"y\", 0, 0]]"), NULL, "is no tensor of the model"},
+    {GRAPH(UNITS, "[[[\"x\", 0, 0, {\"mask\": [\"x\", 7, 0]}]]]", "[[\"y\", 0, 0]]"), NULL,
+     "layer x has no call 7 with an output 0"},
     /* and some that are right */
+    {OLD(OLD_DENSE("\"units\": 3"), "{\"loss\": {\"class_name\": \"MeanSquaredError\", \"config\": "
+                                    "{\"reduction\": \"auto\"}}, \"optimizer_config\": {\"class_name\": "
+                                    "\"SGD\", \"config\": {\"lr\": 0.1}}}"),
+     NULL, NULL},
     {MODEL(DENSE), NULL, NULL},
     {CHAIN(INPUT ", " DENSE) ", \"compile_config\": {\"loss\": \"mze\"}}", "[train]\nloss = mse\n", NULL},
     {MODEL(DENSE),
