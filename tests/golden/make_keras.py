@@ -43,8 +43,8 @@ def continued():
 
 
 if __name__ == "__main__":
-    shutil.rmtree(os.path.join(HERE, "keras"), ignore_errors=True)  # Keras does not save over a folder
-    os.makedirs(os.path.join(HERE, "keras"))
+    shutil.rmtree(os.path.join(HERE, "keras", "folder"), ignore_errors=True)  # Keras does not save over a folder
+    os.makedirs(os.path.join(HERE, "keras"), exist_ok=True)
     for make in (keras_models.shared, keras_models.recurrent, keras_models.operations):
         keras.utils.clear_session()
         save(make.__name__, *make(), make.__name__ + ".keras")
