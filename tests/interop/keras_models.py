@@ -70,6 +70,15 @@ def nested():
     return out, {"left": floats(6, 4), "right": floats(6, 4)}
 
 
+def wrapped():
+    """Weights that are not trained, in front of, between and in layers that are; a frozen layer in a model in the model."""
+    x = keras.Input((5, 4), name="x")
+    y = layers.TimeDistributed(layers.BatchNormalization())(layers.SpectralNormalization(layers.Dense(3))(x))
+    inner = keras.Sequential([keras.Input((5, 3)), layers.SpectralNormalization(layers.Dense(4)), layers.BatchNormalization(),
+                              layers.Dense(2, trainable=False), layers.PReLU(), layers.Dense(3)], name="inner")
+    return keras.Model(x, layers.Flatten(name="y")(layers.GroupNormalization(1)(inner(y)))), {"x": floats(6, 5, 4)}
+
+
 def recurrent():
     words = keras.Input((7,), dtype="int32", name="words")
     x = layers.Embedding(9, 6, mask_zero=True)(words)
@@ -136,7 +145,7 @@ def half():
     return model, {"x": floats(5, 6)}
 
 
-MODELS = [sequential, shared, nested, recurrent, masking, transformer, operations, dictionary, half]
+MODELS = [sequential, shared, nested, wrapped, recurrent, masking, transformer, operations, dictionary, half]
 
 
 def layer_groups():
