@@ -33,9 +33,9 @@ ninja -C build-fuzz
 echo "== tests"
 export KDIST_PYTHON="$PWD/.venv/bin/python"
 status=0
-ctest --test-dir build --output-on-failure "$@" || status=$?
+ctest --test-dir build -j2 --output-on-failure "$@" || status=$?
 echo "== tests with sanitizers"
-ctest --test-dir build-sanitize --output-on-failure -LE release "$@" || status=$?
+ctest --test-dir build-sanitize -j2 --output-on-failure -LE release "$@" || status=$?
 echo "== fuzzing, a short run each"
 tests/fuzz/run.sh build-fuzz || status=$?
 exit $status
