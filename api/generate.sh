@@ -22,7 +22,7 @@ Resizing: UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D Zer
 Recurrence: SimpleRNN LSTM GRU RNN Bidirectional TimeDistributed Masking
 Attention: MultiHeadAttention GroupQueryAttention Attention AdditiveAttention
 Normalisation: BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization
-Normalisation: SpectralNormalization Rescaling
+Normalisation: SpectralNormalization Normalization Rescaling LayerScale
 Activations: Activation ReLU LeakyReLU ELU PReLU Softmax
 Regularisation: Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout GaussianNoise AlphaDropout
 Regularisation: ActivityRegularization

@@ -85,6 +85,17 @@ kd_out kd_spectral_normalization_call(kd_spectral_normalization_args args);
 #define kd_spectral_normalization(x_, ...)                                                                   \
   kd_spectral_normalization_call(KD_ARGS(kd_spectral_normalization_args, .x = (x_), .layer = __VA_ARGS__))
 
+/* Normalization: (x - mean) / sqrt(variance) with given statistics. kd_normalization(x, ...) */
+typedef struct kd_normalization_args {
+  kd_out x;
+  int64_t axis[KD_MAX_RANK];
+  const char *mean, *variance;
+  bool invert;
+  const char *name, *more;
+} kd_normalization_args;
+kd_out kd_normalization_call(kd_normalization_args args);
+#define kd_normalization(...) kd_normalization_call(KD_ARGS(kd_normalization_args, .x = __VA_ARGS__))
+
 /* Rescaling: x * scale + offset. kd_rescaling(x, scale, ...) */
 typedef struct kd_rescaling_args {
   kd_out x;
@@ -92,6 +103,19 @@ typedef struct kd_rescaling_args {
 } kd_rescaling_args;
 kd_out kd_rescaling_call(kd_rescaling_args args);
 #define kd_rescaling(x_, ...) kd_rescaling_call(KD_ARGS(kd_rescaling_args, .x = (x_), .scale = __VA_ARGS__))
+
+/* LayerScale: a learnt factor per channel, small in the beginning (keras.applications). kd_layer_scale(x,
+ * init_values, projection_dim, ...) */
+typedef struct kd_layer_scale_args {
+  kd_out x;
+  double init_values;
+  int64_t projection_dim;
+  const char *name, *more;
+} kd_layer_scale_args;
+kd_out kd_layer_scale_call(kd_layer_scale_args args);
+#define kd_layer_scale(x_, init_values_, ...)                                                                \
+  kd_layer_scale_call(                                                                                       \
+      KD_ARGS(kd_layer_scale_args, .x = (x_), .init_values = (init_values_), .projection_dim = __VA_ARGS__))
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -50,6 +50,7 @@ typedef struct kd_layer_kind {
   bool takes_any_float; /* inputs are not cast to the type of computation (Keras's autocast = False) */
   bool takes_list;      /* Keras's call has its tensors in one list, not as arguments of their own */
   bool of_hub;          /* a class of KerasHub, not of Keras */
+  const char *module;   /* of Keras's class, where it has no public name; NULL: keras.layers */
   const kd_call_arg *call_args; /* ends with a name NULL; NULL: none; see kd_layer_call_arg */
   /* Tensors of list `number` of initial_state, where Keras's is a list of one for each cell; 0 behind the
    * last, and where it is no such list. NULL: it never is. */

@@ -30,6 +30,7 @@ const kd_value *kd_export_class(kd_exporter *e, const char *module, const char *
 
 const kd_value *kd_export_layer(kd_exporter *e, const kd_layer_kind *kind, const kd_value *config) {
   const char *name = kind->base.name;
+  if (kind->module) return kd_export_class(e, kind->module, name, name, config);
   if (!kind->of_hub) return kd_export_class(e, "keras.layers", name, NULL, config);
   e->hub = true;
   return kd_export_class(e, "keras_hub.layers", name, kd_pool_printf(e->pool, "keras_hub>%s", name), config);

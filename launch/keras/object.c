@@ -39,8 +39,10 @@ static bool is_automatic(const char *key, const kd_value *value) {
   return strcmp(key, "reduction") == 0 && value->type == KD_V_TEXT && strcmp(value->text, "auto") == 0;
 }
 
-/* Keras 2 wrote an axis as a list of one. */
+/* Keras 2 wrote an axis as a list of one; Normalization writes no axes as a list of none. */
 static const kd_value *one_of(const kd_option *option, const kd_value *value) {
+  bool none = option->type == KD_OPT_INTS && value->type == KD_V_LIST && value->count == 0;
+  if (none && (option->flags & KD_OPT_NONE_OK)) return kd_json_null();
   bool single = option->type == KD_OPT_INT && value->type == KD_V_LIST && value->count == 1;
   return single ? &value->items[0] : value;
 }

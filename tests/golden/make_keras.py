@@ -45,7 +45,7 @@ def continued():
 if __name__ == "__main__":
     shutil.rmtree(os.path.join(HERE, "keras", "folder"), ignore_errors=True)  # Keras does not save over a folder
     os.makedirs(os.path.join(HERE, "keras"), exist_ok=True)
-    for make in (keras_models.shared, keras_models.recurrent, keras_models.operations):
+    for make in (keras_models.shared, keras_models.recurrent, keras_models.operations, keras_models.normalized):
         keras.utils.clear_session()
         save(make.__name__, *make(), make.__name__ + ".keras")
     keras.utils.clear_session()

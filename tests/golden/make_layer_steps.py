@@ -29,6 +29,7 @@ import keras
 import keras_hub
 import numpy as np
 from golden_writer import Writer
+from keras.src.applications import convnext
 from weight_places import places
 
 JAX = keras.backend.backend() == "jax"
@@ -146,7 +147,7 @@ def value(node):
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     name, args, kwargs = node.func.id, list(map(value, node.args)), keywords(node)
-    for module in (keras.layers, keras_hub.layers, keras.regularizers):
+    for module in (keras.layers, keras_hub.layers, convnext, keras.regularizers):
         if hasattr(module, name):
             return getattr(module, name)(*args, **kwargs)
     return lambda x: getattr(keras.activations, name)(x, *args, **kwargs)

@@ -14,8 +14,10 @@ import jax
 jax.config.update("jax_enable_x64", True)
 import keras
 import numpy as np
+from keras.src.applications.convnext import LayerScale
 
 keras.config.set_floatx("float64")
+keras.layers.LayerScale = LayerScale  # of no public module
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -96,6 +98,8 @@ def case(name, shapes, *args, ids=None, trainable=True, spread=1.0, stochastic=F
         xs = [x.astype("int32") for x in xs]
     call = (lambda v: list(v)) if merging else (lambda v: v[0])
     layer(call(xs), **given)
+    if name == "LayerScale":
+        layer.gamma._name = "gamma"  # Keras leaves it without one
     for w in layer.weights:
         w.assign(single(weight_value(rng, w.name, w.shape)))
     items = [text(a) for a in args] + ["%s=%s" % (k, text(v)) for k, v in kwargs.items()]
@@ -403,9 +407,22 @@ def orthogonality():
     case("Embedding", (5,), 3, 2, ids=3, embeddings_regularizer=Call("OrthogonalRegularizer"))
 
 
+def scaling():
+    """Normalization with statistics that are given, in float32 as the program has them; LayerScale."""
+    case("Normalization", (3, 4), mean=0.5, variance=4.0)
+    case("Normalization", (2, 3, 3), mean=(0.5, -1.0, 2.0), variance=(4.0, 0.25, 0.0625))
+    case("Normalization", (2, 3, 4), -1, mean=(0.5, -1.0, 2.0, 0.0), variance=(4.0, 0.25, 0.0625, 1.0), invert=True)
+    case("Normalization", (2, 3, 4), axis=1, mean=(0.5, -1.0, 2.0), variance=(4.0, 0.25, 0.0625))
+    case("Normalization", (2, 3, 4), axis=(1, 2), mean=(0.5, -1.0, 2.0, 0.0), variance=(4.0, 0.25, 0.0625, 1.0))
+    case("Normalization", (2, 3, 4), axis=None, mean=0.5, variance=4.0)
+    case("Normalization", (2, 30), mean=tuple(i / 8 for i in range(30)), variance=tuple((1 + i) / 4 for i in range(30)))
+    case("LayerScale", (2, 3, 4), 0.1, 4)
+    case("LayerScale", (3, 5), init_values=1e-6, projection_dim=5)
+
+
 if __name__ == "__main__":
     for group in (dense, activations, activation_layers, moving_layers, random_layers, convolutions, pooling,
-                  normalisation, merging, embedding, volumes, adaptive, reversible, orthogonality):
+                  normalisation, merging, embedding, volumes, adaptive, reversible, orthogonality, scaling):
         group()
     out.finish("layers")
     orders()

@@ -7,7 +7,8 @@ from keras.src.utils.naming import to_snake_case
 
 def places(layer, prefix=""):
     """The place of each variable below a layer: id -> "cell/kernel"."""
-    found = {id(v): prefix + v.name for v in layer._trainable_variables + layer._non_trainable_variables}
+    nameless = {"LayerScale": "gamma"}.get(type(layer).__name__)
+    found = {id(v): prefix + (nameless or v.name) for v in layer._trainable_variables + layer._non_trainable_variables}
     if isinstance(layer, keras.layers.SpectralNormalization):  # it names the kernel a second time
         found = {id(layer.vector_u): prefix + "vector_u"}
     children = sorted(saving_lib._walk_saveable(layer), key=lambda item: (item[0].startswith("_"), item[0]))

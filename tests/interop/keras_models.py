@@ -7,6 +7,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import numpy as np
 from keras import layers, ops
+from keras.src.applications.convnext import LayerScale
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 rng = np.random.default_rng(5)
@@ -31,6 +32,9 @@ def spread(model):
         if value.dtype.kind == "f":
             w.assign(np.abs(value + 0.1 * rng.normal(0, 1, value.shape)) + (0.2 if "variance" in w.name else 0) if "variance"
                      in w.name else value + 0.1 * rng.normal(0, 1, value.shape))
+    for layer in model._flatten_layers():
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with copies
     return model
 
 
@@ -145,7 +149,21 @@ def half():
     return model, {"x": floats(5, 6)}
 
 
-MODELS = [sequential, shared, nested, wrapped, recurrent, masking, transformer, operations, dictionary, half]
+def normalized():
+    """Normalization that has adapted itself, and with given numbers; LayerScale, which keras.layers has not."""
+    x, image = keras.Input((5,), name="x"), keras.Input((4, 4, 3), name="image")
+    adapted, pixels = layers.Normalization(name="adapted"), layers.Normalization((1, -1), name="pixels")
+    adapted.adapt(rng.normal(3, 2, (20, 5)).astype("float32"))
+    pixels.adapt(rng.normal(1, 3, (20, 4, 4, 3)).astype("float32"))
+    whole = layers.Normalization(None, invert=True, name="whole")
+    whole.adapt(rng.normal(1, 3, (20, 5)).astype("float32"))
+    y = layers.Normalization(mean=[0.5, -1.0, 2.0], variance=[4.0, 0.25, 1.0], name="given")(pixels(image))
+    y = layers.GlobalAveragePooling2D()(LayerScale(0.1, 3, name="scale")(y))
+    joined = layers.Concatenate(name="joined")([adapted(x), whole(x), y])
+    return keras.Model([x, image], layers.Dense(2, name="y")(joined)), {"x": floats(5, 5), "image": floats(5, 4, 4, 3)}
+
+
+MODELS = [sequential, shared, nested, wrapped, recurrent, masking, transformer, operations, dictionary, half, normalized]
 
 
 def layer_groups():

@@ -12,7 +12,7 @@ near() {
     fail "$2 on $3 ranks: far from Keras:$(cat far)"
 }
 
-for name in shared recurrent operations; do
+for name in shared recurrent operations normalized; do
   near "$name" "$golden/$name.keras" 0
   near "$name" "$golden/$name.keras" 2
 done

@@ -95,6 +95,10 @@ static void test_shapes(void **state) {
   refuse("ZeroPadding1D(a)", x, "padding must be a number of cells");
   refuse("ZeroPadding2D(((1, 2), 3, 4))", KD_SHAPE(2, 3, 3, 1), "((top, bottom), (left, right))");
   refuse("Rescaling((1, 2))", x, "(2, 8, 6)");
+  refuse("Normalization()", x, "give mean and variance");
+  refuse("Normalization(mean=(1, 2), variance=(1, 2))", x, "2 numbers, but the axis has size 6");
+  refuse("Normalization(0, mean=1, variance=1)", x, "axis");
+  refuse("LayerScale(0.1, 5)", x, "projection_dim = 5");
   refuse("VarianceScaling(0)", x, "no layer class");
   accept("Reshape((2, -1, 3))", x);
 }
