@@ -7,8 +7,8 @@ typedef struct layer_scale_options {
   int64_t projection_dim;
 } layer_scale_options;
 
-static kd_status layer_scale_build(kd_build *build, const kd_layer *layer, int n_inputs,
-                                   const kd_sym *inputs, kd_sym *outputs) {
+static kd_status layer_scale_build(kd_build *build, const kd_layer *layer, int n_inputs, const kd_sym *inputs,
+                                   kd_sym *outputs) {
   (void)n_inputs;
   const layer_scale_options *o = layer->options;
   kd_graph *g = build->graph;
@@ -17,18 +17,17 @@ static kd_status layer_scale_build(kd_build *build, const kd_layer *layer, int n
   KD_TRY(kd_graph_status(g));
   const kd_shape *shape = kd_sym_shape(g, x);
   KD_CHECK(shape->dim[shape->rank - 1] == o->projection_dim, KD_ERR_USAGE,
-           "projection_dim = %lld is not the last axis of the input of shape %s", (long long)o->projection_dim,
-           kd_layer_shape(g, x, text));
-  kd_object start =
-      kd_fixed_initializer(build, kd_pool_printf(g->pool, "Constant(%.17g)", o->init_values));
-  outputs[0] =
-      kd_mul(g, x, kd_build_weight(build, "gamma", KD_SHAPE(o->projection_dim), &start, NULL, true));
+           "projection_dim = %lld is not the last axis of the input of shape %s",
+           (long long)o->projection_dim, kd_layer_shape(g, x, text));
+  kd_object start = kd_fixed_initializer(build, kd_pool_printf(g->pool, "Constant(%.17g)", o->init_values));
+  outputs[0] = kd_mul(g, x, kd_build_weight(build, "gamma", KD_SHAPE(o->projection_dim), &start, NULL, true));
   return KD_OK;
 }
 
 static const kd_option options[] = {
     KD_ROW_FLOAT(layer_scale_options, init_values, NULL, -1e30, 1e30, "start value of the factors"),
-    KD_ROW_INT(layer_scale_options, projection_dim, NULL, 1, KD_SIZE_LIMIT, "channels: size of the last axis"),
+    KD_ROW_INT(layer_scale_options, projection_dim, NULL, 1, KD_SIZE_LIMIT,
+               "channels: size of the last axis"),
     KD_ROW_END,
 };
 

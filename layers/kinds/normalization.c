@@ -87,8 +87,7 @@ static kd_status adapted(kd_build *build, const kd_layer *layer, const kept_axes
   kd_sym variances = kd_build_weight(build, "variance", kept->sizes, &ones, NULL, false);
   kd_build_weight(build, "count", KD_SCALAR, &zeros, NULL, false); /* nothing reads it */
   *mean = kd_reshape(g, means, kept->wide);
-  *spread =
-      kd_max(g, kd_unary(g, KD_PW_SQRT, kd_reshape(g, variances, kept->wide)), kd_const(g, EPSILON));
+  *spread = kd_max(g, kd_unary(g, KD_PW_SQRT, kd_reshape(g, variances, kept->wide)), kd_const(g, EPSILON));
   return KD_OK;
 }
 
@@ -103,8 +102,7 @@ static kd_status normalization_build(kd_build *build, const kd_layer *layer, int
   KD_TRY(find_axes(g, x, &o->axis, &kept));
   KD_TRY(o->mean.count > 0 ? constants(build, o, &kept, &mean, &spread)
                            : adapted(build, layer, &kept, &mean, &spread));
-  outputs[0] =
-      o->invert ? kd_add(g, mean, kd_mul(g, x, spread)) : kd_div(g, kd_sub(g, x, mean), spread);
+  outputs[0] = o->invert ? kd_add(g, mean, kd_mul(g, x, spread)) : kd_div(g, kd_sub(g, x, mean), spread);
   return KD_OK;
 }
 
