@@ -29,6 +29,12 @@ bool kd_dtype_is_half(kd_dtype dtype) {
   return dtype == KD_BF16 || dtype == KD_F16;
 }
 
+kd_status kd_dtype_check_index(kd_dtype dtype) {
+  KD_CHECK(!kd_dtype_is_half(dtype) && dtype != KD_F64, KD_ERR_INTERNAL,
+           "numbers of rows or classes cannot be %s; cast them to int32", kd_dtype_name(dtype));
+  return KD_OK;
+}
+
 bool kd_dtype_parse(const char *name, kd_dtype *dtype) {
   for (int i = 0; i < KD_N_DTYPES; i++) {
     if (strcmp(dtypes[i].name, name) == 0) {

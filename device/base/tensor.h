@@ -13,6 +13,8 @@ const char *kd_dtype_name(kd_dtype dtype); /* Keras's names: "float32", "bfloat1
 bool kd_dtype_parse(const char *name, kd_dtype *dtype);
 bool kd_dtype_is_float(kd_dtype dtype);
 bool kd_dtype_is_half(kd_dtype dtype); /* bfloat16 or float16 */
+/* KD_ERR_INTERNAL when kernels read no row or class numbers of that type: 64-bit and half floats. */
+kd_status kd_dtype_check_index(kd_dtype dtype);
 
 /* dim[0] is the batch in layer outputs. Sizes are in elements. Rank 0 is a scalar. */
 typedef struct kd_shape {

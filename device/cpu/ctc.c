@@ -188,7 +188,7 @@ static kd_status prepare_states(kd_launch *launch, int64_t n_states) {
   KD_TRY(kd_cpu_check_types(launch));
   launch->note = "double, sample by sample";
   launch->workspace_bytes = (size_t)(launch->input[0].shape.dim[0] * sample_bytes(launch, n_states));
-  return kd_index_check(&launch->input[1]);
+  return kd_dtype_check_index(launch->input[1].dtype);
 }
 
 static kd_status prepare(kd_launch *launch) {

@@ -4,7 +4,7 @@
 
 #include "device/base/tensor.h"
 
-/* Element i of an index tensor; floats are cut to whole numbers. A type that is no number gives -1. */
+/* Element i of an index tensor; floats are cut to whole numbers. The type has passed kd_dtype_check_index. */
 static inline int64_t kd_index_at(const kd_tensor *ids, int64_t i) {
   switch (ids->dtype) {
   case KD_I32:
@@ -22,15 +22,6 @@ static inline int64_t kd_index_at(const kd_tensor *ids, int64_t i) {
   default:
     return -1;
   }
-}
-
-/* KD_ERR_INTERNAL when kd_index_at does not know the type. */
-static inline kd_status kd_index_check(const kd_tensor *ids) {
-  KD_CHECK(ids->dtype == KD_I32 || ids->dtype == KD_I64 || ids->dtype == KD_U8 || ids->dtype == KD_U32 ||
-               ids->dtype == KD_F32,
-           KD_ERR_INTERNAL, "indices of type %s are not supported on the CPU; use int32",
-           kd_dtype_name(ids->dtype));
-  return KD_OK;
 }
 
 #endif

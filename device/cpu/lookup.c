@@ -52,7 +52,7 @@ static kd_status gather_prepare(kd_launch *launch) {
   launch->note = "rows with prefetch";
   KD_CHECK(launch->input[0].shape.dim[0] > 0 || kd_shape_count(&launch->input[1].shape) == 0, KD_ERR_USAGE,
            "a look-up in a table without rows");
-  return kd_index_check(&launch->input[1]);
+  return kd_dtype_check_index(launch->input[1].dtype);
 }
 
 static kd_status gather_run(const kd_launch *launch) {
@@ -75,7 +75,7 @@ static kd_status scatter_prepare(kd_launch *launch) {
         (size_t)(kd_shape_count(&y->shape) + kd_shape_span(&y->shape, 1, y->shape.rank)) * sizeof(float);
   KD_CHECK(y->dtype == KD_F32 || kd_dtype_is_float(y->dtype), KD_ERR_INTERNAL, "scatter_add of %s",
            kd_dtype_name(y->dtype));
-  return kd_index_check(&launch->input[0]);
+  return kd_dtype_check_index(launch->input[0].dtype);
 }
 
 static void clear_rows(const lookup *l, float *table, int64_t begin, int64_t end) {

@@ -17,7 +17,7 @@ static kd_status search_prepare(kd_launch *launch) {
   const kd_tensor *x = &launch->input[0];
   launch->note = "search";
   if (x->dtype != KD_F32) launch->workspace_bytes = (size_t)kd_shape_count(&x->shape) * sizeof(float);
-  if (launch->op == KD_OP_IN_TOP_K) KD_TRY(kd_index_check(&launch->input[1]));
+  if (launch->op == KD_OP_IN_TOP_K) KD_TRY(kd_dtype_check_index(launch->input[1].dtype));
   return KD_OK;
 }
 

@@ -19,7 +19,7 @@ static kd_status prepare_states(kd_launch *launch, bool grad) {
   kd_job_ctc job = job_of(launch);
   launch->note = "a block for each sample";
   launch->workspace_bytes = (size_t)kd_cuda_ctc_doubles(&job, grad) * sizeof(double);
-  return kd_cuda_check_index(&launch->input[1]);
+  return kd_dtype_check_index(launch->input[1].dtype);
 }
 
 static kd_status prepare(kd_launch *launch) {

@@ -71,7 +71,6 @@ kd_status kd_dnn_error(int error, const char *what);
 
 /* KD_ERR_INTERNAL when an operand is no float32: the graph holds nothing else for this primitive. */
 kd_status kd_cuda_float32(const kd_launch *launch);
-kd_status kd_cuda_check_index(const kd_tensor *ids);
 
 /* cuda.c */
 extern const kd_backend kd_cuda_backend;

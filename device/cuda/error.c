@@ -23,11 +23,3 @@ kd_status kd_cuda_float32(const kd_launch *launch) {
              kd_op_get(launch->op)->name, kd_dtype_name(launch->input[i].dtype));
   return KD_OK;
 }
-
-kd_status kd_cuda_check_index(const kd_tensor *ids) {
-  KD_CHECK(ids->dtype == KD_I32 || ids->dtype == KD_I64 || ids->dtype == KD_U8 || ids->dtype == KD_U32 ||
-               ids->dtype == KD_F32,
-           KD_ERR_INTERNAL, "indices of type %s are not supported on CUDA; use int32",
-           kd_dtype_name(ids->dtype));
-  return KD_OK;
-}

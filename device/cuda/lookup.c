@@ -7,7 +7,7 @@ static kd_status gather_prepare(kd_launch *launch) {
   launch->note = "rows";
   KD_CHECK(launch->input[0].shape.dim[0] > 0 || kd_shape_count(&launch->input[1].shape) == 0, KD_ERR_USAGE,
            "a look-up in a table without rows");
-  return kd_cuda_check_index(&launch->input[1]);
+  return kd_dtype_check_index(launch->input[1].dtype);
 }
 
 static kd_status gather_run(const kd_launch *launch) {
@@ -37,7 +37,7 @@ static kd_status scatter_prepare(kd_launch *launch) {
            "scatter_add of %lld rows of %s to %lld", (long long)job.n_ids, kd_dtype_name(y->dtype),
            (long long)job.table_rows);
   launch->workspace_bytes = kd_cuda_scatter_bytes(&job);
-  return kd_cuda_check_index(&launch->input[0]);
+  return kd_dtype_check_index(launch->input[0].dtype);
 }
 
 static kd_status scatter_run(const kd_launch *launch) {

@@ -105,8 +105,8 @@ static kd_status check_types(const kd_launch *launch) {
   kd_dtype a = launch->input[0].dtype, b = launch->input[1].dtype, c = launch->output[0].dtype;
   bool half = kd_dtype_is_half(a) && (c == a || c == KD_F32);
   KD_CHECK(a == b && ((a == KD_F32 && c == KD_F32) || half), KD_ERR_INTERNAL,
-           "a product of %s and %s to %s is not supported on CUDA", kd_dtype_name(a), kd_dtype_name(b),
-           kd_dtype_name(c));
+           "matmul on CUDA takes two factors of one type, float32 or half, not %s and %s to %s",
+           kd_dtype_name(a), kd_dtype_name(b), kd_dtype_name(c));
   return KD_OK;
 }
 

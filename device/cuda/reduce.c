@@ -59,7 +59,7 @@ static int64_t place_results(reduction *r) {
 static kd_status reduce_prepare(kd_launch *launch) {
   const kd_reduce_attr *attr = launch->attr;
   const kd_tensor *x = &launch->input[0], *y = &launch->output[0];
-  KD_CHECK(kd_dtype_is_float(y->dtype), KD_ERR_INTERNAL, "a reduction to %s is not supported on CUDA",
+  KD_CHECK(kd_dtype_is_float(y->dtype), KD_ERR_INTERNAL, "reduce on CUDA gives floats, not %s",
            kd_dtype_name(y->dtype));
   reduction *r = kd_calloc(1, sizeof *r);
   launch->handle = r;
@@ -109,7 +109,7 @@ static void reduce_release(kd_launch *launch) {
 
 static kd_status search_prepare(kd_launch *launch) {
   launch->note = "search";
-  return launch->op == KD_OP_IN_TOP_K ? kd_cuda_check_index(&launch->input[1]) : KD_OK;
+  return launch->op == KD_OP_IN_TOP_K ? kd_dtype_check_index(launch->input[1].dtype) : KD_OK;
 }
 
 static kd_status argmax_run(const kd_launch *launch) {

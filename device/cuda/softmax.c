@@ -37,7 +37,7 @@ static kd_status xent_prepare(kd_launch *launch) {
   launch->note = "rows";
   KD_CHECK(launch->input[0].dtype == KD_F32, KD_ERR_INTERNAL, "cross-entropy on CUDA takes float32, not %s",
            kd_dtype_name(launch->input[0].dtype));
-  return kd_cuda_check_index(&launch->input[1]);
+  return kd_dtype_check_index(launch->input[1].dtype);
 }
 
 static kd_status xent_run(const kd_launch *launch) {
