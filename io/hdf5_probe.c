@@ -1,6 +1,7 @@
 #include "io/hdf5_probe.h"
 
 #include "device/base/text.h"
+#include "io/hdf5_base.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -40,4 +41,13 @@ kd_status kd_h5_probe(const char *name, int64_t bytes, kd_status (*work)(void *c
   bool late = WIFSIGNALED(state) && WTERMSIG(state) == SIGALRM;
   return kd_fail(KD_ERR_USAGE, "%s: damaged: the HDF5 library %s it", kd_quoted(name),
                  late ? "does not come to an end with" : "crashes on");
+}
+
+kd_status kd_h5_probe_and_read(const char *name, int64_t bytes, kd_status (*work)(void *context), void *trial,
+                               void *context) {
+  kd_h5_enter();
+  kd_status status = kd_h5_probe(name, bytes, work, trial);
+  if (status == KD_OK) status = work(context);
+  kd_h5_leave();
+  return status;
 }

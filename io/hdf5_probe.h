@@ -14,5 +14,8 @@
  * caller to find again. KD_ERR_USAGE when the child crashes or takes far longer than `bytes` bytes should;
  * `name` for the message. KD_OK too when no child can be made. Inside kd_h5_enter/leave. */
 kd_status kd_h5_probe(const char *name, int64_t bytes, kd_status (*work)(void *context), void *context);
+/* work(trial) in a child, then work(context) here; takes and leaves the lock. */
+kd_status kd_h5_probe_and_read(const char *name, int64_t bytes, kd_status (*work)(void *context), void *trial,
+                               void *context);
 
 #endif

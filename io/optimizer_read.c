@@ -79,7 +79,7 @@ static kd_status read_file(void *context) {
 }
 
 /* The child reads all variables into one block, so that it copies no pages of the slots. */
-static kd_status probe(const reading *job) {
+static kd_status read_probed(reading *job) {
   const kd_optimizer_vars *vars = job->vars;
   kd_optimizer_vars same = {.count = vars->count};
   int64_t most = 1, all = 0;
@@ -100,16 +100,8 @@ static kd_status probe(const reading *job) {
   reading trial = *job;
   trial.vars = &same;
   trial.unfit = &unfit;
-  kd_status status = kd_h5_probe(job->name, all * (int64_t)sizeof(float), read_file, &trial);
+  kd_status status = kd_h5_probe_and_read(job->name, all * (int64_t)sizeof(float), read_file, &trial, job);
   kd_large_free(block, bytes);
-  return status;
-}
-
-static kd_status read_probed(reading *job) {
-  kd_h5_enter();
-  kd_status status = probe(job);
-  if (status == KD_OK) status = read_file(job);
-  kd_h5_leave();
   return status;
 }
 

@@ -151,7 +151,7 @@ static kd_status read_file(void *context) {
 }
 
 /* The child reads all weights into one block, so that the pages of the model are not copied. */
-static kd_status probe(const reading *job) {
+static kd_status read_probed(reading *job) {
   int64_t most = 0;
   for (int w = 0; w < job->model->n_weights; w++)
     if (job->model->weights[w].count > most) most = job->model->weights[w].count;
@@ -162,17 +162,10 @@ static kd_status probe(const reading *job) {
   for (int w = 0; w < job->model->n_weights; w++) same[w] = block;
   reading trial = *job;
   trial.weight = same;
-  kd_status status = kd_h5_probe(job->name, kd_model_count_params(job->model, false) * 4, read_file, &trial);
+  int64_t all = kd_model_count_params(job->model, false) * (int64_t)sizeof(float);
+  kd_status status = kd_h5_probe_and_read(job->name, all, read_file, &trial, job);
   kd_free(same);
   kd_large_free(block, bytes);
-  return status;
-}
-
-static kd_status read_probed(reading *job) {
-  kd_h5_enter();
-  kd_status status = probe(job);
-  if (status == KD_OK) status = read_file(job);
-  kd_h5_leave();
   return status;
 }
 
