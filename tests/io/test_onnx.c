@@ -8,7 +8,7 @@
 #include "support/check.h"
 #include "support/one_layer.h"
 
-enum { WEIGHTS = 16, LARGEST = 1024, LIMIT = 1 << 24 };
+enum { WEIGHTS = 16, LIMIT = 1 << 24 };
 
 typedef struct fixture {
   kd_model *model;
@@ -34,10 +34,7 @@ static kd_model *image_net(void) {
 static int setup(void **state) {
   fixture *f = kd_calloc(1, sizeof *f);
   f->model = image_net();
-  for (int i = 0; i < f->model->n_weights; i++) {
-    f->weight[i] = kd_calloc(LARGEST, sizeof(float)); /* other models use them too */
-    for (int64_t k = 0; k < f->model->weights[i].count; k++) f->weight[i][k] = (float)(1000 * i + k);
-  }
+  layer_weights_make(f->model, f->weight);
   snprintf(f->path, sizeof f->path, "%s/m.onnx", test_folder());
   snprintf(f->data, sizeof f->data, "%s.data", f->path);
   *state = f;
@@ -50,7 +47,7 @@ static int teardown(void **state) {
   unlink(f->data);
   snprintf(f->data, sizeof f->data, "%s.tmp", f->path);
   assert_int_not_equal(access(f->data, F_OK), 0);
-  for (int i = 0; i < f->model->n_weights; i++) kd_free(f->weight[i]);
+  layer_weights_free(f->model, f->weight);
   kd_model_destroy(f->model);
   kd_free(f);
   return 0;

@@ -9,7 +9,7 @@
 #include "support/check.h"
 #include "support/one_layer.h"
 
-enum { WEIGHTS = 16, LIMIT = 1 << 24, ROOM = 256 /* for the weights of models of one layer too */ };
+enum { WEIGHTS = 16, LIMIT = 1 << 24 };
 
 typedef struct fixture {
   kd_model *model;
@@ -34,11 +34,7 @@ static kd_model *image_net(void) {
 static int setup(void **state) {
   fixture *f = kd_calloc(1, sizeof *f);
   f->model = image_net();
-  for (int i = 0; i < f->model->n_weights; i++) {
-    int64_t count = f->model->weights[i].count > ROOM ? f->model->weights[i].count : ROOM;
-    f->weight[i] = kd_calloc((size_t)count, sizeof(float));
-    for (int64_t k = 0; k < count; k++) f->weight[i][k] = (float)(1000 * i + k);
-  }
+  layer_weights_make(f->model, f->weight);
   snprintf(f->folder, sizeof f->folder, "%s/served", test_folder());
   snprintf(f->file, sizeof f->file, "%s/saved_model.pb", f->folder);
   snprintf(f->temporary, sizeof f->temporary, "%s.tmp", f->folder);
@@ -52,7 +48,7 @@ static int teardown(void **state) {
   rmdir(f->folder);
   assert_int_not_equal(access(f->folder, F_OK), 0);
   assert_int_not_equal(access(f->temporary, F_OK), 0);
-  for (int i = 0; i < f->model->n_weights; i++) kd_free(f->weight[i]);
+  layer_weights_free(f->model, f->weight);
   kd_model_destroy(f->model);
   kd_free(f);
   return 0;

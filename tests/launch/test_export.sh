@@ -3,68 +3,43 @@
 # tests/interop/test_export.sh.
 source=$(cd "$(dirname "$0")/../.." && pwd)
 . "$(dirname "$0")/../support/program.sh"
+. "$support/exported_run.sh"
+command -v unzip >/dev/null || { echo "skipped: no unzip"; exit 77; }
 
-csv 40 1 >train.csv
-cat >run.ini <<'INI'
-[run]
-name = e
-[input x]
-shape = 4
-[layers]
-h = Dense(5, tanh)
-y = Dense(3)
-[data]
-format = csv
-train = train.csv
-map.x = a, b, c, d
-map.y = label
-[train]
-epochs = 2
-batch_size = 10
-loss = SparseCategoricalCrossentropy(from_logits=true)
-optimizer = Adam(0.01)
-[callbacks]
-each = ModelCheckpoint("at-{epoch}.keras", monitor=loss)
-[export]
-keras = deep/m.keras
-INI
+exported_run "at-{epoch}.keras" "keras = deep/m.keras"
 
 member() { unzip -p "$1" "$2"; }
 unpack() { member "$1" model.weights.h5 >"$2"; }
-if command -v unzip >/dev/null; then
-  # --- fit writes the model, on any number of ranks the same
-  expect 0 "fit" 0 fit run.ini --progress=none
-  [ -f runs/e/deep/m.keras ] || fail "fit wrote no model"
-  for epoch in 1 2; do [ -f runs/e/at-$epoch.keras ] || fail "ModelCheckpoint wrote no at-$epoch.keras"; done
-  expect 0 "fit on two ranks" 2 fit run.ini --progress=none run.dir=two distributed.determinism=world
-  expect 0 "fit on one rank" 1 fit run.ini --progress=none run.dir=one distributed.determinism=world
-  unpack one/deep/m.keras one.h5
-  unpack two/deep/m.keras two.h5
-  same one.h5 two.h5 "models of one and two ranks"
-  unpack runs/e/deep/m.keras fit.h5
-  same fit.h5 runs/e/model.weights.h5 "the model's weights and the weights file"
-  member runs/e/deep/m.keras config.json >config.json
-  has config.json '"class_name":"Functional"'
+# --- fit writes the model, on any number of ranks the same
+expect 0 "fit" 0 fit run.ini --progress=none
+[ -f runs/e/deep/m.keras ] || fail "fit wrote no model"
+for epoch in 1 2; do [ -f runs/e/at-$epoch.keras ] || fail "ModelCheckpoint wrote no at-$epoch.keras"; done
+expect 0 "fit on two ranks" 2 fit run.ini --progress=none run.dir=two distributed.determinism=world
+expect 0 "fit on one rank" 1 fit run.ini --progress=none run.dir=one distributed.determinism=world
+unpack one/deep/m.keras one.h5
+unpack two/deep/m.keras two.h5
+same one.h5 two.h5 "models of one and two ranks"
+unpack runs/e/deep/m.keras fit.h5
+same fit.h5 runs/e/model.weights.h5 "the model's weights and the weights file"
+member runs/e/deep/m.keras config.json >config.json
+has config.json '"class_name":"Functional"'
 
-  # --- export: the run's newest checkpoint has the optimizer's state, a weights file has none
-  expect 0 "export" 0 export run.ini -o m.keras
-  unpack m.keras export.h5
-  same fit.h5 export.h5 "weights of fit and of export"
-  expect 0 "export of a checkpoint" 0 export run.ini -o c.keras --checkpoint runs/e/checkpoints/step-0000000004.h5
-  unpack c.keras first.h5
-  unpack runs/e/at-1.keras at.h5
-  same first.h5 at.h5 "the first epoch's checkpoint and ModelCheckpoint's file"
-  expect 0 "export of weights" 0 export run.ini --output=w.keras --weights runs/e/model.weights.h5
-  unpack w.keras weights.h5
-  cmp -s weights.h5 fit.h5 && fail "the optimizer's state stands in a file of weights alone"
-  expect 0 "export of start weights" 0 export run.ini -o s.keras --untrained
-  rm -r runs/e/checkpoints
-  expect 0 "export without checkpoints" 0 export run.ini -o p.keras
-  unpack p.keras plain.h5
-  same plain.h5 weights.h5 "the run's weights file by itself and named"
-else
-  echo "skipped a part: no unzip"
-fi
+# --- export: the run's newest checkpoint has the optimizer's state, a weights file has none
+expect 0 "export" 0 export run.ini -o m.keras
+unpack m.keras export.h5
+same fit.h5 export.h5 "weights of fit and of export"
+expect 0 "export of a checkpoint" 0 export run.ini -o c.keras --checkpoint runs/e/checkpoints/step-0000000004.h5
+unpack c.keras first.h5
+unpack runs/e/at-1.keras at.h5
+same first.h5 at.h5 "the first epoch's checkpoint and ModelCheckpoint's file"
+expect 0 "export of weights" 0 export run.ini --output=w.keras --weights runs/e/model.weights.h5
+unpack w.keras weights.h5
+cmp -s weights.h5 fit.h5 && fail "the optimizer's state stands in a file of weights alone"
+expect 0 "export of start weights" 0 export run.ini -o s.keras --untrained
+rm -r runs/e/checkpoints
+expect 0 "export without checkpoints" 0 export run.ini -o p.keras
+unpack p.keras plain.h5
+same plain.h5 weights.h5 "the run's weights file by itself and named"
 
 # --- round trips: what was exported is read again, and exported again
 expect 0 "export for a round trip" 0 export run.ini -o t.keras
@@ -84,13 +59,11 @@ again() { # TEXT FILE ...: the archive of a configuration, and that of the archi
   member second.keras config.json >second.json
   same first.json second.json "config.json of $text"
 }
-if command -v unzip >/dev/null; then
-  for name in speech forecast tickets transformer fashion_mnist; do again $name "$source/examples/$name.ini"; done
-  for function in 'gelu(approximate=true)' 'leaky_relu(0.3)' 'relu(0.1, max_value=2)' 'elu(0.5)' 'softmax(axis=1)' 'celu(0.7)' \
-    'glu(axis=1)' 'hard_shrink(0.7)' 'squareplus(2)' 'log_softmax(axis=1)' 'sparsemax(axis=1)' 'soft_shrink(0.7)' 'threshold(0.5, 0.1)'; do
-    again "$function" run.ini h.units=6 "h.activation=$function"
-  done
-fi
+for name in speech forecast tickets transformer fashion_mnist; do again $name "$source/examples/$name.ini"; done
+for function in 'gelu(approximate=true)' 'leaky_relu(0.3)' 'relu(0.1, max_value=2)' 'elu(0.5)' 'softmax(axis=1)' 'celu(0.7)' \
+  'glu(axis=1)' 'hard_shrink(0.7)' 'squareplus(2)' 'log_softmax(axis=1)' 'sparsemax(axis=1)' 'soft_shrink(0.7)' 'threshold(0.5, 0.1)'; do
+  again "$function" run.ini h.units=6 "h.activation=$function"
+done
 
 # --- errors
 refused() { # TEXT ARGUMENT...

@@ -2,30 +2,9 @@
 # ONNX files of kdist export, [export] and ModelCheckpoint: who writes them, and what is refused before training. That
 # onnxruntime computes them is checked in tests/interop/test_onnx_models.sh.
 . "$(dirname "$0")/../support/program.sh"
+. "$support/exported_run.sh"
 
-csv 40 1 >train.csv
-cat >run.ini <<'INI'
-[run]
-name = e
-[input x]
-shape = 4
-[layers]
-h = Dense(5, tanh)
-y = Dense(3)
-[data]
-format = csv
-train = train.csv
-map.x = a, b, c, d
-map.y = label
-[train]
-epochs = 2
-batch_size = 10
-loss = SparseCategoricalCrossentropy(from_logits=true)
-[callbacks]
-each = ModelCheckpoint("at-{epoch}.onnx", monitor=loss)
-[export]
-onnx = deep/m.onnx
-INI
+exported_run "at-{epoch}.onnx" "onnx = deep/m.onnx"
 
 # --- fit writes the model, on any number of ranks the same
 expect 0 "fit" 0 fit run.ini --progress=none

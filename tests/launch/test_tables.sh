@@ -68,9 +68,6 @@ train() {
   shift 2
   expect 0 "run $name" "$ranks" fit tables.ini run.dir=runs/$name --progress=none "$@"
 }
-equal() {
-  for file in model.weights.h5 log.csv; do same runs/$1/$file runs/$2/$file "run $2"; done
-}
 
 train one 0
 for n in 1 2 3 4; do

@@ -125,6 +125,18 @@ void layer_finish(kd_model *model) {
   kd_diag_destroy(diag);
 }
 
+void layer_weights_make(const kd_model *model, float **weight) {
+  for (int i = 0; i < model->n_weights; i++) {
+    int64_t count = model->weights[i].count > WEIGHT_ROOM ? model->weights[i].count : WEIGHT_ROOM;
+    weight[i] = kd_calloc((size_t)count, sizeof(float));
+    for (int64_t k = 0; k < count; k++) weight[i][k] = (float)(1000 * i + k);
+  }
+}
+
+void layer_weights_free(const kd_model *model, float **weight) {
+  for (int i = 0; i < model->n_weights; i++) kd_free(weight[i]);
+}
+
 kd_model *layer_model_golden(const golden_case *c, kd_policy policy) {
   kd_shape shapes[8];
   kd_dtype dtypes[8];

@@ -33,6 +33,12 @@ kd_tap layer_call(kd_model *model, int layer, int n_inputs, const kd_tap *inputs
 kd_tap layer_chain(kd_model *model, const char *text, const char *name, int line, kd_tap input);
 void layer_finish(kd_model *model);
 
+/* Weights to tell places by: element k of weight i is 1000 i + k. Each has room for WEIGHT_ROOM floats, so
+ * that models of one layer can borrow them. Freed by layer_weights_free. */
+enum { WEIGHT_ROOM = 1024 };
+void layer_weights_make(const kd_model *model, float **weight);
+void layer_weights_free(const kd_model *model, float **weight);
+
 /* The model of a golden case. */
 kd_model *layer_model_golden(const golden_case *c, kd_policy policy);
 

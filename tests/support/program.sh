@@ -55,6 +55,12 @@ has() {
 
 same() { cmp -s "$1" "$2" || fail "${3:-files}: $1 and $2 differ"; }
 
+# equal A B: what the runs in runs/A and runs/B left, as far as it is compared, is the same bytes.
+compared=(model.weights.h5 log.csv)
+equal() {
+  for file in "${compared[@]}"; do same runs/$1/$file runs/$2/$file "run $2"; done
+}
+
 # --- data ---
 
 # csv ROWS SEED: four numbers and a label of three classes that follows from them.
