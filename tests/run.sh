@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 packages=(gcc g++ make cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev libxxhash-dev libzip-dev
   libjson-c-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev dataset-fashion-mnist libcmocka-dev clang-14 clang-format-14 libclang-rt-14-dev
-  python3 python3-venv unzip git bible-kjv bible-kjv-text)
+  python3 python3-venv unzip libxml2-utils graphviz git bible-kjv bible-kjv-text)
 . tests/support/packages.sh
 install_missing "${packages[@]}"
 
