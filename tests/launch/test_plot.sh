@@ -1,5 +1,5 @@
 #!/bin/bash
-# The plot command: files, options, mistakes; graphviz reads the DOT text and XML tools the SVG, where they are installed.
+# The plot command: files, options, mistakes; graphviz reads the DOT text and XML tools the SVG.
 . "$(dirname "$0")/../support/program.sh" || exit 1
 for tool in xmllint dot; do command -v $tool >/dev/null || { echo "skipped: no $tool"; exit 77; }; done
 examples=$support/../../examples
